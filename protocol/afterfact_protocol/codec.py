@@ -1,0 +1,66 @@
+"""Bytes to messages and back: one msgpack array [tag, {field: value}] a message. Raises WireError and nothing else."""
+
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any
+
+import msgpack
+from pydantic import TypeAdapter, ValidationError
+
+from afterfact_protocol.messages import TAGS, Message
+
+MAX_FRAME_BYTES = 1024 * 1024
+MAX_ITEMS = 1 << 16
+
+
+class WireError(ValueError):
+    """The bytes are no message that this side takes; the text says why, in one line."""
+
+
+_TAG_OF: dict[type[Message], str] = {message: tag for tag, message in TAGS.items()}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {tag: TypeAdapter(message) for tag, message in TAGS.items()}
+
+
+def encode(message: Message) -> bytes:
+    """A message's frame. WireError if it would be too large to be taken in."""
+    frame: bytes = msgpack.packb([_TAG_OF[type(message)], asdict(message)])
+    if len(frame) > MAX_FRAME_BYTES:
+        raise WireError(f"a {_TAG_OF[type(message)]} message of {len(frame)} bytes exceeds {MAX_FRAME_BYTES}")
+    return frame
+
+
+def decode(frame: bytes | memoryview, allowed: Collection[type[Message]] | None = None) -> Message:
+    """The message in a frame; with `allowed`, others are refused by their tag before their body is looked at.
+
+    Unknown fields are passed over (a later version may add some); a missing or ill-typed one is an error.
+    """
+    if len(frame) > MAX_FRAME_BYTES:
+        raise WireError(f"a frame of {len(frame)} bytes exceeds {MAX_FRAME_BYTES}")
+    try:
+        content = msgpack.unpackb(
+            frame,
+            max_str_len=1 << 16,
+            max_bin_len=MAX_FRAME_BYTES,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+            max_ext_len=0,
+            strict_map_key=False,
+        )
+    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise WireError(f"not a msgpack message: {error or type(error).__name__}") from None
+    match content:
+        case [str(tag), dict(body)] if tag in TAGS:
+            pass
+        case [str(tag), dict()]:
+            raise WireError(f"unknown message {tag[:40]!r}")
+        case _:
+            raise WireError("not a message: expected [tag, fields]")
+    if allowed is not None and TAGS[tag] not in allowed:
+        raise WireError(f"a {tag} message is not taken here")
+    try:
+        message: Message = _ADAPTERS[tag].validate_python(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise WireError(f"{tag}: {where}: {first['msg']}") from None
+    return message

@@ -1,0 +1,378 @@
+"""Every message two Afterfact processes exchange: one frozen dataclass each, with its limits, and the registry by tag.
+
+docs/protocol.md describes them and is tested against this module. Bytes become messages in codec.py; who may send what
+to whom is decided by the server's tables of handlers. Times are integer microseconds since 1970 UTC.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+MAX_BATCH_BYTES = 256 * 1024
+"""Rows of one batch or one page; the frame around them stays under transport.MAX_FRAME_BYTES."""
+MAX_CREDIT = 4
+"""Most batches an agent may have sent and not yet seen acknowledged."""
+MAX_QUERY_BYTES = 16 * 1024
+
+U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
+U32 = Annotated[int, Field(ge=0, lt=1 << 32)]
+I64 = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Name = Annotated[str, Field(max_length=255)]
+Line = Annotated[str, Field(max_length=4096)]
+StreamId = Annotated[bytes, Field(min_length=16, max_length=16)]
+Digest = Annotated[bytes, Field(max_length=32)]
+Rows = Annotated[bytes, Field(max_length=MAX_BATCH_BYTES)]
+Columns = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=64)]
+"""Names and numpy types of a packed record, in order: ("start_time", "<i8"), ..."""
+StreamKind = Literal["live", "files", "import"]
+
+# --- both ports -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First message on every connection. Its shape never changes, so that any two versions can refuse each other."""
+
+    program: Name
+    software: Name
+    lowest: U32
+    """Oldest protocol version the sender speaks."""
+    highest: U32
+    """Newest protocol version the sender speaks."""
+    schema: U32
+    """Version of the session record the sender was built with."""
+    time: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Answer to HELLO: the conversation is open, in this protocol version."""
+
+    protocol: U32
+    software: Name
+    store: StreamId
+    """Identity of the session store; another one means that it was made anew or restored elsewhere."""
+    time: I64
+    name: Name
+    """The name under which the peer's key is enrolled."""
+    credit: U32
+    """Batches the peer may send at once (0 at the consoles' port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The conversation is over; `reason` is one line for a person, `code` one of docs/protocol.md's list."""
+
+    code: Name
+    reason: Line
+
+
+# --- sensors' port ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The agent has batches of this stream, or will have."""
+
+    stream: StreamId
+    kind: StreamKind
+    content: Digest
+    """Files: hash of their contents in order, whatever the meter; a second stream of the same content is refused."""
+    meter: Name
+    """Meter, version and settings that made it."""
+    replace: bool
+    """Remove what an older stream of the same content brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What the store durably has of the stream, as closed ranges of batch numbers."""
+
+    stream: StreamId
+    have: Annotated[tuple[tuple[U64, U64], ...], Field(max_length=4096)]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The stream must not be sent; its batches stay in the agent's spool."""
+
+    stream: StreamId
+    code: Name
+    reason: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An interval in which the sensor was watching; part of a batch."""
+
+    start: I64
+    end: I64
+    kind: StreamKind
+    what: Line
+    """File name or interface."""
+    packets: U64
+    lost: U64
+    """Packets known to be lost in it: dropped by kernel or interface, undecodable, cut off."""
+    note: Line
+    """What a reader must know (a damaged file, say); mostly empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Part number `seq` of a stream: packed records, and the intervals observed so far that were not yet told."""
+
+    stream: StreamId
+    seq: U64
+    schema: U32
+    columns: Columns
+    rows: Rows
+    observed: Annotated[tuple[Observed, ...], Field(max_length=256)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The batch is durable in the store, or was already."""
+
+    stream: StreamId
+    seq: U64
+    stored: U64
+    quarantined: U64
+    credit: U32
+    """Batches the agent may send on top of what it was granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRefused:
+    """The batch cannot be taken in, whenever it is sent; the agent keeps it aside and says so."""
+
+    stream: StreamId
+    seq: U64
+    code: Name
+    reason: Line
+    credit: U32
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The agent's state, every 10 s and after each change that matters."""
+
+    time: I64
+    backlog_batches: U64
+    backlog_bytes: U64
+    backlog_since: I64
+    """When the oldest batch not yet acknowledged was spooled; 0 with no backlog."""
+    counters: Annotated[dict[Name, I64], Field(max_length=256)]
+    """Named counts since the agent's start: packets, undecodable packets by reason, evictions, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Answer to REPORT; shows the agent that the server lives."""
+
+    time: I64
+
+
+# --- consoles' port ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Until it is answered by LOGGED_IN, nothing but HELLO and LOGIN is decoded."""
+
+    user: Name
+    password: Annotated[str, Field(max_length=1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The account's name and role."""
+
+    user: Name
+    role: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Run a query; `request` names it from now on, unique on the connection."""
+
+    request: U32
+    text: Annotated[str, Field(max_length=MAX_QUERY_BYTES)]
+    everything: bool
+    """Without LIMIT, page through all that matches, beyond the result's bound, newest first (exports)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which a sensor is not known to have watched."""
+
+    start: I64
+    end: I64
+
+
+@dataclass(frozen=True, slots=True)
+class SensorCoverage:
+    """What one sensor can know about the span that a query asked for."""
+
+    sensor: Name
+    first: I64
+    """Its first data; 0 if it never delivered any."""
+    last: I64
+    """Its last data."""
+    gaps: Annotated[tuple[Gap, ...], Field(max_length=64)]
+    """Gaps within the span, clipped to [first, now]; the longest 64, in order of time."""
+    more_gaps: U64
+    lost: U64
+    """Packets lost within the span."""
+    quarantined: U64
+    """Sessions set aside because their time cannot be."""
+    backlog_since: I64
+    """Since when batches wait at the agent; 0 if none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The query's result is ready to be pulled."""
+
+    request: U32
+    total: U64
+    """Sessions in the result; for `everything` those of the first part."""
+    truncated: bool
+    """Whether more match than the result holds."""
+    limit: U64
+    columns: Columns
+    sensors: Annotated[dict[int, Name], Field(max_length=65536)]
+    """Names of the numbers in the column `sensor`."""
+    reading: Line
+    """The query in English."""
+    span_start: I64
+    """Earliest start_time searched: the query's own bound, or the store's oldest session."""
+    span_end: I64
+    conversations: U64
+    """Distinct conversations among the observations of the result: same endpoints, overlapping in time."""
+    observers: U32
+    """Sensors among the result's observations."""
+    elapsed: U64
+    """Microseconds from ASK to ANSWER on the server."""
+    coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=4096)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Send `count` sessions of a result from the `first` on."""
+
+    request: U32
+    first: U64
+    count: Annotated[int, Field(ge=1, le=1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Packed rows of a result, in the columns that ANSWER named. Fewer than asked for: the result ends here."""
+
+    request: U32
+    first: U64
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The query is running."""
+
+    request: U32
+    read_rows: U64
+    elapsed: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop a query or drop its result; answered by FAILED with code "cancelled" if it was running."""
+
+    request: U32
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request cannot be answered. For a query's text `start` and `end` are character offsets, else -1."""
+
+    request: U32
+    code: Name
+    reason: Line
+    start: Annotated[int, Field(ge=-1, le=MAX_QUERY_BYTES)]
+    end: Annotated[int, Field(ge=-1, le=MAX_QUERY_BYTES)]
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """Tell the state of all sensors and of the store."""
+
+    request: U32
+
+
+@dataclass(frozen=True, slots=True)
+class SensorStatus:
+    """One sensor as the server knows it."""
+
+    name: Name
+    net: Name
+    state: Literal["up", "late", "down", "never", "revoked"]
+    last_contact: I64
+    first_data: I64
+    last_data: I64
+    """End of its newest observed interval."""
+    sessions: U64
+    """Rows stored from it."""
+    quarantined: U64
+    backlog_batches: U64
+    backlog_since: I64
+    lost: U64
+    clock_offset: I64
+    """The agent's clock minus the server's at its last report, microseconds."""
+    software: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Answer to ASK_STATUS."""
+
+    request: U32
+    time: I64
+    software: Name
+    sessions: U64
+    oldest: I64
+    newest: I64
+    disk_bytes: U64
+    sensors: Annotated[tuple[SensorStatus, ...], Field(max_length=4096)]
+
+
+Message = (
+    Hello | Welcome | Refused
+    | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
+    | Login | LoggedIn | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
+)  # fmt: skip
+
+TAGS: dict[str, type[Message]] = {
+    "hello": Hello,
+    "welcome": Welcome,
+    "refused": Refused,
+    "open": Open,
+    "opened": Opened,
+    "stream_refused": StreamRefused,
+    "batch": Batch,
+    "ack": Ack,
+    "batch_refused": BatchRefused,
+    "report": Report,
+    "reported": Reported,
+    "login": Login,
+    "logged_in": LoggedIn,
+    "ask": Ask,
+    "answer": Answer,
+    "pull": Pull,
+    "page": Page,
+    "progress": Progress,
+    "cancel": Cancel,
+    "failed": Failed,
+    "ask_status": AskStatus,
+    "status": Status,
+}
+"""Tag on the wire -> message."""

@@ -1,0 +1,66 @@
+"""Packed records as they travel: the columns that describe them, and arrays from the bytes of any schema version."""
+
+import numpy as np
+import numpy.typing as npt
+
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.session import BY_NAME, RECORD, RECORD_FIELDS, ROW, Kind
+
+Records = npt.NDArray[np.void]
+"""One-dimensional structured array of RECORD or ROW."""
+ColumnTypes = tuple[tuple[str, str], ...]
+
+
+def columns_of(dtype: np.dtype[np.void]) -> ColumnTypes:
+    """Names and numpy types of a packed dtype, as BATCH and ANSWER carry them."""
+    assert dtype.fields is not None
+    return tuple((name, BY_NAME[name].dtype) for name in dtype.fields)
+
+
+RECORD_COLUMNS = columns_of(RECORD)
+ROW_COLUMNS = columns_of(ROW)
+
+
+def from_bytes(columns: ColumnTypes, data: bytes, target: np.dtype[np.void] = RECORD) -> Records:
+    """Rows in the layout `columns` as an array of `target`, by name: what is missing is zero and marked absent.
+
+    WireError for a column this side does not know, one of another type, or bytes that do not divide into rows.
+    """
+    if columns == columns_of(target):
+        layout = target
+    else:
+        for name, dtype in columns:
+            if name not in BY_NAME:
+                raise WireError(f"unknown column {name!r}: the sender is newer; update this side")
+            if dtype != BY_NAME[name].dtype:
+                raise WireError(f"column {name} has type {dtype!r}, expected {BY_NAME[name].dtype!r}")
+        if len({name for name, _ in columns}) != len(columns):
+            raise WireError("a column is named twice")
+        layout = np.dtype([(name, dtype) for name, dtype in columns])
+    if layout.itemsize == 0 or len(data) % layout.itemsize:
+        raise WireError(f"{len(data)} bytes are no whole number of {layout.itemsize}-byte records")
+    array = np.frombuffer(data, layout)
+    if layout is target:
+        return array
+    rows = np.zeros(len(array), target)
+    assert target.names is not None and layout.names is not None
+    for name in target.names:
+        if name in layout.names:
+            rows[name] = array[name]
+    missing = [name for name in target.names if name not in layout.names]
+    rows["absent"] |= np.uint64(sum(1 << BY_NAME[name].id for name in missing if BY_NAME[name].nullable))
+    return rows
+
+
+def check(records: Records) -> None:
+    """WireError unless every named value has a name, absent bits are of nullable fields and no session ends early."""
+    for field in RECORD_FIELDS:
+        if field.kind is Kind.NAME and field.names is not None and len(records):
+            highest = int(records[field.name].max())
+            if highest > max(field.names):
+                raise WireError(f"{field.name} {highest} has no name in schema version of this side")
+    nullable = np.uint64(sum(1 << field.id for field in RECORD_FIELDS if field.nullable))
+    if np.any(records["absent"] & ~nullable):
+        raise WireError("`absent` names a field that is never absent")
+    if np.any(records["end_time"] < records["start_time"]):
+        raise WireError("a session ends before it starts")
