@@ -1,0 +1,1 @@
+"""The central server: admits sensors and consoles, keeps their sessions, answers queries."""

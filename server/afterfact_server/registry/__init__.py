@@ -1,0 +1,1 @@
+"""Who may come in, in the relational store: sensors and their keys, console keys, accounts."""
