@@ -1,0 +1,57 @@
+"""Clients of the session store, one a thread: a connection serialises its queries."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+StoreFailure = ClickHouseError
+"""What a client raises when the store cannot do what was asked."""
+
+
+class StoreError(RuntimeError):
+    """The store cannot be opened; one line for a person."""
+
+
+class StoreEngine:
+    """Where the sessions are. The embedded engine locks its directory to one process; never query it from the main
+    thread, where a signal would wait for the query."""
+
+    def __init__(self, path: Path, dsn: str) -> None:
+        self._path = path
+        self._dsn = dsn
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._clients: list[Client] = []
+
+    def client(self) -> Client:
+        """This thread's client. StoreError if the store cannot be opened."""
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._connect()
+            self._local.client = client
+            with self._lock:
+                self._clients.append(client)
+        return client
+
+    def _connect(self) -> Client:
+        where: dict[str, Any] = {"dsn": self._dsn} if self._dsn else {"interface": "chdb", "path": str(self._path)}
+        try:
+            return clickhouse_connect.get_client(**where)
+        except (ClickHouseError, OSError, RuntimeError) as error:
+            what = "the ClickHouse server of server.toml's `store`" if self._dsn else f"the store in {self._path}"
+            raise StoreError(f"cannot open {what}: {str(error).splitlines()[0]}") from None
+
+    @property
+    def embedded(self) -> bool:
+        return not self._dsn
+
+    def close(self) -> None:
+        """Close all clients. Their threads must have ended: leaving during a query crashes the embedded engine."""
+        with self._lock:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()

@@ -1,0 +1,78 @@
+"""Writes to the session store. Every function returns once what it wrote is durable (the tables fsync)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.messages import Observed
+from afterfact_protocol.records import Records
+from afterfact_protocol.session import FIELDS
+from afterfact_server.store.ledger import Stream
+from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
+
+_NAMES = [field.name for field in FIELDS]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of(microseconds: int) -> datetime:
+    """datetime of a record's time; exact, unlike a float of seconds."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def insert_sessions(client: Client, rows: Records) -> None:
+    """Insert ROW records, one insert a UTC day: an insert over several days is not atomic, over 100 it is refused."""
+    days = rows["start_time"] // MICROSECONDS_A_DAY
+    for day in np.unique(days):
+        _insert(client, SESSIONS, rows[days == day])
+
+
+def insert_quarantined(client: Client, rows: Records) -> None:
+    """Insert ROW records whose time cannot be; they lie in the partition of their ingest day."""
+    _insert(client, QUARANTINE, rows)
+
+
+def _insert(client: Client, table: str, rows: Records) -> None:
+    client.raw_insert(table, _NAMES, rows.tobytes(), fmt="RowBinary")
+
+
+def insert_stream(client: Client, stream: Stream, now: int, replaced: bool = False) -> None:
+    """Record that a stream was opened, or replaced."""
+    client.insert(
+        "streams",
+        [[stream.stream, stream.sensor, stream.kind, stream.content, stream.meter, time_of(now), int(replaced)]],
+        column_names=["stream", "sensor", "kind", "content", "meter", "opened", "replaced"],
+    )
+
+
+def delete_stream(client: Client, stream: bytes) -> None:
+    """Remove what a stream brought: sessions, intervals and its batches' ledger entries."""
+    for table in (SESSIONS, QUARANTINE, "observed", "batches"):
+        client.command(
+            f"DELETE FROM {table} WHERE stream = unhex({{stream:String}})",
+            parameters={"stream": stream.hex()},
+            settings={"lightweight_deletes_sync": 2},
+        )
+
+
+def insert_observed(client: Client, items: Iterable[tuple[int, bytes, int, int, Observed]], now: int) -> None:
+    """Intervals as (sensor, stream, seq, place in the batch, interval)."""
+    rows = [
+        [sensor, time_of(o.start), time_of(o.end), o.kind, o.what, o.packets, o.lost, o.note, stream, seq, item,
+         time_of(now)]
+        for sensor, stream, seq, item, o in items
+    ]  # fmt: skip
+    names = ["sensor", "start", "end", "kind", "what", "packets", "lost", "note", "stream", "seq", "item",
+             "ingest_time"]  # fmt: skip
+    if rows:
+        client.insert("observed", rows, column_names=names)
+
+
+def insert_batches(client: Client, entries: Sequence[tuple[bytes, int, int, int, int, int]], now: int) -> None:
+    """Ledger entries as (stream, seq, sensor, stored, quarantined, newest end_time)."""
+    rows = [[stream, seq, sensor, stored, quarantined, time_of(newest), time_of(now)]
+            for stream, seq, sensor, stored, quarantined, newest in entries]  # fmt: skip
+    names = ["stream", "seq", "sensor", "stored", "quarantined", "newest", "ingest_time"]
+    if rows:
+        client.insert("batches", rows, column_names=names)
