@@ -1,1 +1,1 @@
-"""What two Afterfact processes must agree on: record, messages, trust, language. No threads, no files."""
+"""What two Afterfact processes must agree on: record, messages, trust, language. Starts no thread."""

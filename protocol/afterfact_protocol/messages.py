@@ -124,6 +124,8 @@ class Batch:
 
     stream: StreamId
     seq: U64
+    spooled: I64
+    """The agent's clock when it wrote the batch to its spool."""
     schema: U32
     columns: Columns
     rows: Rows

@@ -1,0 +1,105 @@
+"""The client as scripts and the command line use it: blocking calls over a Link."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from afterfact_client.link import ConnectError, Link, LinkPhase
+from afterfact_protocol.joinfile import read_join
+from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, Status
+from afterfact_protocol.records import Records, from_bytes
+from afterfact_protocol.session import ROW
+
+PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
+"""Sessions a pull asks for: as many as fit a page."""
+PULLS_AHEAD = 4
+
+
+class Result:
+    """An answered query. Its rows lie on the server and are pulled in pages."""
+
+    def __init__(self, link: Link, answer: Answer) -> None:
+        self._link = link
+        self.answer = answer
+
+    def rows_of(self, page: Page) -> Records:
+        """A page's rows as an array of session.ROW."""
+        return from_bytes(self.answer.columns, page.rows, ROW)
+
+    def page(self, first: int, count: int = PAGE_ROWS) -> "Future[Page]":
+        """Ask for rows from the `first` on."""
+        return self._link.pull(self.answer.request, first, count)
+
+    def pages(self) -> Iterator[Records]:
+        """All rows, a page at a time, in the result's order; a few pages are asked for ahead."""
+        waiting: list[Future[Page]] = []
+        first = 0
+        ended = False
+        while True:
+            while not ended and len(waiting) < PULLS_AHEAD:
+                waiting.append(self.page(first))
+                first += PAGE_ROWS
+            if not waiting:
+                return
+            rows = self.rows_of(waiting.pop(0).result())
+            if len(rows):
+                yield rows
+            if len(rows) < PAGE_ROWS:
+                ended = True
+
+    def fetch(self) -> Records:
+        """All rows in one array."""
+        return np.concatenate([np.zeros(0, ROW), *self.pages()])
+
+    def drop(self) -> None:
+        """Free the result on the server."""
+        self._link.cancel(self.answer.request)
+
+
+class Client:
+    """A logged-in connection. Use it as a context manager, or `close` it."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+
+    def query(self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None) -> Result:
+        """Ask and wait for the answer. RequestFailed with the position of a faulty text; LinkLost."""
+        request, future = self.link.ask(text, everything, progress)
+        try:
+            return Result(self.link, future.result())
+        except BaseException:
+            self.link.cancel(request)
+            raise
+
+    def status(self) -> Status:
+        """The state of all sensors and of the store."""
+        return self.link.status().result()
+
+    def close(self) -> None:
+        self.link.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(join: str | Path, user: str, password: str, timeout: float = 10.0) -> Client:
+    """Connect with a CONSOLE.toml and log in. JoinError for a bad file; ConnectError when refused or not in time."""
+    link = Link(read_join(join, "console"), user, password)
+    deadline = time.monotonic() + timeout
+    while True:
+        state = link.state
+        if state.phase is LinkPhase.ONLINE:
+            return Client(link)
+        if state.phase is LinkPhase.REFUSED or time.monotonic() > deadline:
+            link.close()
+            raise ConnectError(state.reason)
+        time.sleep(0.01)

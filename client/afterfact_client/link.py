@@ -1,0 +1,250 @@
+"""One connection to the server and the thread that owns it: requests go in from any thread, futures come out.
+
+A lost connection fails what was pending with LinkLost, is made again by itself and logged in again. Callbacks run on
+the link's thread and must be quick; a GUI turns them into signals.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import zmq
+
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.joinfile import Join
+from afterfact_protocol.mailbox import Mailbox
+from afterfact_protocol.messages import (
+    Answer,
+    Ask,
+    AskStatus,
+    Cancel,
+    Failed,
+    Hello,
+    LoggedIn,
+    Login,
+    Message,
+    Page,
+    Progress,
+    Pull,
+    Refused,
+    Status,
+    Welcome,
+)
+from afterfact_protocol.session import SCHEMA_VERSION
+from afterfact_protocol.transport import Connection, Down, Up
+from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
+
+POLL_MS = 500
+RETRY_SECONDS = 1.0
+
+
+class ConnectError(ConnectionError):
+    """The server cannot be reached or does not let us in; one line for a person."""
+
+
+class LinkLost(ConnectionError):
+    """The connection broke while a request was pending."""
+
+
+class RequestFailed(RuntimeError):
+    """The server refused or failed a request."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.reason)
+        self.code = failed.code
+        """One of docs/protocol.md's codes: "query" for a faulty text, "cancelled", "deadline", ..."""
+        self.start = failed.start
+        """Where in the query's text, as character offsets; -1 if it is not about the text."""
+        self.end = failed.end
+
+
+class LinkPhase(Enum):
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    LOST = "lost"
+    """Was online; being made again."""
+    REFUSED = "refused"
+    """The server does not let us in; no further attempt is made."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What to show of the connection."""
+
+    phase: LinkPhase
+    reason: str
+    since: float
+    """time.time() of the change."""
+    server: str = ""
+    """The server's software version, once welcomed."""
+    role: str = ""
+
+
+@dataclass(slots=True)
+class _Pending:
+    future: "Future[Any]"
+    progress: Callable[[Progress], None] | None = None
+
+
+class Link:
+    """See the module. `on_state` is called on every change of the connection."""
+
+    def __init__(
+        self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None] | None = None
+    ) -> None:
+        self._join = join
+        self._login = Login(user, password)
+        self._on_state = on_state
+        self._state = LinkState(LinkPhase.CONNECTING, f"connecting to {join.address}", time.time())
+        self._mail: Mailbox[Message | None] = Mailbox()
+        self._lock = threading.Lock()
+        self._pending: dict[tuple[int, int], _Pending] = {}
+        self._next_request = 1
+        self._welcome: Welcome | None = None
+        self._outbox: list[Message] = []
+        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+        self._thread.start()
+
+    # --- from any thread ----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> LinkState:
+        return self._state
+
+    def ask(
+        self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
+    ) -> "tuple[int, Future[Answer]]":
+        """Send a query; its number, and the answer to come (RequestFailed, LinkLost)."""
+        request = self._number()
+        return request, self._send((request, -1), Ask(request, text, everything), progress)
+
+    def pull(self, request: int, first: int, count: int) -> "Future[Page]":
+        """Rows of an answered query, at most 1024."""
+        return self._send((request, first), Pull(request, first, count))
+
+    def cancel(self, request: int) -> None:
+        """Stop a query or drop its result on the server."""
+        self._mail.post(Cancel(request))
+
+    def status(self) -> "Future[Status]":
+        request = self._number()
+        return self._send((request, -1), AskStatus(request))
+
+    def close(self) -> None:
+        self._mail.post(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _number(self) -> int:
+        with self._lock:
+            request = self._next_request
+            self._next_request += 1
+            return request
+
+    def _send(
+        self, key: tuple[int, int], message: Message, progress: Callable[[Progress], None] | None = None
+    ) -> "Future[Any]":
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._state.phase is not LinkPhase.ONLINE:
+                future.set_exception(LinkLost(f"not connected: {self._state.reason}"))
+                return future
+            self._pending[key] = _Pending(future, progress)
+        self._mail.post(message)
+        return future
+
+    # --- on the link's thread -----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        connection = Connection(context, self._join)
+        poller = zmq.Poller()
+        poller.register(self._mail.fileno(), zmq.POLLIN)
+        connection.register(poller)
+        while True:
+            poller.poll(20 if self._outbox else POLL_MS)
+            for letter in self._mail.take():
+                if letter is None:
+                    self._change(LinkPhase.CLOSED, "closed")
+                    connection.unregister(poller)
+                    connection.close()
+                    context.term()
+                    self._mail.close()
+                    return
+                self._outbox.append(letter)
+            connection.unregister(poller)
+            try:
+                for event in connection.events():
+                    self._handle(connection, event)
+            except WireError as error:
+                self._down(f"the server sent something that is no message: {error}", final=False)
+                connection.reopen()
+            connection.register(poller)
+            while self._outbox and connection.send(self._outbox[0]):
+                self._outbox.pop(0)
+
+    def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
+        match event:
+            case Up():
+                connection.send(Hello("console", SOFTWARE, LOWEST, HIGHEST, SCHEMA_VERSION, time.time_ns() // 1000))
+            case Down(reason, final):
+                self._down(reason, final)
+            case Welcome():
+                self._welcome = event
+                connection.send(self._login)
+            case LoggedIn():
+                self._change(LinkPhase.ONLINE, f"connected to {self._join.address}", event.role)
+            case Refused(code, reason):
+                self._down(reason, code in ("login", "version", "revoked", "disabled"))
+                if self._state.phase is not LinkPhase.REFUSED:
+                    time.sleep(RETRY_SECONDS)
+                connection.reopen()
+            case Progress(request):
+                with self._lock:
+                    pending = self._pending.get((request, -1))
+                if pending is not None and pending.progress is not None:
+                    pending.progress(event)
+            case Answer(request) | Status(request):
+                self._resolve((request, -1), event)
+            case Page(request, first):
+                self._resolve((request, first), event)
+            case Failed(request):
+                with self._lock:
+                    keys = [key for key in self._pending if key[0] == request]
+                    failed = [self._pending.pop(key) for key in keys]
+                for item in failed:
+                    item.future.set_exception(RequestFailed(event))
+
+    def _resolve(self, key: tuple[int, int], message: Message) -> None:
+        with self._lock:
+            pending = self._pending.pop(key, None)
+        if pending is not None:
+            pending.future.set_result(message)
+
+    def _down(self, reason: str, final: bool) -> None:
+        if final:
+            self._change(LinkPhase.REFUSED, reason)
+        elif self._state.phase is not LinkPhase.REFUSED:
+            was_online = self._state.phase in (LinkPhase.ONLINE, LinkPhase.LOST)
+            self._change(LinkPhase.LOST if was_online else LinkPhase.CONNECTING, reason)
+
+    def _change(self, phase: LinkPhase, reason: str, role: str = "") -> None:
+        server = self._welcome.software if self._welcome else ""
+        with self._lock:
+            if self._state.phase is phase and self._state.reason == reason:
+                return
+            self._state = LinkState(phase, reason, time.time(), server, role or self._state.role)
+            gone = [] if phase is LinkPhase.ONLINE else list(self._pending.values())
+            if gone:
+                self._pending.clear()
+        if phase is not LinkPhase.ONLINE:
+            self._outbox.clear()
+        for item in gone:
+            item.future.set_exception(LinkLost(reason))
+        if self._on_state is not None:
+            self._on_state(self._state)

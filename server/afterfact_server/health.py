@@ -1,0 +1,49 @@
+"""What each sensor last said of itself. In memory; asked by status and coverage."""
+
+import threading
+from dataclasses import dataclass, replace
+
+from afterfact_protocol.messages import Hello, Report
+
+UP_SECONDS = 30
+"""Agents report every 10 s; a sensor silent for three of these is down."""
+LATE_SECONDS = 120
+"""Batches waiting longer than this at the agent make a connected sensor late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Times in microseconds on the server's clock, but `backlog_since`, which the agent's clock gave."""
+
+    last_contact: int = 0
+    software: str = ""
+    clock_offset: int = 0
+    backlog_batches: int = 0
+    backlog_since: int = 0
+    counters: dict[str, int] | None = None
+
+
+class HealthBoard:
+    """Safe from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_sensor: dict[int, Health] = {}
+
+    def of(self, sensor: int) -> Health:
+        with self._lock:
+            return self._by_sensor.get(sensor, Health())
+
+    def hello(self, sensor: int, message: Hello, now: int) -> None:
+        self._change(sensor, last_contact=now, software=message.software, clock_offset=message.time - now)
+
+    def heard(self, sensor: int, now: int) -> None:
+        self._change(sensor, last_contact=now)
+
+    def report(self, sensor: int, message: Report, now: int) -> None:
+        self._change(sensor, last_contact=now, clock_offset=message.time - now, counters=message.counters,
+                     backlog_batches=message.backlog_batches, backlog_since=message.backlog_since)  # fmt: skip
+
+    def _change(self, sensor: int, **changes: object) -> None:
+        with self._lock:
+            self._by_sensor[sensor] = replace(self._by_sensor.get(sensor, Health()), **changes)  # type: ignore[arg-type]

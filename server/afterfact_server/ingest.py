@@ -1,0 +1,235 @@
+"""Takes batches into the store: checks, stamps, writes, and only then acknowledges. Owns the one thread that writes.
+
+A batch that the store cannot take now (a full disk) is tried again until it can; its agent waits, since it gets no new
+credit. A batch that can never be taken is refused with the reason and stays with its agent.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.messages import Ack, Batch, BatchRefused, Message, Open, Opened, StreamRefused
+from afterfact_protocol.records import Records, check, from_bytes
+from afterfact_protocol.session import RECORD, ROW, SCHEMA_VERSION
+from afterfact_server.router import Peer
+from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.ledger import Ledger, Stream
+from afterfact_server.store.write import (
+    delete_stream,
+    insert_batches,
+    insert_observed,
+    insert_quarantined,
+    insert_sessions,
+    insert_stream,
+)
+
+GROUP_BATCHES = 128
+"""Batches written by one insert a day, if as many wait: few large inserts beat many small ones."""
+RETRY_SECONDS = 2.0
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+YEAR_1990 = 631_152_000_000_000
+"""No capture file is older; an earlier time is a broken one."""
+
+
+def now_us() -> int:
+    """Microseconds since 1970 UTC on the server's clock."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A message of a sensor that concerns the store."""
+
+    peer: Peer
+    sensor: int
+    message: Open | Batch
+
+
+@dataclass(slots=True)
+class _Prepared:
+    job: Job
+    batch: Batch
+    rows: Records
+    quarantined: Records
+
+
+def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
+    """RECORD to ROW: the server's own columns beside the meter's. What the sensor says of itself is not looked at."""
+    rows = np.empty(len(records), ROW)
+    assert RECORD.names is not None
+    for name in RECORD.names:
+        rows[name] = records[name]
+    rows["sensor"] = sensor
+    rows["ingest_time"] = now
+    rows["stream"] = np.void(batch.stream)
+    rows["seq"] = batch.seq
+    return rows
+
+
+def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Mask of sessions whose time cannot be: before 1990, later than a day from now, or, live, later than an hour
+    after the agent wrote the batch (its own clock)."""
+    latest = batch.spooled + HOUR if kind == "live" else now + DAY
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = (records["start_time"] < YEAR_1990) | (
+        records["end_time"] > latest
+    )
+    return mask
+
+
+class Ingest:
+    """Start it after the store's tables exist; `submit` from any thread; answers go to `answer(peer, message)`."""
+
+    def __init__(
+        self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Peer, Message], None], log: Callable[[str], None]
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._answer = answer
+        self._log = log
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """At most messages.MAX_CREDIT batches an agent are ever here: the port sees to it."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """End after what is being written; what waits is dropped unacknowledged, and its agents send it again."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        client = self._engine.client()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
+                if self._stopping.is_set():
+                    return
+                group = [self._jobs.popleft()]
+                while isinstance(group[0].message, Batch) and self._jobs and len(group) < GROUP_BATCHES:
+                    if not isinstance(self._jobs[0].message, Batch):
+                        break
+                    group.append(self._jobs.popleft())
+            if isinstance(group[0].message, Open):
+                self._until_done(partial(self._open, client, group[0]))
+            else:
+                self._until_done(partial(self._write, client, group))
+
+    def _until_done(self, work: Callable[[], None]) -> None:
+        while True:
+            try:
+                work()
+                return
+            except StoreFailure as error:
+                self._log(
+                    f"the store does not take sessions in: {str(error).splitlines()[0]}; trying again, agents wait"
+                )
+                if self._stopping.wait(RETRY_SECONDS):
+                    return
+
+    def _open(self, client: Client, job: Job) -> None:
+        message = job.message
+        assert isinstance(message, Open)
+        known = self._ledger.stream(message.stream)
+        if known is None:
+            stream = Stream(message.stream, job.sensor, message.kind, message.content, message.meter)
+            older = self._ledger.same_content(job.sensor, message.content) if message.content else None
+            if older is not None and not message.replace:
+                self._answer(job.peer, StreamRefused(message.stream, "content_known", (
+                    f"these files are in the store already, metered by {older.meter} (now {message.meter}); "
+                    "add --replace to put the new sessions in place of the old")))  # fmt: skip
+                return
+            if older is not None:
+                self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
+                delete_stream(client, older.stream)
+                insert_stream(client, older, now_us(), replaced=True)
+                self._ledger.forget(older.stream)
+            insert_stream(client, stream, now_us())
+            self._ledger.opened(stream)
+        elif known.sensor != job.sensor:
+            self._answer(job.peer, StreamRefused(message.stream, "foreign_stream", (
+                "another sensor delivers this stream: was its spool copied? Give this one an empty spool")))  # fmt: skip
+            return
+        self._answer(job.peer, Opened(message.stream, self._ledger.have(message.stream)))
+
+    def _write(self, client: Client, group: list[Job]) -> None:
+        now = now_us()
+        prepared: list[_Prepared] = []
+        again: list[Job] = []
+        seen: set[tuple[bytes, int]] = set()
+        for job in group:
+            batch = job.message
+            assert isinstance(batch, Batch)
+            stream = self._ledger.stream(batch.stream)
+            if stream is None or stream.sensor != job.sensor:
+                self._refuse(job, batch, "not_opened", "its stream was not opened by this sensor")
+            elif self._ledger.has(batch.stream, batch.seq):
+                self._answer(job.peer, Ack(batch.stream, batch.seq, 0, 0, 1))
+            elif (batch.stream, batch.seq) in seen:
+                again.append(job)
+            else:
+                try:
+                    if batch.schema > SCHEMA_VERSION:
+                        raise WireError(f"record schema {batch.schema} is newer than the server's {SCHEMA_VERSION}; "
+                                        "update the server")  # fmt: skip
+                    records = from_bytes(batch.columns, batch.rows)
+                    check(records)
+                except WireError as error:
+                    self._refuse(job, batch, "bad_batch", str(error))
+                    continue
+                bad = impossible(records, stream.kind, batch, now)
+                rows = stamp(records, job.sensor, batch, now)
+                seen.add((batch.stream, batch.seq))
+                prepared.append(_Prepared(job, batch, rows[~bad], rows[bad]))
+        if not prepared:
+            return
+        insert_sessions(client, np.concatenate([item.rows for item in prepared]))
+        if any(len(item.quarantined) for item in prepared):
+            insert_quarantined(client, np.concatenate([item.quarantined for item in prepared]))
+        insert_observed(
+            client,
+            (
+                (item.job.sensor, item.batch.stream, item.batch.seq, place, observed)
+                for item in prepared
+                for place, observed in enumerate(item.batch.observed)
+            ),
+            now,
+        )
+        insert_batches(
+            client,
+            [
+                (item.batch.stream, item.batch.seq, item.job.sensor, len(item.rows), len(item.quarantined),
+                 int(item.rows["end_time"].max()) if len(item.rows) else 0)
+                for item in prepared
+            ],
+            now,
+        )  # fmt: skip
+        for item in prepared:
+            batch, stored, set_aside = item.batch, len(item.rows), len(item.quarantined)
+            self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
+            self._answer(item.job.peer, Ack(batch.stream, batch.seq, stored, set_aside, 1))
+        for job in again:  # an agent that reconnected while its first sending was still in our queue
+            assert isinstance(job.message, Batch)
+            self._answer(job.peer, Ack(job.message.stream, job.message.seq, 0, 0, 1))
+
+    def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
+        self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
+        self._answer(job.peer, BatchRefused(batch.stream, batch.seq, code, reason, 1))
