@@ -1,4 +1,4 @@
-"""What scripts/setup promises: all that is imported is declared and pinned, pypcap reads captures, refusals are clear."""
+"""What scripts/setup promises: imports are declared and pinned, pypcap reads captures, refusals are clear."""
 
 import ast
 import importlib.metadata
