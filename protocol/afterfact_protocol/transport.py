@@ -131,10 +131,14 @@ class Connection:
 
     def send(self, message: Message) -> bool:
         """Queue a message; False if there is no connection or its queue is full."""
+        return self.send_frame(encode(message))
+
+    def send_frame(self, frame: bytes) -> bool:
+        """Queue a message that is encoded already."""
         if not self._up:
             return False
         try:
-            self._socket.send(encode(message), zmq.NOBLOCK)
+            self._socket.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True

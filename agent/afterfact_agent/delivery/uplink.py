@@ -1,0 +1,161 @@
+"""The uplink: the thread that owns the connection to the server and sends the spool until it is acknowledged."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from afterfact_agent.delivery.delivery import Delivery, Verdict
+from afterfact_agent.delivery.spool import Spool
+from afterfact_protocol.codec import WireError, decode
+from afterfact_protocol.joinfile import Join
+from afterfact_protocol.mailbox import Mailbox
+from afterfact_protocol.messages import Batch, Hello, Message, Report
+from afterfact_protocol.session import SCHEMA_VERSION
+from afterfact_protocol.transport import Connection, Down, Up
+from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
+
+REPORT_SECONDS = 10.0
+DEAD_SECONDS = 35.0
+"""The server answers every report; without any word for this long the connection is made anew."""
+RETRY_SECONDS = 2.0
+TIDY_SECONDS = 60.0
+POLL_MS = 500
+
+
+class Uplink:
+    """Start it once the spool is open. `failed` holds the line of a final refusal (revoked key, version)."""
+
+    def __init__(
+        self, join: Join, spool: Spool, log: Callable[[str], None], counters: Callable[[], dict[str, int]] = dict
+    ) -> None:
+        self._join = join
+        self._spool = spool
+        self._log = log
+        self._counters = counters
+        self._mail: Mailbox[tuple[bytes, int]] = Mailbox()
+        self._stopping = threading.Event()
+        self._delivery = Delivery(spool, log)
+        self._last_down = ""
+        self._online = False
+        self._heard = 0.0
+        self._reported = 0.0
+        self.failed: str | None = None
+        self._thread = threading.Thread(target=self._run, name="uplink")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def spooled(self, stream: bytes, seq: int) -> None:
+        """A batch was spooled; from any thread."""
+        self._mail.post((stream, seq))
+
+    @property
+    def refused_streams(self) -> dict[bytes, str]:
+        """Streams the server does not take, with its reasons."""
+        return dict(self._delivery.refused_streams)
+
+    def stop(self) -> None:
+        """Stop sending; the spool keeps what is not acknowledged."""
+        self._stopping.set()
+        self._mail.post((b"", -1))
+        if self._thread.is_alive():
+            self._thread.join()
+        self._mail.close()
+
+    def _run(self) -> None:
+        context: zmq.Context[Any] = zmq.Context()
+        connection = Connection(context, self._join)
+        poller = zmq.Poller()
+        poller.register(self._mail.fileno(), zmq.POLLIN)
+        tidied = time.monotonic()
+        connection.register(poller)
+        while not self._stopping.is_set() and self.failed is None:
+            poller.poll(POLL_MS)
+            connection.unregister(poller)
+            now = time.monotonic()
+            for stream, seq in self._mail.take():
+                if stream:
+                    self._delivery.spooled(stream, seq)
+            try:
+                for event in connection.events():
+                    self._handle(connection, event)
+            except WireError as error:
+                self._down(f"the server sent something that is no message: {error}")
+                connection.reopen()
+            if self._online and now - self._heard > DEAD_SECONDS:
+                self._down(f"no word from {self._join.address} for {DEAD_SECONDS:.0f} s; connecting anew")
+                connection.reopen()
+            self._send(connection)
+            if self._online and now - self._reported >= REPORT_SECONDS:
+                self._report(connection)
+            if now - tidied > TIDY_SECONDS:
+                self._spool.tidy()
+                tidied = now
+            connection.register(poller)
+        connection.unregister(poller)
+        connection.close()
+        context.term()
+
+    def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
+        self._heard = time.monotonic()
+        match event:
+            case Up():
+                connection.send(Hello("afterfact-agent", SOFTWARE, LOWEST, HIGHEST, SCHEMA_VERSION, _now_us()))
+            case Down(reason, final):
+                self._down(reason)
+                if final:
+                    self.failed = reason
+            case _:
+                verdict = self._delivery.handle(event)
+                if verdict is Verdict.FINAL:
+                    self.failed = getattr(event, "reason", "refused")
+                elif verdict is Verdict.RETRY:
+                    self._down("refused; trying again")
+                    self._stopping.wait(RETRY_SECONDS)
+                    connection.reopen()
+                elif self._delivery.welcomed and not self._online:
+                    self._online = True
+                    self._last_down = ""
+                    self._log(f"connected to {self._join.address} as sensor {self._join.name}")
+                    self._report(connection)
+
+    def _down(self, reason: str) -> None:
+        self._online = False
+        self._delivery.disconnected()
+        if reason != self._last_down:  # once, not with every attempt
+            self._log(f"{reason}; {self._spool.backlog().batches} batches wait in the spool")
+            self._last_down = reason
+
+    def _send(self, connection: Connection) -> None:
+        for item in self._delivery.next():
+            if not isinstance(item, tuple):
+                if not connection.send(item):
+                    self._down("the connection takes no more")
+                    connection.reopen()
+                    return
+                continue
+            try:
+                frame = self._spool.read(*item)
+                decode(frame, (Batch,))
+            except (OSError, WireError) as error:
+                self._log(
+                    f"batch {item[1]} of stream {item[0].hex()} in the spool is damaged: {error}; it is kept "
+                    "as .refused"
+                )
+                self._delivery.damaged(item)
+                continue
+            if not connection.send_frame(frame):
+                self._delivery.unsent(item)
+                return
+
+    def _report(self, connection: Connection) -> None:
+        backlog = self._spool.backlog()
+        self._reported = time.monotonic()
+        connection.send(Report(_now_us(), backlog.batches, backlog.bytes, backlog.since, self._counters()))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
