@@ -1,0 +1,114 @@
+"""What can be told of a condition without any data: the fields it rests on, whether these grow, the times it spans."""
+
+from afterfact_protocol.session import FIXED
+
+from .functions import DERIVED, EITHER, PREDICATES
+from .nodes import (
+    And,
+    Between,
+    Column,
+    Compare,
+    Derived,
+    Either,
+    Expr,
+    Instant,
+    Masked,
+    Member,
+    Not,
+    Op,
+    Operand,
+    Or,
+    Order,
+    Predicate,
+)
+
+Span = tuple[int | None, int | None]
+"""First and last possible start_time, in microseconds since 1970 UTC, both included; None where there is no bound."""
+
+
+def operand_fields(operand: Operand) -> frozenset[str]:
+    """The session fields behind an operand."""
+    match operand:
+        case Column() | Masked():
+            return frozenset({operand.name})
+        case Either():
+            return frozenset(field for side in EITHER[operand.name].sides for field in side)
+        case Derived():
+            return frozenset(DERIVED[operand.name].fields)
+
+
+def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
+    """The session fields that a query rests on."""
+    found: frozenset[str] = frozenset().union(*(operand_fields(key.operand) for key in order))
+    match where:
+        case None:
+            return found
+        case And() | Or():
+            return found.union(*(fields(item) for item in where.items))
+        case Not():
+            return found | fields(where.item)
+        case Predicate():
+            return found | {PREDICATES[where.name].field}
+        case _:
+            return found | operand_fields(where.operand)
+
+
+def needs_growing(where: Expr | None, order: tuple[Order, ...] = ()) -> bool:
+    """Whether the answer rests on a field that changes from revision to revision, so that only the newest counts."""
+    return not fields(where, order) <= FIXED
+
+
+def span(where: Expr | None) -> Span:
+    """The times of start_time outside of which no session can match."""
+    return (None, None) if where is None else _span(where, True)
+
+
+def _span(expr: Expr, holds: bool) -> Span:
+    """The span where `expr` is true, or with `holds` False where it is false."""
+    match expr:
+        case Not():
+            return _span(expr.item, not holds)
+        case And() | Or():
+            spans = [_span(item, holds) for item in expr.items]
+            return _intersection(spans) if isinstance(expr, And) is holds else _hull(spans)
+        case Compare() if expr.operand == Column("start_time") and isinstance(expr.value, Instant):
+            return _compared(expr.op, expr.value.us, holds)
+        case Member() if expr.operand == Column("start_time") and holds:
+            times = [value.us for value in expr.values if isinstance(value, Instant)]
+            return min(times), max(times)
+        case Between() if expr.operand == Column("start_time") and holds:
+            assert isinstance(expr.low, Instant) and isinstance(expr.high, Instant), "times lie between times"
+            return expr.low.us, expr.high.us
+        case _:
+            return None, None
+
+
+_INVERSE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
+
+
+def _compared(op: Op, us: int, holds: bool) -> Span:
+    match op if holds else _INVERSE[op]:
+        case Op.EQ:
+            return us, us
+        case Op.LT:
+            return None, us - 1
+        case Op.LE:
+            return None, us
+        case Op.GT:
+            return us + 1, None
+        case Op.GE:
+            return us, None
+        case _:
+            return None, None
+
+
+def _intersection(spans: list[Span]) -> Span:
+    lows = [low for low, _ in spans if low is not None]
+    highs = [high for _, high in spans if high is not None]
+    return max(lows, default=None), min(highs, default=None)
+
+
+def _hull(spans: list[Span]) -> Span:
+    lows = [low for low, _ in spans if low is not None]
+    highs = [high for _, high in spans if high is not None]
+    return (min(lows) if len(lows) == len(spans) else None), (max(highs) if len(highs) == len(spans) else None)

@@ -1,0 +1,144 @@
+"""A checked query back to text: the standard spelling, which parses to an equal query. Prints; knows no grammar."""
+
+from datetime import UTC, datetime, timedelta
+from enum import IntFlag
+
+from .functions import DURATION_UNITS
+from .nodes import (
+    And,
+    Between,
+    Blob,
+    Compare,
+    Duration,
+    Endpoint,
+    Expr,
+    Instant,
+    IsNull,
+    Like,
+    Masked,
+    Member,
+    Network,
+    Not,
+    Number,
+    Operand,
+    Or,
+    Order,
+    Predicate,
+    Regexp,
+    Text,
+    Value,
+)
+from .subjects import Subject, name_of, subject_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def query_text(where: Expr | None, order: tuple[Order, ...], limit: int | None) -> str:
+    """The standard spelling of a query; empty for the query that asks for everything."""
+    parts = []
+    if where is not None:
+        parts.append(f"WHERE {condition(where)}")
+    if order:
+        keys = (f"{operand(key.operand)}{' DESC' if key.descending else ''}" for key in order)
+        parts.append(f"ORDER BY {', '.join(keys)}")
+    if limit is not None:
+        parts.append(f"LIMIT {limit}")
+    return " ".join(parts)
+
+
+def condition(expr: Expr) -> str:
+    """The standard spelling of a condition."""
+    match expr:
+        case And():
+            return " AND ".join(_within_and(item) for item in expr.items)
+        case Or():
+            return " OR ".join(condition(item) for item in expr.items)
+        case Not():
+            return _negation(expr.item)
+        case Predicate():
+            return expr.name
+    left, subject = operand(expr.operand), subject_of(expr.operand)
+    match expr:
+        case Compare():
+            return f"{left} {expr.op.value} {value(expr.value, subject)}"
+        case Member():
+            return f"{left} IN {_listed(expr, subject)}"
+        case Between():
+            return f"{left} BETWEEN {value(expr.low, subject)} AND {value(expr.high, subject)}"
+        case Like():
+            return f"{left} LIKE {quoted(expr.pattern)}"
+        case Regexp():
+            return f"{left} REGEXP {quoted(expr.pattern)}"
+        case IsNull():
+            return f"{left} IS NULL"
+
+
+def _within_and(item: Expr) -> str:
+    return f"({condition(item)})" if isinstance(item, Or) else condition(item)
+
+
+def _negation(item: Expr) -> str:
+    match item:
+        case And() | Or():
+            return f"NOT ({condition(item)})"
+        case Member():
+            return f"{operand(item.operand)} NOT IN {_listed(item, subject_of(item.operand))}"
+        case IsNull():
+            return f"{operand(item.operand)} IS NOT NULL"
+        case _:
+            return f"NOT {condition(item)}"
+
+
+def _listed(member: Member, subject: Subject) -> str:
+    return f"({', '.join(value(item, subject) for item in member.values)})"
+
+
+def operand(node: Operand) -> str:
+    """The standard spelling of an operand."""
+    return f"{node.name} & {node.mask}" if isinstance(node, Masked) else node.name
+
+
+def value(node: Value, subject: Subject) -> str:
+    """The standard spelling of a value beside a subject."""
+    match node:
+        case Number():
+            if subject.names is None or issubclass(subject.names, IntFlag):
+                return str(node.value)
+            return name_of(subject.names, node.value) or str(node.value)
+        case Instant():
+            return f"'{instant(node.us)}'"
+        case Duration():
+            return duration(node.us)
+        case Network():
+            return str(node)
+        case Endpoint():
+            return f"'{endpoint(node)}'"
+        case Text():
+            return quoted(node.value)
+        case Blob():
+            return quoted(node.value.hex())
+
+
+def quoted(text: str) -> str:
+    """Text in single quotes."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def endpoint(node: Endpoint) -> str:
+    """An endpoint without quotes; IPv6 in brackets."""
+    return f"{node.network}:{node.port}" if node.network.is_ipv4 else f"[{node.network}]:{node.port}"
+
+
+def instant(us: int) -> str:
+    """A time as `2004-07-20 17:37:49.5`, without a fraction where it is 0."""
+    time = _EPOCH + timedelta(microseconds=us)
+    text = f"{time.year:04}-{time.month:02}-{time.day:02} {time.hour:02}:{time.minute:02}:{time.second:02}"
+    return text if not time.microsecond else f"{text}.{time.microsecond:06}".rstrip("0")
+
+
+def duration(us: int) -> str:
+    """A length of time in the largest unit that divides it: `90s`, `6h`."""
+    for unit in ("d", "h", "m", "s", "ms", "us"):
+        if us and us % DURATION_UNITS[unit] == 0:
+            return f"{us // DURATION_UNITS[unit]}{unit}"
+    return "0s"

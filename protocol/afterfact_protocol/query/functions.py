@@ -1,0 +1,167 @@
+"""The registry of what the language adds to the fields: either-side and computed fields, conditions by name,
+functions, words for times, and units.
+
+Parsing, compiling, matching, completion, help and docs/query.md derive from it. It evaluates nothing.
+"""
+
+from dataclasses import dataclass
+
+from afterfact_protocol.session import ESTABLISHED, FAILED, EndReason, Outcome
+
+from .operators import Type
+
+
+@dataclass(frozen=True, slots=True)
+class EitherField:
+    """A field that stands for the same field of both sides. A condition holds if it holds for either side; its
+    negation, and so `!=` and NOT IN, if it holds for neither."""
+
+    name: str
+    type: Type
+    sides: tuple[tuple[str, ...], ...]
+    """Per side the session fields: one each, or address and port of an endpoint."""
+    help: str
+    example: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedField:
+    """A value computed from two session fields; NULL if one of them is absent."""
+
+    name: str
+    type: Type
+    fields: tuple[str, str]
+    """duration: later, earlier; totals: the summands."""
+    help: str
+    example: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCondition:
+    """A condition by its name, over one field of named values."""
+
+    name: str
+    field: str
+    holds: tuple[int, ...]
+    """Values of the field for which it is true."""
+    unknown: tuple[int, ...]
+    """Values for which it cannot be judged: it is NULL there, and so is its negation."""
+    help: str
+    reading: tuple[str, str]
+    """How a sentence says that it holds, and that it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the language, written with parentheses."""
+
+    name: str
+    arguments: str
+    help: str
+    example: str
+    condition: bool
+    """Whether it is a condition by itself; the others are values."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWord:
+    """A word that stands for a time, fixed when the query is parsed."""
+
+    name: str
+    help: str
+
+
+EITHER: dict[str, EitherField] = {
+    entry.name: entry
+    for entry in (
+        EitherField("ip", Type.ADDRESS, (("src_ip",), ("dst_ip",)), "address of either side", "ip = 10.1.2.3"),
+        EitherField("port", Type.PORT, (("src_port",), ("dst_port",)), "port of either side", "port NOT IN (80, 443)"),
+        EitherField("bytes", Type.NUMBER, (("src_bytes",), ("dst_bytes",)), "payload bytes of either side; for the sum "
+                    "of both see total_bytes", "bytes > 1GB", "bytes"),
+        EitherField("pkts", Type.NUMBER, (("src_pkts",), ("dst_pkts",)), "packets of either side; for the sum of both "
+                    "see total_pkts", "pkts = 0", "packets"),
+        EitherField("endpoint", Type.ENDPOINT, (("src_ip", "src_port"), ("dst_ip", "dst_port")), "address and port of "
+                    "the same side", "endpoint = '10.1.2.3:1034'"),
+    )
+}  # fmt: skip
+
+DERIVED: dict[str, DerivedField] = {
+    entry.name: entry
+    for entry in (
+        DerivedField("duration", Type.DURATION, ("end_time", "start_time"), "end_time - start_time; a plain number is "
+                     "seconds", "duration > 8h"),
+        DerivedField("total_bytes", Type.NUMBER, ("src_bytes", "dst_bytes"), "src_bytes + dst_bytes",
+                     "total_bytes > 2GB", "bytes"),
+        DerivedField("total_pkts", Type.NUMBER, ("src_pkts", "dst_pkts"), "src_pkts + dst_pkts", "total_pkts >= 1000",
+                     "packets"),
+    )
+}  # fmt: skip
+
+PREDICATES: dict[str, NamedCondition] = {
+    entry.name: entry
+    for entry in (
+        NamedCondition("established", "outcome", ESTABLISHED, (Outcome.UNKNOWN,), "outcome is opened, one_way or "
+                       "both_ways; NULL where the outcome is unknown", ("established", "not established")),
+        NamedCondition("failed", "outcome", FAILED, (Outcome.UNKNOWN,), "outcome is attempted, refused or unreachable; "
+                       "NULL where the outcome is unknown", ("failed", "not failed")),
+        NamedCondition("open", "end_reason", (EndReason.OPEN,), (), "not ended when last reported", ("still open",
+                       "ended")),
+    )
+}  # fmt: skip
+
+_FLAGS = "a flags field, flags"
+
+FUNCTIONS: dict[str, Function] = {
+    entry.name: entry
+    for entry in (
+        Function("flags_only", _FLAGS, "these flags and no others", "flags_only(src_flags, 'SYN')", True),
+        Function("flags_all", _FLAGS, "at least all of these flags", "flags_all(dst_flags, 'SYN,ACK')", True),
+        Function("flags_any", _FLAGS, "at least one of these flags", "flags_any(marks, 'PARTIAL,FLIP')", True),
+        Function("flags_none", _FLAGS, "none of these flags", "flags_none(src_flags, 'RST')", True),
+        Function("INET_ATON", "an IPv4 address", "that address", "src_ip = INET_ATON('1.2.3.4')", False),
+        Function("UTC_TIMESTAMP", "", "the time of asking", "start_time > UTC_TIMESTAMP() - 1h", False),
+    )
+}  # fmt: skip
+
+TIME_WORDS: dict[str, TimeWord] = {
+    entry.name: entry
+    for entry in (
+        TimeWord("NOW", "the time of asking"),
+        TimeWord("TODAYUTC", "midnight UTC at the start of the day of asking"),
+        TimeWord("YESTERDAY", "midnight UTC a day before TODAYUTC"),
+        TimeWord("LASTWEEK", "midnight UTC seven days before TODAYUTC"),
+    )
+}
+
+DURATION_UNITS: dict[str, int] = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "m": 60_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+    "w": 7 * 86_400_000_000,
+}
+"""Units of time, in microseconds."""
+
+SIZE_UNITS: dict[str, int] = {
+    "B": 1,
+    **{f"{prefix}B": 1000**power for power, prefix in enumerate("KMGTP", 1)},
+    **{f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGTP", 1)},
+}
+"""Units of size, in bytes: KB is 1,000 bytes (SI), KiB 1,024 (IEC 80000-13)."""
+
+FLAG_LETTERS: dict[str, str] = {
+    "F": "FIN",
+    "S": "SYN",
+    "R": "RST",
+    "P": "PSH",
+    "A": "ACK",
+    "U": "URG",
+    "E": "ECE",
+    "C": "CWR",
+}
+"""TCP flags by letter: 'SA' is 'SYN,ACK'."""

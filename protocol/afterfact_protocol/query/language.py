@@ -1,0 +1,47 @@
+"""The language's entry: `parse` text to a Query. Server, console and command line use this one."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from . import analysis, canonical, check, syntax
+from .nodes import Expr, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A checked query. Two are equal if they ask the same in the same words of the tree, however they were typed."""
+
+    where: Expr | None
+    """The condition; None asks for every session."""
+    order: tuple[Order, ...] = ()
+    """Keys to sort by; empty means newest first: start_time descending, then sensor and session_id."""
+    limit: int | None = None
+    text: str = field(default="", compare=False)
+    """As typed; spans of nodes and errors point into it."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The session fields that it rests on."""
+        return analysis.fields(self.where, self.order)
+
+    @property
+    def needs_growing(self) -> bool:
+        """Whether it rests on a field that changes from revision to revision, so that only the newest may count."""
+        return analysis.needs_growing(self.where, self.order)
+
+    @property
+    def span(self) -> analysis.Span:
+        """First and last start_time that can match, microseconds UTC, both included; None where it has no bound."""
+        return analysis.span(self.where)
+
+    def __str__(self) -> str:
+        """The standard spelling, which parses to an equal query; times of asking are fixed in it."""
+        return canonical.query_text(self.where, self.order, self.limit)
+
+
+def parse(text: str, now: datetime) -> Query:
+    """The query that `text` asks. `now` (with its zone) is what NOW, TODAYUTC and the like mean. Raises QueryError."""
+    if now.tzinfo is None:
+        raise ValueError("the time of asking needs a zone")
+    raw = syntax.parse(text)
+    return Query(check.where(raw.arms, now), check.order(raw.order), check.limit(raw.limit), text)

@@ -1,0 +1,253 @@
+"""The tree of a checked query: names resolved, values typed. What the compiler, the matcher and the reading know.
+
+Nothing here parses, prints or evaluates. Every node is frozen and compares by meaning: spans, which say where in the
+typed text a node came from, are left out of comparison.
+`And` never holds an `And` directly and `Or` never an `Or`; both hold at least two items. "NOT IN", "NOT LIKE",
+"NOT BETWEEN" and "IS NOT NULL" are `Not` around the positive node.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+
+Span = tuple[int, int]
+"""First character and the one after the last, in the text as typed."""
+
+
+class Op(Enum):
+    """Comparisons of one operand with one value."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+# --- operands: what a condition is about -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of FIELDS, by its name there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A field of either side (`ip`, `port`, `bytes`, `pkts`, `endpoint`); see functions.EITHER."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A value computed from fields (`duration`, `total_bytes`, `total_pkts`); see functions.DERIVED."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The bits of a flags field that are also in `mask`: `src_flags & 2`."""
+
+    name: str
+    mask: int
+
+
+Operand = Column | Either | Derived | Masked
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number: counts, ports, protocols, names and flags by their number, identifiers."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A time, in microseconds since 1970-01-01 00:00:00 UTC."""
+
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time in microseconds."""
+
+    us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An address or a network, as 128 bits with IPv4 mapped (see session.IPV4_PREFIX).
+
+    `first` has no bits set beyond `bits`, the prefix length of 0 to 128; 128 is a single address.
+    """
+
+    first: int
+    bits: int
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one address."""
+        return self.bits == 128
+
+    @property
+    def is_ipv4(self) -> bool:
+        """Whether it lies within the mapped IPv4 addresses."""
+        return self.bits >= 96 and self.first >> 32 == IPV4_FIRST >> 32
+
+    @property
+    def last(self) -> int:
+        """The highest address of the network."""
+        return self.first | ((1 << (128 - self.bits)) - 1)
+
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The addresses as inclusive ranges: an IPv6 network that surrounds the mapped IPv4 block leaves it out.
+
+        So `::/0` is all of IPv6 and `0.0.0.0/0` all of IPv4, as an analyst means them.
+        """
+        if self.bits < 96 and self.first <= IPV4_FIRST and self.last >= IPV4_LAST:
+            return ((self.first, IPV4_FIRST - 1), (IPV4_LAST + 1, self.last))
+        return ((self.first, self.last),)
+
+    def __str__(self) -> str:
+        if self.is_ipv4:
+            address, bits, full = str(IPv4Address(self.first & 0xFFFF_FFFF)), self.bits - 96, 32
+        else:
+            address, bits, full = str(IPv6Address(self.first)), self.bits, 128
+        return address if bits == full else f"{address}/{bits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address (or network) and a port that belong to the same side."""
+
+    network: Network
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Characters: a history, the name of a sensor."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Opaque bytes."""
+
+    value: bytes
+
+
+Value = Number | Instant | Duration | Network | Endpoint | Text | Blob
+
+IPV4_FIRST = 0xFFFF_0000_0000
+IPV4_LAST = 0xFFFF_FFFF_FFFF
+
+
+# --- conditions --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`operand op value`."""
+
+    operand: Operand
+    op: Op
+    value: Value
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`operand IN (values)`; at least one value."""
+
+    operand: Operand
+    values: tuple[Value, ...]
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """`operand BETWEEN low AND high`, both included, `low <= high`."""
+
+    operand: Operand
+    low: Value
+    high: Value
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """`operand LIKE pattern`: `%` any characters, `_` one, a backslash takes the next literally. Case counts."""
+
+    operand: Column
+    pattern: str
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Regexp:
+    """`operand REGEXP pattern`: found anywhere in the text; see regexp.py for what a pattern may hold."""
+
+    operand: Column
+    pattern: str
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """`operand IS NULL`: the source did not know it. Of an either-side field: neither side is known."""
+
+    operand: Operand
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A condition by its name (`established`); see functions.PREDICATES."""
+
+    name: str
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Three-valued negation."""
+
+    item: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of at least two conditions."""
+
+    items: tuple["Expr", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of at least two conditions."""
+
+    items: tuple["Expr", ...]
+
+
+Condition = Compare | Member | Between | Like | Regexp | IsNull | Predicate
+Expr = Condition | Not | And | Or
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One key of ORDER BY. Rows where it is absent come last, whichever the direction."""
+
+    operand: Column | Derived
+    descending: bool

@@ -1,0 +1,95 @@
+"""The registry of operators: what each is called, what it may stand beside, and its help.
+
+Parsing checks, completion, help and docs/query.md derive from it. It evaluates nothing.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Type(Enum):
+    """What an operand's value is: a session field's Kind, or one of the two that only the language has."""
+
+    TIME = "time"
+    NUMBER = "number"
+    ADDRESS = "address"
+    PORT = "port"
+    PROTO = "proto"
+    NAME = "name"
+    FLAGS = "flags"
+    TEXT = "text"
+    SENSOR = "sensor"
+    IDENT = "ident"
+    BYTES = "bytes"
+    DURATION = "duration"
+    ENDPOINT = "endpoint"
+
+
+_ALL = frozenset(Type)
+_ORDERED = frozenset({Type.TIME, Type.NUMBER, Type.PORT, Type.DURATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator of the language."""
+
+    name: str
+    """Its standard spelling."""
+    help: str
+    example: str
+    types: frozenset[Type] = frozenset()
+    """What its left side may be; empty for what joins conditions or ends a query."""
+    others: tuple[str, ...] = ()
+    """Other spellings."""
+
+
+_LIST = (
+    Operator("=", "equal; of an address also: within the network", "src_ip = 10.0.0.0/8", _ALL, ("==",)),
+    Operator("!=", "not equal; of an address also: outside the network", "dst_port != 80", _ALL, ("<>",)),
+    Operator("<", "less, or earlier", "src_bytes < 100", _ORDERED),
+    Operator("<=", "less or equal, or not later", "duration <= 90s", _ORDERED),
+    Operator(">", "more, or later", "start_time > '2004-07-20'", _ORDERED),
+    Operator(">=", "more or equal, or not earlier", "src_bytes >= 1MB", _ORDERED),
+    Operator("IN", "equal to one of a list", "dst_ip IN (10.0.0.0/8, 2001:db8::/32)", _ALL),
+    Operator("NOT IN", "equal to none of a list", "port NOT IN (80, 443)", _ALL),
+    Operator(
+        "BETWEEN",
+        "from one value to another, both included",
+        "dst_port BETWEEN 6000 AND 6063",
+        _ORDERED | {Type.ADDRESS},
+    ),
+    Operator(
+        "NOT BETWEEN",
+        "outside a range",
+        "start_time NOT BETWEEN '2004-07-20' AND '2004-07-21'",
+        _ORDERED | {Type.ADDRESS},
+    ),
+    Operator(
+        "LIKE",
+        "a pattern of the whole text: % is any characters, _ one, \\% a percent sign; upper and lower case differ",
+        "history LIKE 'Sh%'",
+        frozenset({Type.TEXT, Type.SENSOR}),
+    ),
+    Operator("NOT LIKE", "not that pattern", "sensor NOT LIKE 'lab-%'", frozenset({Type.TEXT, Type.SENSOR})),
+    Operator(
+        "REGEXP",
+        "a regular expression found anywhere in the text; upper and lower case differ",
+        "history REGEXP '^ShA?[dD]+'",
+        frozenset({Type.TEXT}),
+        ("RLIKE",),
+    ),
+    Operator("NOT REGEXP", "no such match", "history NOT REGEXP '[fFrR]'", frozenset({Type.TEXT}), ("NOT RLIKE",)),
+    Operator("IS NULL", "the source did not know it", "src_port IS NULL", _ALL - {Type.ENDPOINT}),
+    Operator("IS NOT NULL", "the source knew it", "vlan IS NOT NULL", _ALL - {Type.ENDPOINT}),
+    Operator("&", "the flags that are also in this mask", "src_flags & 2 = 2", frozenset({Type.FLAGS})),
+    Operator("AND", "both conditions hold", "ip = 10.1.2.3 AND port = 53", others=("&&",)),
+    Operator("OR", "at least one of the conditions holds", "src_port = 1034 OR dst_port = 1034", others=("||",)),
+    Operator("NOT", "the condition does not hold", "NOT established", others=("!",)),
+    Operator("ORDER BY", "sort by fields, each ASC (the default) or DESC", "ORDER BY src_bytes DESC, start_time"),
+    Operator("LIMIT", "at most so many sessions", "port = 1034 LIMIT 500"),
+    Operator(
+        "UNION", "sessions of either of two conditions", "(WHERE src_ip = 1.2.3.4) UNION (WHERE dst_ip = 1.2.3.4)"
+    ),
+)
+
+OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _LIST}

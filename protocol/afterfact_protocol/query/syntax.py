@@ -1,0 +1,458 @@
+"""Tokens to a raw tree: the grammar of the language, and no meaning yet.
+
+Precedence is MySQL's, which Sguil's analysts know, lowest first: OR, AND, NOT, comparisons (which do not chain), &,
++ and -. Leaves are the tokens themselves; every node knows its place in the text. What names and values mean is
+check.py's business. Depth, conditions and list items are capped here, before anything recurses over the tree.
+Why no SQL parser of a library stands here: docs/query.md, "Why a parser of its own".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import QueryError
+from .functions import DURATION_UNITS, SIZE_UNITS
+from .lexer import Lexeme, Token, tokens
+
+MAX_DEPTH = 50
+"""Parentheses, NOTs and calls within each other."""
+
+MAX_CONDITIONS = 500
+MAX_LIST_ITEMS = 2000
+"""Items of all IN lists together. The longest text holds no more short ones."""
+
+MAX_ORDER = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`name(arguments)`."""
+
+    name: Token
+    arguments: tuple["Raw", ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Minus:
+    """`- item`."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left symbol right` with a comparison, `&`, `+` or `-`."""
+
+    symbol: str
+    left: "Raw"
+    right: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`left [NOT] IN (items)`."""
+
+    left: "Raw"
+    items: tuple["Raw", ...]
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """`left [NOT] BETWEEN low AND high`."""
+
+    left: "Raw"
+    low: "Raw"
+    high: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patterned:
+    """`left [NOT] LIKE right` or `left [NOT] REGEXP right`; `word` is LIKE or REGEXP."""
+
+    word: str
+    left: "Raw"
+    right: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class NullTest:
+    """`left IS [NOT] NULL`."""
+
+    left: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """`NOT item`."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """`a AND b AND ...` or `a OR b OR ...`; `word` is AND or OR."""
+
+    word: str
+    items: tuple["Raw", ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`( item )`; kept because its place is wider than its item's."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+Raw = Token | Call | Minus | Binary | Listed | Ranged | Patterned | NullTest | Negation | Junction | Group
+
+
+@dataclass(frozen=True, slots=True)
+class RawOrder:
+    """One key of ORDER BY."""
+
+    name: Token
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuery:
+    """A whole query: the conditions of a UNION are `arms`."""
+
+    arms: tuple[Raw, ...]
+    order: tuple[RawOrder, ...]
+    limit: Token | None
+
+
+_TESTS = frozenset({"IN", "NOT", "BETWEEN", "LIKE", "REGEXP", "RLIKE", "IS"})
+_COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+
+_SQL_WORDS = frozenset({
+    "ALTER", "ANALYZE", "CALL", "CASE", "CAST", "COLLATE", "CONVERT", "CREATE", "DELETE", "DESCRIBE", "DIV", "DROP",
+    "ELSE", "END", "EXCEPT", "EXISTS", "EXPLAIN", "FORMAT", "GRANT", "GROUP", "HAVING", "INSERT", "INTERSECT",
+    "INTERVAL", "INTO", "MOD", "OVER", "PREWHERE", "PROCEDURE", "RENAME", "REPLACE", "SET", "SETTINGS", "SHOW",
+    "SYSTEM", "THEN", "TRUNCATE", "UPDATE", "USE", "VALUES", "WHEN", "WINDOW", "WITH",
+})  # fmt: skip
+_SQL_ONLY: dict[str, str] = {
+    "SELECT": "SELECT is not part of the query language: write only the condition, as in WHERE port = 1034 LIMIT 500",
+    "FROM": "FROM is not part of the query language: it always asks about sessions",
+    "JOIN": "JOIN is not part of the query language: it always asks about sessions",
+    "INNER": "JOIN is not part of the query language: it always asks about sessions",
+    "OFFSET": "OFFSET is not part of the query language: an answer is paged by itself",
+    "XOR": "XOR is not part of the query language; use AND, OR and NOT",
+    **{word: f"{word} is not part of the query language" for word in _SQL_WORDS},
+}
+
+_UNITS = frozenset(unit.lower() for unit in (*DURATION_UNITS, *SIZE_UNITS))
+
+_CLAUSES = frozenset({"ORDER", "LIMIT", "UNION", "WHERE", "AND", "OR", "IN", "BETWEEN", "LIKE", "REGEXP", "RLIKE",
+                      "IS", "NULL", "ASC", "DESC", "BY"})  # fmt: skip
+
+
+def parse(text: str) -> RawQuery:
+    """The raw tree of a query's text. Raises QueryError."""
+    return _Parser(tokens(text)).query()
+
+
+class _Parser:
+    def __init__(self, found: list[Token]) -> None:
+        self._tokens = found
+        self._at = 0
+        self._depth = 0
+        self._conditions = 0
+        self._items = 0
+
+    # --- tokens
+
+    @property
+    def _token(self) -> Token:
+        return self._tokens[self._at]
+
+    def _next(self) -> Token:
+        token = self._tokens[self._at]
+        self._at += 1
+        return token
+
+    def _take(self, *keywords: str) -> bool:
+        """Steps over the keywords if they come next."""
+        ahead = self._tokens[self._at : self._at + len(keywords)]
+        if tuple(token.keyword for token in ahead) != keywords:
+            return False
+        self._at += len(keywords)
+        return True
+
+    def _take_symbol(self, *symbols: str) -> Token | None:
+        return self._next() if self._token.is_symbol(*symbols) else None
+
+    def _deeper(self, token: Token) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise QueryError(f"conditions nest at most {MAX_DEPTH} deep", token.start, token.end)
+
+    def _wanted(self, what: str) -> QueryError:
+        """The error for a token that is not what the grammar wants here."""
+        token = self._token
+        if token.lexeme is Lexeme.REFUSED:
+            return QueryError(token.text, token.start, token.end)
+        if token.keyword in _SQL_ONLY:
+            return QueryError(_SQL_ONLY[token.keyword], token.start, token.end)
+        if token.is_symbol("|"):
+            return QueryError("stages after `|` are not part of the query language yet", token.start, token.end)
+        last = self._tokens[self._at - 1] if self._at else None
+        before = f"after `{_shown(last)}` " if last else ""
+        if last and last.lexeme is Lexeme.NUMBER and last.text.isdigit() and token.text.lower() in _UNITS:
+            return QueryError(f"a unit follows its number at once: {last.text}{token.text}", last.start, token.end)
+        if token.lexeme is Lexeme.END:
+            return QueryError(f"the query ends too early: {before}comes {what}", token.start, token.end)
+        return QueryError(f"`{_shown(token)}` cannot stand here: {before}comes {what}", token.start, token.end)
+
+    # --- the query and its clauses
+
+    def query(self) -> RawQuery:
+        arms: tuple[Raw, ...] = ()
+        where = self._take("WHERE")
+        if where or not (self._token.lexeme is Lexeme.END or self._token.keyword in ("ORDER", "LIMIT")):
+            arms = self._arms()
+        order = self._order() if self._take("ORDER", "BY") else ()
+        limit = self._limit() if self._take("LIMIT") else None
+        token = self._token
+        if token.lexeme is not Lexeme.END:
+            if token.keyword in ("ORDER", "UNION", "WHERE") and self._at:
+                places = {
+                    "ORDER": "ORDER BY comes once, before LIMIT",
+                    "UNION": "ORDER BY and LIMIT come once, after the whole of a UNION",
+                    "WHERE": "WHERE comes before ORDER BY and LIMIT",
+                }
+                raise QueryError(places[token.keyword], token.start, token.end)
+            if limit is not None and token.is_symbol(","):
+                raise QueryError("LIMIT takes one number: an answer is paged by itself", token.start, token.end)
+            if limit is not None:
+                raise self._wanted("the end of the query")
+            if order:
+                raise self._wanted("a comma, LIMIT or the end of the query")
+            raise self._wanted("AND, OR, UNION, ORDER BY, LIMIT or the end of the query")
+        return RawQuery(arms, order, limit)
+
+    def _arms(self) -> tuple[Raw, ...]:
+        arms = [self._arm()]
+        while self._take("UNION"):
+            token = self._token
+            if token.keyword == "ALL":
+                raise QueryError("UNION lists a session once; UNION ALL is not part of the query language",
+                                 token.start, token.end)  # fmt: skip
+            self._take("WHERE")
+            arms.append(self._arm())
+        return tuple(arms)
+
+    def _arm(self) -> Raw:
+        opening = self._token
+        if not (opening.is_symbol("(") and self._tokens[self._at + 1].keyword == "WHERE"):
+            return self._condition()
+        self._at += 2
+        item = self._condition()
+        return Group(item, opening.start, self._closing(opening).end)
+
+    def _closing(self, opening: Token) -> Token:
+        token = self._token
+        if token.is_symbol(")"):
+            return self._next()
+        if token.lexeme is Lexeme.END:
+            raise QueryError("this parenthesis is not closed", opening.start, opening.end)
+        if token.keyword in ("ORDER", "LIMIT"):
+            raise QueryError("ORDER BY and LIMIT come once, at the end of the whole query", token.start, token.end)
+        raise self._wanted("AND, OR or `)`")
+
+    def _order(self) -> tuple[RawOrder, ...]:
+        keys: list[RawOrder] = []
+        while True:
+            token = self._token
+            if token.lexeme is not Lexeme.WORD or token.keyword in _CLAUSES:
+                raise self._wanted("the name of a field")
+            if len(keys) == MAX_ORDER:
+                raise QueryError(f"ORDER BY takes at most {MAX_ORDER} fields", token.start, token.end)
+            self._at += 1
+            descending = self._take("DESC")
+            if not descending:
+                self._take("ASC")
+            keys.append(RawOrder(token, descending))
+            if self._take_symbol(",") is None:
+                return tuple(keys)
+
+    def _limit(self) -> Token:
+        if self._token.is_symbol("-") and self._tokens[self._at + 1].lexeme is Lexeme.NUMBER:
+            minus, number = self._next(), self._next()
+            return Token(Lexeme.NUMBER, "-" + number.text, minus.start, number.end)
+        if self._token.lexeme is not Lexeme.NUMBER:
+            raise self._wanted("a whole number")
+        return self._next()
+
+    # --- conditions
+
+    def _condition(self) -> Raw:
+        return self._junction("OR", "||", self._conjunction)
+
+    def _conjunction(self) -> Raw:
+        return self._junction("AND", "&&", self._negation)
+
+    def _junction(self, word: str, symbol: str, part: Callable[[], Raw]) -> Raw:
+        items = [part()]
+        while self._take(word) or self._take_symbol(symbol):
+            items.append(part())
+        return items[0] if len(items) == 1 else Junction(word, tuple(items), items[0].start, items[-1].end)
+
+    def _negation(self) -> Raw:
+        token = self._token
+        if not (self._take("NOT") or self._take_symbol("!")):
+            return self._comparison()
+        self._deeper(token)
+        item = self._negation()
+        self._depth -= 1
+        return Negation(item, token.start, item.end)
+
+    def _comparison(self) -> Raw:
+        left = self._masked("a condition")
+        if not isinstance(left, Group) or self._compares():
+            self._conditions += 1
+            if self._conditions > MAX_CONDITIONS:
+                raise QueryError(f"a query has at most {MAX_CONDITIONS} conditions; IN takes a list of values",
+                                 left.start, left.end)  # fmt: skip
+        if symbol := self._take_symbol(*_COMPARISONS):
+            right = self._masked("a value")
+            self._no_chain()
+            return Binary(symbol.text, left, right, left.start, right.end)
+        if self._token.keyword == "IS":
+            return self._null_test(left)
+        negated = self._token.keyword == "NOT" and self._take("NOT")
+        if self._take("IN"):
+            items, end = self._list()
+            return Listed(left, items, negated, left.start, end)
+        if self._take("BETWEEN"):
+            low = self._masked("a value")
+            if not self._take("AND"):
+                raise self._wanted("AND and the upper bound")
+            high = self._masked("a value")
+            return Ranged(left, low, high, negated, left.start, high.end)
+        word = self._token.keyword
+        if word in ("LIKE", "REGEXP", "RLIKE"):
+            self._at += 1
+            right = self._masked("a pattern in quotes")
+            return Patterned("LIKE" if word == "LIKE" else "REGEXP", left, right, negated, left.start, right.end)
+        if negated:
+            raise self._wanted("IN, BETWEEN, LIKE or REGEXP")
+        return left
+
+    def _compares(self) -> bool:
+        token = self._token
+        return token.is_symbol(*_COMPARISONS) or token.keyword in _TESTS
+
+    def _no_chain(self) -> None:
+        token = self._token
+        if token.is_symbol(*_COMPARISONS):
+            raise QueryError("comparisons do not chain; join two of them with AND", token.start, token.end)
+
+    def _null_test(self, left: Raw) -> Raw:
+        self._at += 1
+        negated = self._take("NOT")
+        if self._token.keyword != "NULL":
+            raise self._wanted("NULL" if negated else "NULL or NOT NULL")
+        return NullTest(left, negated, left.start, self._next().end)
+
+    def _list(self) -> tuple[tuple[Raw, ...], int]:
+        opening = self._token
+        if self._take_symbol("(") is None:
+            raise self._wanted("a list of values in parentheses")
+        items: list[Raw] = []
+        while True:
+            items.append(self._masked("a value"))
+            self._items += 1
+            if self._items > MAX_LIST_ITEMS:
+                raise QueryError(f"the lists of a query hold at most {MAX_LIST_ITEMS:,} values",
+                                 items[-1].start, items[-1].end)  # fmt: skip
+            if closing := self._take_symbol(")"):
+                return tuple(items), closing.end
+            if self._take_symbol(",") is None:
+                if self._token.lexeme is Lexeme.END:
+                    raise QueryError("this list is not closed", opening.start, opening.end)
+                raise self._wanted("a comma or `)`")
+
+    # --- operands and values
+
+    def _masked(self, what: str) -> Raw:
+        left, depth = self._sum(what), self._depth
+        while symbol := self._take_symbol("&"):
+            self._deeper(symbol)
+            right = self._sum("flags")
+            left = Binary("&", left, right, left.start, right.end)
+        self._depth = depth
+        return left
+
+    def _sum(self, what: str) -> Raw:
+        left, depth = self._primary(what), self._depth
+        while symbol := self._take_symbol("+", "-"):
+            self._deeper(symbol)  # Each makes the tree one deeper on its left.
+            right = self._primary("a value")
+            left = Binary(symbol.text, left, right, left.start, right.end)
+        self._depth = depth
+        return left
+
+    def _primary(self, what: str) -> Raw:
+        token = self._token
+        if opening := self._take_symbol("("):
+            self._deeper(token)
+            item = self._condition()
+            closing = self._closing(opening)
+            self._depth -= 1
+            return Group(item, opening.start, closing.end)
+        if minus := self._take_symbol("-"):
+            self._deeper(token)
+            item = self._primary(what)
+            self._depth -= 1
+            return Minus(item, minus.start, item.end)
+        nothing = token.lexeme in (Lexeme.SYMBOL, Lexeme.REFUSED, Lexeme.END)
+        if nothing or token.keyword in _CLAUSES or token.keyword in _SQL_ONLY:
+            raise self._wanted(what)
+        self._at += 1
+        if token.lexeme is Lexeme.WORD and self._token.is_symbol("("):
+            return self._call(token)
+        return token
+
+    def _call(self, name: Token) -> Call:
+        opening = self._next()
+        self._deeper(name)
+        arguments: list[Raw] = []
+        while not self._token.is_symbol(")"):
+            if arguments and self._take_symbol(",") is None:
+                if self._token.lexeme is Lexeme.END:
+                    raise QueryError("this parenthesis is not closed", opening.start, opening.end)
+                raise self._wanted("a comma or `)`")
+            arguments.append(self._masked("a value"))
+        self._depth -= 1
+        return Call(name, tuple(arguments), name.start, self._next().end)
+
+
+def _shown(token: Token) -> str:
+    if token.lexeme is Lexeme.STRING:
+        return f"'{token.text}'"
+    return token.text.upper() if token.keyword in _CLAUSES | {"NOT"} else token.text
