@@ -183,7 +183,7 @@ def install(copy: Path, *needs: str, user: int | None = None) -> subprocess.Comp
 
 NEEDS = ["bash=bash", "libc.so.6=libc6", "no-tool=tool-one", "libno.so.9=lib-two", "?three", "/no/*=four"]
 REFUSAL = (
-    "install-packages: needs these system packages: tool-one lib-two four, and cannot install them ({}); as root, run: "
+    "install-packages: needs system packages that it cannot install ({}); as root, run: "
     "apt-get update && apt-get install -y --no-install-recommends tool-one lib-two four\n"
 )
 
