@@ -45,11 +45,10 @@ class Result:
                 first += PAGE_ROWS
             if not waiting:
                 return
-            rows = self.rows_of(waiting.pop(0).result())
-            if len(rows):
-                yield rows
-            if len(rows) < PAGE_ROWS:
-                ended = True
+            page = waiting.pop(0).result()
+            if page.rows:
+                yield self.rows_of(page)
+            ended = ended or page.ended
 
     def fetch(self) -> Records:
         """All rows in one array."""

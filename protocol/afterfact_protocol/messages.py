@@ -270,11 +270,13 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Packed rows of a result, in the columns that ANSWER named. Fewer than asked for: the result ends here."""
+    """Packed rows of a result, in the columns that ANSWER named. Sessions that retention removed since are left out."""
 
     request: U32
     first: U64
     rows: Rows
+    ended: bool
+    """Whether the result holds nothing beyond this page."""
 
 
 @dataclass(frozen=True, slots=True)

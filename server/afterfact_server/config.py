@@ -41,6 +41,11 @@ class Config(BaseModel):
     consoles: str = "tcp://127.0.0.1:7734"
     limits: Limits = Limits()
 
+    def public(self, bound: str) -> str:
+        """Where peers reach what is bound at `bound`: the host name with the bound port."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"tcp://{host}:{bound.rpartition(':')[2]}"
+
 
 class ServerDir:
     """The directory of a server: what lies where in it."""

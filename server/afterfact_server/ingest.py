@@ -166,7 +166,7 @@ class Ingest:
             self._ledger.opened(stream)
         elif known.sensor != job.sensor:
             self._answer(job.peer, StreamRefused(message.stream, "foreign_stream", (
-                "another sensor delivers this stream: was its spool copied? Give this one an empty spool")))  # fmt: skip
+                "another sensor delivers this stream: was its spool copied? Give this one an empty one")))  # fmt: skip
             return
         self._answer(job.peer, Opened(message.stream, self._ledger.have(message.stream)))
 

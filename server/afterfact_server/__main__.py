@@ -1,0 +1,186 @@
+"""afterfact-server: init, run, and what an operator does with a server."""
+
+import argparse
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from afterfact_protocol.transport import KeyPair
+from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.control import wait_or_run
+from afterfact_server.operations import Operations
+from afterfact_server.registry.accounts import ROLES, Accounts
+from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.enrolment import Enrolment
+
+DONE, FAILED = 0, 1
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 the work failed, 2 the call was wrong."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)sZ %(message)s",
+                        datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip
+    logging.Formatter.converter = time.gmtime
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    work: Callable[[argparse.Namespace], None] = arguments.work
+    try:
+        work(arguments)
+    except (ConfigError, RegistryError) as error:
+        print(f"afterfact-server: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="afterfact-server", description="The central server of Afterfact.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        words: Any, name: str, text: str, work: Callable[[argparse.Namespace], None]
+    ) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = words.add_parser(name, help=text, description=text)
+        made.add_argument("dir", metavar="DIR", type=ServerDir, help="the server's directory")
+        made.set_defaults(work=work)
+        return made
+
+    init = command(commands, "init", "make a server: keys, configuration, stores, the account admin", _init)
+    init.add_argument("--admin-password-file", metavar="F", help="admin's password; without it one is made and printed")
+    init.add_argument("--store", metavar="DSN", default="", help="a ClickHouse server instead of the embedded one")
+    init.add_argument("--address", metavar="HOST", default="127.0.0.1", help="where sensors and consoles reach it")
+
+    run = command(commands, "run", "run the server; prints `ready`; SIGTERM stops it", _run)
+    run.add_argument("--sensors", metavar="ADDRESS", help="listen for sensors at tcp://HOST:PORT")
+    run.add_argument("--consoles", metavar="ADDRESS", help="listen for consoles at tcp://HOST:PORT")
+
+    sensor = commands.add_parser("sensor", help="enrol, list, revoke sensors").add_subparsers(required=True)
+    enrol = command(sensor, "enrol", "enrol a sensor; prints its SENSOR.toml", _operate("sensor enrol", "name", "net"))
+    enrol.add_argument("name", metavar="NAME")
+    enrol.add_argument("--net", default="default", help="the network that it watches")
+    command(sensor, "list", "list sensors", _operate("sensor list"))
+    revoke = command(sensor, "revoke", "lock a sensor out, within a second", _operate("sensor revoke", "name"))
+    revoke.add_argument("name", metavar="NAME")
+
+    user = commands.add_parser("user", help="add, list, disable accounts; set passwords").add_subparsers(required=True)
+    add = command(user, "add", "add an account", _operate("user add", "name", "role", "password"))
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--role", required=True, choices=ROLES)
+    add.add_argument("--password-file", metavar="F", required=True, dest="password")
+    command(user, "list", "list accounts", _operate("user list"))
+    disable = command(user, "disable", "disable an account, within a second", _operate("user disable", "name"))
+    disable.add_argument("name", metavar="NAME")
+    passwd = command(user, "passwd", "set a password", _operate("user passwd", "name", "password"))
+    passwd.add_argument("name", metavar="NAME")
+    passwd.add_argument("--password-file", metavar="F", required=True, dest="password")
+
+    console = command(commands, "console-file", "print a new CONSOLE.toml", _operate("console-file", "name"))
+    console.add_argument("--name", default="console", help="what to call it in logs")
+    command(commands, "status", "sensors, coverage, store", _operate("status"))
+    return parser
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    directory: ServerDir = arguments.dir
+    password = _read_password(arguments.admin_password_file) if arguments.admin_password_file else None
+    if directory.config_file.exists():
+        raise ConfigError(f"{directory.path} is a server's directory already")
+    host = arguments.address
+    listen = "127.0.0.1" if host in LOOPBACK else "0.0.0.0"
+    config = Config(
+        address=host, store=arguments.store, sensors=f"tcp://{listen}:7736", consoles=f"tcp://{listen}:7734"
+    )
+    made = password or secrets.token_urlsafe(12)
+    keys = KeyPair.generate()
+    try:
+        directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_private(directory.keys_file, f"{keys.public}\n{keys.secret}\n")
+        accounts = Accounts(open_database(directory.registry_url(config)))
+        if not accounts.accounts():
+            accounts.add("admin", "admin", made)
+        _write_private(directory.config_file, _toml(config))  # last: a directory with it is complete
+    except OSError as error:
+        raise ConfigError(f"{error.filename or directory.path}: {error.strerror}") from None
+    print(f"server made in {directory.path}")
+    if password is None:
+        print(f"admin's password (shown this once): {made}")
+
+
+def _toml(config: Config) -> str:
+    return (
+        "# Afterfact server. Host name or address under which sensors and consoles reach it:\n"
+        f'address = "{config.address}"\n'
+        f'sensors = "{config.sensors}"\n'
+        f'consoles = "{config.consoles}"\n'
+        "# A ClickHouse server, https://USER:PASSWORD@HOST:8443/DATABASE; empty: embedded, in sessions/\n"
+        f'store = "{config.store}"\n'
+        "# SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite\n"
+        f'registry = "{config.registry}"\n'
+        "\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in config.limits.model_dump().items())
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # The store's engine is heavy; the other commands do without it.
+    from afterfact_server.app import run
+    from afterfact_server.store.engine import StoreError
+
+    directory: ServerDir = arguments.dir
+    changes = {name: getattr(arguments, name) for name in ("sensors", "consoles") if getattr(arguments, name)}
+    config = directory.config().model_copy(update=changes)
+    try:
+        run(directory, config, logging.info, lambda: print("ready", flush=True))
+    except StoreError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
+    """Has a running server do it, or does it on the directory."""
+
+    def work(arguments: argparse.Namespace) -> None:
+        values = {name: getattr(arguments, name) for name in names}
+        if "password" in values:
+            values["password"] = _read_password(values["password"])
+        directory: ServerDir = arguments.dir
+        config = directory.config()
+        for output in wait_or_run(directory, command, values):
+            if output is None:
+                sys.stdout.write(_local(directory, config).run(command, values))
+            else:
+                sys.stdout.write(output)
+
+    return work
+
+
+def _local(directory: ServerDir, config: Config) -> Operations:
+    database = open_database(directory.registry_url(config))
+    return Operations(
+        Enrolment(database), Accounts(database), directory.keys(), config.public(config.sensors),
+        config.public(config.consoles), lambda: None, None,
+    )  # fmt: skip
+
+
+def _read_password(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot read the password: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

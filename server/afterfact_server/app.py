@@ -1,0 +1,130 @@
+"""A running server: builds its parts, wires them by hand, starts and stops them in order."""
+
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import zmq
+
+from afterfact_protocol.messages import AskStatus, Failed, Message, Status
+from afterfact_protocol.transport import bind
+from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
+from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.consoles import ConsolesPort
+from afterfact_server.control import ControlServer, locked
+from afterfact_server.health import HealthBoard
+from afterfact_server.ingest import Ingest
+from afterfact_server.operations import Operations
+from afterfact_server.queries import QueryService
+from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.enrolment import Admission, Enrolment
+from afterfact_server.sensors import SensorsPort
+from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
+from afterfact_server.store.ledger import Ledger
+from afterfact_server.store.schema import prepare
+
+STATUS_SECONDS = 30.0
+
+
+def _bind(
+    context: "zmq.Context[zmq.Socket[bytes]]", address: str, directory: ServerDir, domain: str
+) -> "zmq.Socket[bytes]":
+    try:
+        return bind(context, address, directory.keys(), domain)
+    except zmq.ZMQError as error:
+        raise ConfigError(f"cannot listen at {address} for {domain}: {error.strerror}; choose another with "
+                          f"--{domain}, or in server.toml") from None  # fmt: skip
+
+
+def _open_store(engine: StoreEngine) -> tuple[bytes, Ledger]:
+    client = engine.client()
+    try:
+        return prepare(client), Ledger(client)
+    except StoreFailure as error:
+        raise StoreError(f"cannot use the session store: {str(error).splitlines()[0]}") from None
+
+
+def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ConfigError, RegistryError or StoreError if it cannot start.
+
+    The main thread only waits for signals: during a query the embedded engine would keep it from answering one.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with locked(directory) as ours:
+        if not ours:
+            raise ConfigError(f"{directory.path}: a server runs there already")
+        _serve(directory, config, log, ready, stop)
+
+
+def _serve(
+    directory: ServerDir, config: Config, log: Callable[[str], None], ready: Callable[[], None], stop: threading.Event
+) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, 65_535)
+    undo: list[Callable[[], None]] = [context.term]
+    try:
+        sensors_socket = _bind(context, config.sensors, directory, SENSORS)
+        undo.append(sensors_socket.close)
+        consoles_socket = _bind(context, config.consoles, directory, CONSOLES)
+        undo.append(consoles_socket.close)
+
+        database = open_database(directory.registry_url(config))
+        undo.append(database.dispose)
+        enrolment, accounts = Enrolment(database), Accounts(database)
+        admission = Admission(enrolment)
+
+        engine = StoreEngine(directory.sessions, config.store)
+        undo.append(engine.close)
+        with ThreadPoolExecutor(1) as opener:
+            store_id, ledger = opener.submit(_open_store, engine).result()
+
+        health = HealthBoard()
+        sensors = SensorsPort(sensors_socket, admission, health, store_id, log)
+        ingest = Ingest(engine, ledger, sensors.answer, log)
+        consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
+        queries = QueryService(engine, admission, ledger, health, config.limits, log)
+
+        def changed() -> None:
+            admission.reload()
+            sensors.recheck()
+            consoles.recheck()
+
+        def ask_status() -> Status:
+            answer: Future[Message] = Future()
+            queries.status(AskStatus(0), answer.set_result)
+            message = answer.result(STATUS_SECONDS)
+            if isinstance(message, Failed):
+                raise RegistryError(message.reason)
+            assert isinstance(message, Status)
+            return message
+
+        control = ControlServer(
+            directory.control,
+            Operations(
+                enrolment, accounts, directory.keys(), config.public(config.sensors),
+                config.public(config.consoles), changed, ask_status,
+            ),
+        )  # fmt: skip
+        zap = ZapHandler(context, admission)
+        for part_start, part_stop in (
+            (zap.start, zap.stop),
+            (queries.start, queries.stop),
+            (ingest.start, ingest.stop),
+            (lambda: sensors.start(ingest), sensors.stop),
+            (lambda: consoles.start(queries), consoles.stop),
+            (control.start, control.stop),
+        ):
+            part_start()
+            undo.append(part_stop)
+        log(f"sensors at {config.sensors}, consoles at {config.consoles}, store {store_id.hex()}")
+        ready()
+        while not stop.wait(3600):
+            pass
+        log("stopping")
+    finally:
+        while undo:
+            undo.pop()()

@@ -1,0 +1,95 @@
+"""Which sensors watched during a span of time, and what they missed. Never an average over sensors."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.messages import Gap, SensorCoverage
+from afterfact_server.health import HealthBoard
+from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.ledger import Ledger
+
+MAX_GAPS = 64
+JOIN = 1_000_000
+"""Intervals less than a second apart are one: packets are not continuous, their files are."""
+
+_INTERVAL = np.dtype([("sensor", "<u2"), ("start", "<i8"), ("end", "<i8"), ("lost", "<u8")])
+
+
+def gaps_between(intervals: Iterable[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
+    """Parts of [start, end] that no interval covers, in order. Times in microseconds; intervals in any order."""
+    gaps = []
+    at = start
+    for first, last in sorted(intervals):
+        if last < at:
+            continue
+        if first > end:
+            break
+        if first - at > JOIN:
+            gaps.append((at, first))
+        at = max(at, last)
+    if end - at > JOIN:
+        gaps.append((at, end))
+    return gaps
+
+
+def observed_bounds(client: Client) -> dict[int, tuple[int, int, int]]:
+    """Per sensor: start of its first and end of its last observed interval, and packets lost over all."""
+    data = client.raw_query(
+        "SELECT sensor, toUnixTimestamp64Micro(min(start)), toUnixTimestamp64Micro(max(end)), sum(lost) "
+        "FROM observed FINAL GROUP BY sensor",
+        fmt="RowBinary",
+    )
+    return {
+        int(row["sensor"]): (int(row["start"]), int(row["end"]), int(row["lost"]))
+        for row in np.frombuffer(data, _INTERVAL)
+    }
+
+
+def coverage(
+    client: Client,
+    sensors: Iterable[EnrolledSensor],
+    ledger: Ledger,
+    health: HealthBoard,
+    start: int,
+    end: int,
+    now: int,
+) -> tuple[SensorCoverage, ...]:
+    """What each sensor can know of [start, end]: gaps clipped to [its first data, now], losses, backlog.
+
+    A sensor that was revoked counts as long as its data reach into the span.
+    """
+    bounds = observed_bounds(client)
+    data = client.raw_query(
+        "SELECT sensor, toUnixTimestamp64Micro(start), toUnixTimestamp64Micro(end), lost FROM observed FINAL "
+        "WHERE end >= fromUnixTimestamp64Micro({start:Int64}) AND start <= fromUnixTimestamp64Micro({end:Int64})",
+        parameters={"start": start, "end": end},
+        fmt="RowBinary",
+    )
+    intervals = np.frombuffer(data, _INTERVAL)
+    result = []
+    for sensor in sensors:
+        first, last, _ = bounds.get(sensor.number, (0, 0, 0))
+        if sensor.revoked is not None and (not last or last < start):
+            continue
+        own = intervals[intervals["sensor"] == sensor.number]
+        gaps: list[tuple[int, int]] = []
+        if first:
+            pairs = zip(own["start"].tolist(), own["end"].tolist(), strict=True)
+            until = last if sensor.revoked is not None else now
+            gaps = gaps_between(pairs, max(start, first), min(end, until))
+        longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:MAX_GAPS])
+        result.append(
+            SensorCoverage(
+                sensor=sensor.name,
+                first=first,
+                last=last,
+                gaps=tuple(Gap(*gap) for gap in longest),
+                more_gaps=len(gaps) - len(longest),
+                lost=int(own["lost"].sum()),
+                quarantined=ledger.totals(sensor.number)[1],
+                backlog_since=health.of(sensor.number).backlog_since,
+            )
+        )
+    return tuple(result)

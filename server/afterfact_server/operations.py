@@ -1,0 +1,130 @@
+"""What an operator does with a server besides running it: enrol, revoke, accounts, join files, status.
+
+Each operation takes named arguments and returns the text to print. control.py carries them to a running server; with
+none running the same code works on the directory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from afterfact_protocol.joinfile import Join
+from afterfact_protocol.messages import Status
+from afterfact_protocol.statustext import status_table
+from afterfact_protocol.transport import KeyPair
+from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.database import RegistryError
+from afterfact_server.registry.enrolment import Enrolment, check_name
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """`changed` is called after keys or accounts changed; `status` asks the running server, None without one."""
+
+    enrolment: Enrolment
+    accounts: Accounts
+    server_keys: KeyPair
+    sensors_address: str
+    consoles_address: str
+    changed: Callable[[], None]
+    status: Callable[[], Status] | None
+
+    def run(self, command: str, arguments: dict[str, Any]) -> str:
+        """RegistryError for anything a person can put right."""
+        operation = _COMMANDS.get(command)
+        if operation is None:
+            raise RegistryError(f"no operation {command!r}")
+        return operation(self, **arguments)
+
+
+def _sensor_enrol(server: Operations, name: str, net: str) -> str:
+    keys = server.enrolment.enrol_sensor(name, net)
+    server.changed()
+    return Join(
+        kind="sensor", name=name, address=server.sensors_address, server_key=server.server_keys.public,
+        public_key=keys.public, secret_key=keys.secret,
+    ).to_toml()  # fmt: skip
+
+
+def _sensor_revoke(server: Operations, name: str) -> str:
+    server.enrolment.revoke_sensor(name)
+    server.changed()
+    return f"sensor {name} is revoked; what it delivered stays\n"
+
+
+def _sensor_list(server: Operations) -> str:
+    rows = [
+        (sensor.name, sensor.net, _day(sensor.enrolled), "revoked " + _day(sensor.revoked) if sensor.revoked else "")
+        for sensor in server.enrolment.sensors()
+    ]
+    return _table(("sensor", "net", "enrolled", ""), rows)
+
+
+def _console_file(server: Operations, name: str) -> str:
+    check_name(name, "a console")
+    keys = server.enrolment.add_console(name)
+    server.changed()
+    return Join(
+        kind="console", name=name, address=server.consoles_address, server_key=server.server_keys.public,
+        public_key=keys.public, secret_key=keys.secret,
+    ).to_toml()  # fmt: skip
+
+
+def _user_add(server: Operations, name: str, role: str, password: str) -> str:
+    server.accounts.add(name, role, password)
+    return f"account {name} ({role}) added\n"
+
+
+def _user_list(server: Operations) -> str:
+    rows = [
+        (
+            account.name,
+            account.role,
+            _day(account.created),
+            "disabled " + _day(account.disabled) if account.disabled else "",
+        )
+        for account in server.accounts.accounts()
+    ]
+    return _table(("user", "role", "created", ""), rows)
+
+
+def _user_disable(server: Operations, name: str) -> str:
+    server.accounts.disable(name)
+    server.changed()
+    return f"account {name} is disabled\n"
+
+
+def _user_passwd(server: Operations, name: str, password: str) -> str:
+    server.accounts.set_password(name, password)
+    return f"account {name} has a new password\n"
+
+
+def _status(server: Operations) -> str:
+    if server.status is None:
+        raise RegistryError("the server does not run; start it with: afterfact-server run")
+    return status_table(server.status())
+
+
+_COMMANDS: dict[str, Callable[..., str]] = {
+    "sensor enrol": _sensor_enrol,
+    "sensor revoke": _sensor_revoke,
+    "sensor list": _sensor_list,
+    "console-file": _console_file,
+    "user add": _user_add,
+    "user list": _user_list,
+    "user disable": _user_disable,
+    "user passwd": _user_passwd,
+    "status": _status,
+}
+
+
+def _day(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+             for row in (header, *rows)]  # fmt: skip
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,353 @@
+"""Runs analysts' queries: parses, checks, compiles, keeps results, serves their pages; cancels, reports progress.
+
+A query runs on one of a few workers, each with its own client of the store; pages and status on others, so that a slow
+query never holds up a page. A query in the store is found by a comment in its text, since the embedded engine gives no
+query id to hold on to.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
+    Answer,
+    Ask,
+    AskStatus,
+    Cancel,
+    Failed,
+    Message,
+    Page,
+    Progress,
+    Pull,
+)
+from afterfact_protocol.query import Query, QueryError, parse, reading
+from afterfact_protocol.records import ROW_COLUMNS, Records
+from afterfact_protocol.session import ROW
+from afterfact_server.config import Limits
+from afterfact_server.coverage import coverage
+from afterfact_server.health import HealthBoard
+from afterfact_server.ingest import now_us
+from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
+from afterfact_server.registry.enrolment import Admission
+from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
+from afterfact_server.status import span, status
+from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.ledger import Ledger
+
+PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
+EXPORT_KEYS = 65_536
+"""Keys fetched at a time while a result is paged through beyond its bound."""
+COUNT_CONVERSATIONS = 50_000
+"""Larger results of several sensors are not looked through for conversations seen twice."""
+PROGRESS_SECONDS = 0.3
+FETCH_KEYS = 1024
+
+Send = Callable[[Message], None]
+_numbers = itertools.count(1)
+
+
+class Cancelled(Exception):
+    """The console does not want it any more."""
+
+
+@dataclass(slots=True)
+class Running:
+    """One request of a console, from ASK until its result is dropped."""
+
+    request: int
+    send: Send
+    started: float
+    tag: str
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    query: Query | None = None
+    result: Result | None = None
+    everything: bool = False
+
+
+@dataclass(slots=True)
+class Scope:
+    """A console connection's requests."""
+
+    running: dict[int, Running] = field(default_factory=dict)
+
+
+class QueryService:
+    """`ask`, `pull`, `cancel`, `drop` and `status` are called by the consoles' port and return at once."""
+
+    def __init__(
+        self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, limits: Limits,
+        log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._admission = admission
+        self._ledger = ledger
+        self._health = health
+        self._limits = limits
+        self._log = log
+        self._workers = ThreadPoolExecutor(limits.query_workers, "query")
+        self._pages = ThreadPoolExecutor(2, "page")
+        self._active: dict[str, Running] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._supervisor = threading.Thread(target=self._supervise, name="query-supervisor")
+
+    def start(self) -> None:
+        self._supervisor.start()
+
+    def stop(self) -> None:
+        """Cancel what runs and wait for it: the embedded engine must not be left during a query."""
+        with self._lock:
+            for running in self._active.values():
+                running.cancelled.set()
+        self._wake.set()
+        self._workers.shutdown(cancel_futures=True)
+        self._pages.shutdown(cancel_futures=True)
+        self._stopping = True
+        self._wake.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
+
+    # --- called by the port -------------------------------------------------------------------------------------------
+
+    def ask(self, scope: Scope, message: Ask, send: Send) -> None:
+        request = message.request
+        if request in scope.running:
+            send(Failed(request, "request", f"request {request} is in use on this connection", -1, -1))
+        elif len(scope.running) >= self._limits.results_per_console:
+            send(
+                Failed(request, "busy", f"{len(scope.running)} results are open on this connection; close some", -1, -1)
+            )
+        else:
+            running = Running(
+                request, send, time.monotonic(), f"afterfact-{next(_numbers)}-", everything=message.everything
+            )
+            scope.running[request] = running
+            self._workers.submit(self._guarded, running, partial(self._ask, running, message.text))
+
+    def pull(self, scope: Scope, message: Pull, send: Send) -> None:
+        running = scope.running.get(message.request)
+        if running is None or running.result is None:
+            send(Failed(message.request, "request", f"no result {message.request} on this connection", -1, -1))
+        else:
+            self._pages.submit(self._guarded, running, partial(self._pull, running, message))
+
+    def cancel(self, scope: Scope, message: Cancel, send: Send) -> None:
+        running = scope.running.pop(message.request, None)
+        if running is not None:
+            self._cancel(running)
+
+    def drop(self, scope: Scope) -> None:
+        """The connection is gone."""
+        for running in scope.running.values():
+            self._cancel(running)
+        scope.running.clear()
+
+    def status(self, message: AskStatus, send: Send) -> None:
+        def work() -> None:
+            sensors = list(self._admission.sensors().values())
+            send(status(self._engine.client(), sensors, self._ledger, self._health, message.request, now_us()))
+
+        self._pages.submit(self._reported, message.request, send, work)
+
+    def _cancel(self, running: Running) -> None:
+        running.cancelled.set()
+        self._wake.set()
+
+    # --- on workers ---------------------------------------------------------------------------------------------------
+
+    def _guarded(self, running: Running, work: Callable[[], None]) -> None:
+        with running.busy:
+            if running.cancelled.is_set():
+                self._fail_cancelled(running)
+                return
+            with self._lock:
+                self._active[running.tag] = running
+            self._wake.set()
+            try:
+                self._reported(running.request, running.send, work, running)
+            finally:
+                with self._lock:
+                    del self._active[running.tag]
+
+    def _reported(self, request: int, send: Send, work: Callable[[], None], running: Running | None = None) -> None:
+        try:
+            work()
+        except QueryError as error:
+            send(Failed(request, "query", error.message, error.start, error.end))
+        except StoreFailure as error:
+            if running is not None and running.cancelled.is_set():
+                self._fail_cancelled(running)
+            else:
+                code, reason = self._explain(error)
+                self._log(f"query failed: {str(error).splitlines()[0][:500]}")
+                send(Failed(request, code, reason, -1, -1))
+        except Cancelled:
+            assert running is not None
+            self._fail_cancelled(running)
+        except Exception as error:  # a bug of ours: the analyst gets a line, the log the rest
+            self._log(f"query failed by a fault of the server: {type(error).__name__}: {error}")
+            send(Failed(request, "fault", f"the server failed: {type(error).__name__}; its log says more", -1, -1))
+
+    @staticmethod
+    def _fail_cancelled(running: Running) -> None:
+        running.send(Failed(running.request, "cancelled", "stopped", -1, -1))
+
+    def _explain(self, error: Exception) -> tuple[str, str]:
+        text = str(error)
+        if "TIMEOUT_EXCEEDED" in text:
+            return "deadline", (f"not answered within {self._limits.query_seconds} s; narrow it, by start_time say, "
+                                "or raise query_seconds in server.toml")  # fmt: skip
+        if "MEMORY_LIMIT_EXCEEDED" in text:
+            return "memory", (f"needs more than {self._limits.query_memory_mb} MB; narrow it, or raise query_memory_mb "
+                              "in server.toml")  # fmt: skip
+        return "store", f"the store failed: {text.splitlines()[0][:500]}"
+
+    def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
+        settings = {
+            "max_execution_time": self._limits.query_seconds,
+            "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
+            "use_skip_indexes_if_final": 1,
+            "use_skip_indexes_if_final_exact_mode": 1,
+        }
+        if running.cancelled.is_set():
+            raise Cancelled
+        data = client.raw_query(
+            f"/* {running.tag} */ {compiled.sql}", parameters=compiled.parameters, settings=settings, fmt="RowBinary"
+        )
+        return np.frombuffer(data, dtype)
+
+    def _ask(self, running: Running, text: str) -> None:
+        client = self._engine.client()
+        now = now_us()
+        query = parse(text, datetime.fromtimestamp(now / 1e6, UTC))
+        running.query = query
+        bound = min(query.limit or self._limits.result_rows, self._limits.result_rows)
+        pages_on = running.everything and query.limit is None
+        if pages_on:
+            if query.order:
+                raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
+            keys, more = self._keys(client, running, query, EXPORT_KEYS)
+        else:
+            keys, more = self._keys(client, running, query, bound)
+        running.result = Result(keys, truncated=more and not pages_on, complete=not (pages_on and more))
+        observers = np.unique(keys["sensor"])
+        names = self._admission.sensors()
+        start, end = self._span(client, query, now)
+        running.send(
+            Answer(
+                request=running.request,
+                total=len(keys),
+                truncated=running.result.truncated,
+                limit=bound,
+                columns=ROW_COLUMNS,
+                sensors={number: sensor.name for number, sensor in names.items()},
+                reading=reading(query),
+                span_start=start,
+                span_end=end,
+                conversations=self._conversations(client, running, keys, len(observers)),
+                observers=len(observers),
+                elapsed=int((time.monotonic() - running.started) * 1e6),
+                coverage=coverage(client, names.values(), self._ledger, self._health, start, end, now),
+            )
+        )
+
+    def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
+        first, last = query.span
+        oldest, _ = span(client)
+        return (first if first is not None else oldest or now), (min(last, now) if last is not None else now)
+
+    def _keys(
+        self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None
+    ) -> tuple[Records, bool]:
+        """Up to `bound` distinct keys, and whether there are more. Without FINAL a session stands once per revision
+        not yet merged, so what is dropped is made up for by asking for more."""
+        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
+        final = query.needs_growing
+        ask_for = bound + 1
+        while True:
+            compiled = key_query(query, sensors, limit=ask_for, after=after, final=final)
+            raw = self._fetch(client, compiled, KEY_ROW, running)
+            keys = distinct(raw)
+            if len(keys) > bound or len(raw) < ask_for:
+                return keys[:bound], len(keys) > bound
+            ask_for *= 2
+
+    def _rows(self, client: Client, running: Running, keys: Records) -> Records:
+        """The newest revisions of some keys, in their order."""
+        parts = [
+            newest_in_order(part, self._fetch(client, rows_by_keys(part), ROW, running))
+            for part in (keys[at : at + FETCH_KEYS] for at in range(0, len(keys), FETCH_KEYS))
+        ]
+        return np.concatenate([np.zeros(0, ROW), *parts])
+
+    def _conversations(self, client: Client, running: Running, keys: Records, observers: int) -> int:
+        if observers < 2:
+            return len(keys)
+        return conversations(self._rows(client, running, keys)) if len(keys) <= COUNT_CONVERSATIONS else 0
+
+    def _pull(self, running: Running, message: Pull) -> None:
+        result, query = running.result, running.query
+        assert result is not None and query is not None
+        client = self._engine.client()
+        count = min(message.count, PAGE_ROWS)
+        while not result.complete and message.first + count > result.offset + len(result.keys):
+            last = result.keys[-1]
+            after = (int(last["start_time"]), int(last["sensor"]), int(last["session_id"]))
+            keys, more = self._keys(client, running, query, EXPORT_KEYS, after)
+            keep = max(0, message.first - result.offset)
+            result.offset += min(keep, len(result.keys))
+            result.keys = np.concatenate([result.keys[keep:], keys])
+            result.complete = not more
+        at = message.first - result.offset
+        rows = self._rows(client, running, result.keys[at : at + count]) if at >= 0 else np.zeros(0, ROW)
+        ended = result.complete and message.first + count >= result.offset + len(result.keys)
+        running.send(Page(running.request, message.first, rows.tobytes(), ended))
+
+    # --- on the supervisor --------------------------------------------------------------------------------------------
+
+    def _supervise(self) -> None:
+        client = self._engine.client()
+        while not self._stopping:
+            with self._lock:
+                active = list(self._active.values())
+            if not active:
+                self._wake.wait()
+                self._wake.clear()
+                continue
+            self._wake.wait(PROGRESS_SECONDS)
+            self._wake.clear()
+            try:
+                self._look_after(client, active)
+            except StoreFailure as error:
+                self._log(f"cannot look after running queries: {str(error).splitlines()[0]}")
+
+    def _look_after(self, client: Client, active: list[Running]) -> None:
+        now = time.monotonic()
+        told: dict[str, Any] = {}
+        for text, read_rows in client.query(
+            "SELECT query, read_rows FROM system.processes WHERE query LIKE '/* afterfact-%'"
+        ).result_rows:
+            told[text.split()[1]] = read_rows
+        for running in active:
+            if running.tag not in told:
+                continue
+            if running.cancelled.is_set():
+                client.command(
+                    "KILL QUERY WHERE startsWith(query, {start:String}) ASYNC",
+                    parameters={"start": f"/* {running.tag} */"},
+                )
+            elif running.result is None and now - running.started > PROGRESS_SECONDS:
+                elapsed = int((now - running.started) * 1e6)
+                running.send(Progress(running.request, int(told[running.tag]), elapsed))

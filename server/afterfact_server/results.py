@@ -1,0 +1,89 @@
+"""Results of queries as the server keeps them: the keys of the sessions found, in order, and their newest rows."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from afterfact_protocol.records import Records
+from afterfact_protocol.session import KEY, ROW
+
+KEY_ROW = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
+"""What a key query answers with, as RowBinary."""
+
+
+def distinct(keys: Records) -> Records:
+    """Keys (KEY_ROW) without those of further revisions; the first of each stays where it is."""
+    if len(keys) < 2:
+        return keys
+    bare = np.ascontiguousarray(_bare(keys)).view(f"V{_bare(keys).dtype.itemsize}").ravel()
+    _, first = np.unique(bare, return_index=True)
+    return keys if len(first) == len(keys) else keys[np.sort(first)]
+
+
+def _bare(rows: Records) -> Records:
+    bare = np.empty(len(rows), [(name, KEY_ROW[name]) for name in KEY])
+    for name in KEY:
+        bare[name] = rows[name]
+    return bare
+
+
+def newest_in_order(keys: Records, rows: Records) -> Records:
+    """Of `rows` (ROW, several revisions of a session perhaps) the highest revision of each of `keys`, in their order.
+
+    A key whose session is gone (retention) is passed over.
+    """
+    by_key: dict[tuple[int, int, int], int] = {}
+    columns = zip(*(rows[name].tolist() for name in (*KEY, "revision")), strict=True)
+    revisions: dict[tuple[int, int, int], int] = {}
+    for at, (start_time, sensor, session_id, revision) in enumerate(columns):
+        key = (start_time, sensor, session_id)
+        if revision >= revisions.get(key, -1):
+            revisions[key] = revision
+            by_key[key] = at
+    wanted = zip(*(keys[name].tolist() for name in KEY), strict=True)
+    order = [by_key[key] for key in wanted if key in by_key]
+    return rows[order] if order else np.zeros(0, ROW)
+
+
+def conversations(rows: Records) -> int:
+    """How many conversations these observations (ROW's identity fields and end_time) are.
+
+    Observations by different sensors with the same protocol and endpoints, whoever is taken for the originator, that
+    overlap in time are one; so are those of one sensor only if they are one session.
+    """
+    if not len(rows):
+        return 0
+    sides = np.empty((len(rows), 2), "S18")
+    for at, side in enumerate(("src", "dst")):
+        ends = np.empty(len(rows), [("ip", "V16"), ("port", ">u2")])
+        ends["ip"], ends["port"] = rows[f"{side}_ip"], rows[f"{side}_port"]
+        sides[:, at] = ends.view("S18")
+    # numpy's S type drops trailing zero bytes when comparing, which keeps equal things equal and unequal ones unequal:
+    # all values have 18 bytes.
+    sides.sort(axis=1)
+    _, group = np.unique(np.rec.fromarrays([sides[:, 0], sides[:, 1], rows["proto"]]), return_inverse=True)
+    order = np.lexsort((rows["start_time"], group))
+    count = 0
+    current, until, seen = -1, 0, set[int]()
+    for at in order.tolist():
+        sensor, start, end = int(rows["sensor"][at]), int(rows["start_time"][at]), int(rows["end_time"][at])
+        if int(group[at]) != current or start > until or sensor in seen:
+            count += 1
+            current, until, seen = int(group[at]), end, {sensor}
+        else:
+            until = max(until, end)
+            seen.add(sensor)
+    return count
+
+
+@dataclass(slots=True)
+class Result:
+    """The keys found so far. Touched by one worker at a time."""
+
+    keys: Records
+    truncated: bool
+    complete: bool = True
+    """False for an export that pages on beyond these keys."""
+    offset: int = 0
+    """Rows of an export that were before `keys`, already pulled and dropped."""
+    sensors: frozenset[int] = field(default_factory=frozenset)
