@@ -1,0 +1,155 @@
+"""afterfact query: one query, its sessions on stdout, its coverage on stderr."""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
+from afterfact_client.client import Result, connect
+from afterfact_client.link import RequestFailed
+from afterfact_client.state.coverage import complete, counted, verdicts
+from afterfact_protocol.messages import Answer
+from afterfact_protocol.query import Query, QueryError, parse, reading
+from afterfact_protocol.session import BY_NAME, ROW
+from afterfact_protocol.statustext import time_text
+from afterfact_protocol.text import CsvWriter, JsonLinesWriter, JsonWriter, column_text
+
+TABLE_COLUMNS = (
+    "sensor", "start_time", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "src_pkts", "src_bytes", "dst_pkts",
+    "dst_bytes", "outcome",
+)  # fmt: skip
+
+
+def add_parser(commands: Any, password: Callable[[str], str]) -> None:
+    parser = commands.add_parser("query", help="ask a query", description="Asks one query; see docs/query.md.")
+    parser.add_argument("text", metavar="QUERY", nargs="?", help='"WHERE port = 1034 LIMIT 500"')
+    parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
+    parser.add_argument("--user", metavar="NAME")
+    parser.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table")
+    parser.add_argument("-o", metavar="F", dest="out", help="write the sessions to F instead of stdout")
+    parser.add_argument("--file", metavar="F", help="read the query from F; - is stdin")
+    parser.add_argument("--explain", action="store_true", help="say how the query is understood; ask nothing")
+    parser.add_argument("--meta", metavar="F", help="write span, counts and coverage to F as JSON, not to stderr")
+    parser.add_argument("--require-coverage", action="store_true", help="exit with 3 if a sensor missed anything")
+    parser.set_defaults(work=lambda arguments: _work(arguments, password))
+
+
+def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
+    text = _text(arguments)
+    try:
+        query = parse(text, datetime.now(UTC))
+    except QueryError as error:
+        raise Failure(_located(text, error.message, error.start, error.end), WRONG_CALL) from None
+    if arguments.explain:
+        sys.stdout.write(_explained(query))
+        return DONE
+    if not arguments.user:
+        raise Failure("--user is needed to ask a server", WRONG_CALL)
+    with connect(arguments.join, arguments.user, password(arguments.user)) as client:
+        everything = arguments.format in ("csv", "jsonl") and query.limit is None and not query.order
+        try:
+            result = client.query(text, everything)
+            with _output(arguments.out) as out:
+                total = _write(result, arguments.format, out)
+        except RequestFailed as error:
+            code = WRONG_CALL if error.code == "query" else FAILED
+            raise Failure(_located(text, str(error), error.start, error.end), code) from None
+    answer = result.answer
+    if arguments.meta:
+        with _output(arguments.meta) as out:
+            out.write(json.dumps(_meta(answer, total), indent=2) + "\n")
+    else:
+        sys.stderr.write(_told(answer, total))
+    return UNCOVERED if arguments.require_coverage and not complete(answer) else DONE
+
+
+def _text(arguments: argparse.Namespace) -> str:
+    if (arguments.text is None) == (arguments.file is None):
+        raise Failure("give the query either as an argument or with --file", WRONG_CALL)
+    if arguments.file is None:
+        return str(arguments.text)
+    try:
+        return sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{arguments.file}: cannot read the query: {error}", WRONG_CALL) from None
+
+
+def _located(text: str, message: str, start: int, end: int) -> str:
+    if start < 0:
+        return message
+    line = text.count("\n", 0, start) + 1
+    column = start - (text.rfind("\n", 0, start) + 1) + 1
+    where = f"line {line}, column {column}" if "\n" in text else f"column {column}"
+    at = " ".join(text[start:end].split())[:40]
+    return f"query, {where}{f' ({at})' if at else ''}: {message}"
+
+
+def _explained(query: Query) -> str:
+    first, last = query.span
+    span = f"{time_text(first) if first else 'the oldest session'} to {time_text(last) if last else 'now'}"
+    return (
+        f"reading:   {reading(query)}\n"
+        f"canonical: {query}\n"
+        f"searched:  sessions started {span}\n"
+        f"rests on:  {', '.join(sorted(query.fields)) or 'no field'}\n"
+    )
+
+
+@contextlib.contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    if path is None or path == "-":
+        yield sys.stdout
+        return
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        raise Failure(f"{path}: cannot write: {error.strerror}") from None
+
+
+def _write(result: Result, form: str, out: TextIO) -> int:
+    """Rows written."""
+    sensors = result.answer.sensors
+    total = 0
+    if form == "table":
+        rows = result.fetch()
+        columns = [column_text(rows, BY_NAME[name], sensors) for name in TABLE_COLUMNS]
+        _write_table([BY_NAME[name].label for name in TABLE_COLUMNS], columns, out)
+        return len(rows)
+    writer = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}[form](out, ROW, sensors)
+    for rows in result.pages():
+        writer.write(rows)
+        total += len(rows)
+    writer.close()
+    return total
+
+
+def _write_table(header: list[str], columns: list[list[str]], out: TextIO) -> None:
+    widths = [max([len(title), *map(len, column)]) for title, column in zip(header, columns, strict=True)]
+    for row in (header, *zip(*columns, strict=True)):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        out.write("  ".join(cells).rstrip() + "\n")
+
+
+def _told(answer: Answer, total: int) -> str:
+    lines = [
+        f"{counted(answer, total)}; {answer.elapsed / 1000:,.0f} ms",
+        f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
+    ]
+    lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
+    if not answer.coverage:
+        lines.append("no sensor is enrolled: nothing watches")
+    return "\n".join(lines) + "\n"
+
+
+def _meta(answer: Answer, total: int) -> dict[str, Any]:
+    content = asdict(answer)
+    for name in ("request", "columns", "sensors"):
+        del content[name]
+    return {**content, "total": total, "complete": complete(answer)}
