@@ -5,5 +5,6 @@ Nothing here knows SQL, sockets or files; the server's compiler turns the checke
 
 from .errors import QueryError
 from .language import Query, parse
+from .reading import reading
 
-__all__ = ["Query", "QueryError", "parse"]
+__all__ = ["Query", "QueryError", "parse", "reading"]

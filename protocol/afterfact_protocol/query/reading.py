@@ -1,0 +1,273 @@
+"""A checked query in English: the line under the query bar that shows an analyst what was understood.
+
+Says the same as the tree, no more; conditions on both sides of a session are told together.
+"""
+
+from enum import IntFlag
+
+from afterfact_protocol.session import Mark, TcpFlag
+
+from . import canonical
+from .functions import EITHER, PREDICATES
+from .language import Query
+from .nodes import (
+    And,
+    Between,
+    Column,
+    Compare,
+    Derived,
+    Duration,
+    Either,
+    Expr,
+    Instant,
+    IsNull,
+    Like,
+    Masked,
+    Member,
+    Network,
+    Not,
+    Number,
+    Op,
+    Operand,
+    Or,
+    Predicate,
+    Regexp,
+    Text,
+    Value,
+)
+from .operators import Type
+from .subjects import Subject, subject_of
+
+_NOUNS = {
+    "proto": "protocol",
+    "ip": "address",
+    "pkts": "packets",
+    "total_pkts": "packets both ways",
+    "total_bytes": "bytes both ways",
+    "vlan": "VLAN",
+    "ip_bytes": "IP bytes",
+    "retrans_bytes": "bytes sent again",
+}
+_SIDES = {"src": "source", "dst": "destination"}
+_TIMES = {"start_time": "started", "end_time": "last seen", "ingest_time": "stored"}
+_TIME_WORDS = {
+    Op.EQ: "at",
+    Op.NE: "at any time but",
+    Op.LT: "before",
+    Op.LE: "at or before",
+    Op.GT: "after",
+    Op.GE: "at or after",
+}
+_NUMBER_WORDS = {Op.LT: "under", Op.LE: "at most", Op.GT: "over", Op.GE: "at least"}
+
+
+def reading(query: Query) -> str:
+    """One English sentence, without a full stop."""
+    parts = [_sessions(query.where)]
+    if query.order:
+        keys = (f"{key.operand.name} {'descending' if key.descending else 'ascending'}" for key in query.order)
+        parts.append(f"by {', '.join(keys)}")
+    if query.limit is not None:
+        parts.append("the first only" if query.limit == 1 else f"at most {query.limit:,}")
+    return "; ".join(parts)
+
+
+def _sessions(where: Expr | None) -> str:
+    if where is None:
+        return "all sessions"
+    items = _fold(where.items) if isinstance(where, And) else [_fold_or(where)]
+    adjectives = [phrase(item) for item in items if _is_adjective(item)]
+    times = [phrase(item) for item in items if _is_time(item)]
+    others = [_nested(item) for item in items if not (_is_adjective(item) or _is_time(item))]
+    if len(items) == 1 and isinstance(items[0], Or | And | Not) and others:
+        others = [phrase(items[0])]
+    words = [", ".join(adjectives), "sessions", " and ".join(times)]
+    if others:
+        words.append(f"with {_joined(others, 'and')}")
+    return " ".join(word for word in words if word)
+
+
+def _is_adjective(item: Expr) -> bool:
+    return isinstance(item, Predicate) or (isinstance(item, Not) and isinstance(item.item, Predicate))
+
+
+def _is_time(item: Expr) -> bool:
+    return isinstance(item, Compare | Between) and isinstance(item.operand, Column) and item.operand.name in _TIMES
+
+
+# --- what is said of both sides
+
+
+def _fold(items: tuple[Expr, ...]) -> list[Expr]:
+    """The items of an AND: `src_port != 80 AND dst_port != 80` is about the port of either side."""
+    neither: dict[str, list[Value]] = {}
+    folded: list[Expr] = []
+    for item in items:
+        if isinstance(item, Compare) and item.op is Op.NE and (side := _side(item.operand)):
+            other = Compare(Column(side[1]), Op.NE, item.value)
+            if other in items:
+                if item.value not in neither.setdefault(side[0], []):
+                    if not neither[side[0]]:
+                        folded.append(Not(Member(Either(side[0]), ())))
+                    neither[side[0]].append(item.value)
+                continue
+        folded.append(_fold_or(item))
+    return [
+        Not(Member(item.item.operand, tuple(neither[item.item.operand.name])))
+        if isinstance(item, Not) and isinstance(item.item, Member) and not item.item.values
+        else item
+        for item in folded
+    ]
+
+
+def _fold_or(item: Expr) -> Expr:
+    """`src_port = 80 OR dst_port = 80` as the port of either side."""
+    if not (isinstance(item, Or) and len(item.items) == 2):
+        return item
+    first, second = item.items
+    if isinstance(first, Compare) and isinstance(second, Compare) and first.op is second.op is not Op.NE:
+        side = _side(first.operand)
+        if side and second.operand == Column(side[1]) and first.value == second.value:
+            return Compare(Either(side[0]), first.op, first.value)
+    return item
+
+
+def _side(operand: Operand) -> tuple[str, str] | None:
+    """The either-side field that a column is one side of, and the other side."""
+    for name, entry in EITHER.items():
+        columns = [side[0] for side in entry.sides]
+        if isinstance(operand, Column) and len(entry.sides[0]) == 1 and operand.name in columns:
+            return name, columns[1 - columns.index(operand.name)]
+    return None
+
+
+# --- phrases
+
+
+def phrase(expr: Expr) -> str:
+    """A condition as a phrase to follow "with"."""
+    match expr:
+        case And():
+            return " and ".join(_nested(item) for item in _fold(expr.items))
+        case Or():
+            return " or ".join(_nested(_fold_or(item)) for item in expr.items)
+        case Predicate():
+            return PREDICATES[expr.name].reading[0]
+        case Not():
+            return _negation(expr.item)
+    subject = subject_of(expr.operand)
+    noun = _noun(expr.operand)
+    match expr:
+        case Compare():
+            return _comparison(expr, subject, noun)
+        case Member():
+            return f"{noun} {_alternatives(expr, subject)}{_on(expr.operand, 'either')}"
+        case Between():
+            if isinstance(expr.low, Instant):
+                return f"{noun} from {_value(expr.low, subject)} to {_value(expr.high, subject)}"
+            return f"{noun} {_value(expr.low, subject)} to {_value(expr.high, subject)}{_on(expr.operand, 'either')}"
+        case Like():
+            return f"{noun} like {canonical.quoted(expr.pattern)}"
+        case Regexp():
+            return f"{noun} matching {canonical.quoted(expr.pattern)}"
+        case IsNull():
+            return f"{noun} unknown{_on(expr.operand, 'both')}"
+
+
+def _nested(expr: Expr) -> str:
+    expr = _fold_or(expr)
+    return f"({phrase(expr)})" if isinstance(expr, And | Or) else phrase(expr)
+
+
+def _negation(item: Expr) -> str:
+    match item:
+        case Predicate():
+            return PREDICATES[item.name].reading[1]
+        case IsNull():
+            return f"{_noun(item.operand)} known{_on(item.operand, 'either')}"
+        case Member() if isinstance(item.operand, Either):
+            return f"{_noun(item.operand)} {_alternatives(item, subject_of(item.operand))} on neither side"
+        case Member():
+            return f"{_noun(item.operand)} other than {_alternatives(item, subject_of(item.operand))}"
+        case Not():
+            return f"not ({_negation(item.item)})"
+        case _:
+            return f"not ({phrase(item)})"
+
+
+def _comparison(test: Compare, subject: Subject, noun: str) -> str:
+    value = _value(test.value, subject)
+    if isinstance(test.operand, Masked) and isinstance(test.value, Number):
+        return _masked(test.operand, test.op, test.value.value, noun, value, subject)
+    if subject.type is Type.TIME:
+        return f"{noun} {_TIME_WORDS[test.op]} {value}"
+    if test.op in _NUMBER_WORDS:
+        return f"{noun} {_NUMBER_WORDS[test.op]} {value}{_on(test.operand, 'either')}"
+    within = "in " if isinstance(test.value, Network) and not test.value.single else ""
+    if subject.type is Type.FLAGS:
+        within = "exactly "
+    if test.op is Op.EQ:
+        return f"{noun} {within}{value}{_on(test.operand, 'either')}"
+    if isinstance(test.operand, Either):
+        return f"{noun} {within}{value} on neither side"
+    return f"{noun} not {within}{value}" if within else f"{noun} other than {value}"
+
+
+def _masked(operand: Masked, op: Op, number: int, noun: str, value: str, subject: Subject) -> str:
+    mask = _flags(operand.mask, subject)
+    if number == operand.mask:
+        return f"{noun} with {mask}" if op is Op.EQ else f"{noun} without all of {mask}"
+    if number == 0:
+        return f"{noun} without {mask}" if op is Op.EQ else f"{noun} with any of {mask}"
+    return f"{noun} {'with' if op is Op.EQ else 'without'} {value} only, of {mask}"
+
+
+def _alternatives(member: Member, subject: Subject) -> str:
+    return _joined([_value(value, subject) for value in member.values], "or")
+
+
+def _on(operand: Operand, which: str) -> str:
+    if not isinstance(operand, Either):
+        return ""
+    return " on both sides" if which == "both" else f" on {which} side"
+
+
+def _noun(operand: Operand) -> str:
+    name = operand.name
+    if name in _TIMES and isinstance(operand, Column):
+        return _TIMES[name]
+    if isinstance(operand, Either | Derived):
+        return _NOUNS.get(name, name)
+    prefix, _, rest = name.partition("_")
+    if prefix in _SIDES:
+        return f"{_SIDES[prefix]} {_NOUNS.get(rest, rest.replace('_', ' '))}"
+    return _NOUNS.get(name, name.replace("_", " ").replace("icmp", "ICMP").replace("syn", "SYN"))
+
+
+def _value(value: Value, subject: Subject) -> str:
+    match value:
+        case Instant():
+            return f"{canonical.instant(value.us)} UTC"
+        case Duration():
+            return canonical.duration(value.us)
+        case Text():
+            return value.value if subject.type is Type.SENSOR else canonical.quoted(value.value)
+        case Number() if subject.type is Type.FLAGS:
+            return _flags(value.value, subject)
+        case Number() if subject.type is Type.NUMBER:
+            return f"{value.value:,}"
+        case _:
+            return canonical.value(value, subject).strip("'")
+
+
+def _flags(number: int, subject: Subject) -> str:
+    names = subject.names
+    assert names is not None and issubclass(names, IntFlag) and names in (TcpFlag, Mark), "flags have names"
+    found = [name for name, member in names.__members__.items() if number & member]
+    return "+".join(found) if found and sum(names[name] for name in found) == number else str(number)
+
+
+def _joined(parts: list[str], word: str) -> str:
+    if len(parts) > 12:
+        parts = [*parts[:10], f"{len(parts) - 10} more"]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -1,0 +1,1 @@
+"""Checked queries to the store's SQL."""

@@ -1,0 +1,379 @@
+"""A checked condition to a ClickHouse condition over the table of sessions, with every value a bound parameter.
+
+Three-valued logic without NULLs: a field that its source did not know is stored as 0 with its bit set in `absent`, and
+only rows for which a condition is TRUE are wanted. So negation is pushed down to the single tests (negation normal
+form), each becomes "known, and the test holds", and in that form TRUE needs no third value: AND and OR of what is TRUE
+are TRUE. "Known" is asked only where the stored 0 would pass the test: `dst_port = 1034` cannot match it,
+`dst_port != 80` can.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from afterfact_protocol.query import QueryError
+from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES
+from afterfact_protocol.query.like import like_matches, like_parts
+from afterfact_protocol.query.nodes import (
+    And,
+    Between,
+    Blob,
+    Column,
+    Compare,
+    Condition,
+    Derived,
+    Duration,
+    Either,
+    Endpoint,
+    Expr,
+    Instant,
+    IsNull,
+    Like,
+    Masked,
+    Member,
+    Network,
+    Not,
+    Number,
+    Op,
+    Operand,
+    Or,
+    Predicate,
+    Regexp,
+    Text,
+    Value,
+)
+from afterfact_protocol.query.operators import Type
+from afterfact_protocol.query.subjects import nearest, subject_of
+from afterfact_protocol.session import BY_NAME, Kind
+
+_TRUE, _FALSE = "1", "0"
+_SENSOR = Column("sensor")
+_Valued = Compare | Between | Member
+_INVERSE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The values of a statement, by parameter name."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, value: Any, clickhouse: str) -> str:
+        """The placeholder that stands for `value` in the SQL."""
+        name = f"p{len(self.values)}"
+        self.values[name] = value
+        return f"{{{name}:{clickhouse}}}"
+
+    def time(self, us: int) -> str:
+        """A time, exact to the microsecond; a constant expression, so that it still prunes days and granules."""
+        return f"fromUnixTimestamp64Micro({self.bind(us, 'Int64')}, 'UTC')"
+
+    def address(self, number: int) -> str:
+        """An address of 128 bits."""
+        return self.bind(address_text(number), "IPv6")
+
+
+def address_text(number: int) -> str:
+    """The store's notation of an address of 128 bits."""
+    return ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """SQL that is true where the condition is TRUE, provided that the fields of `known` are not absent."""
+
+    sql: str
+    known: int = 0
+    """Bits of `absent` that must be clear."""
+
+    def closed(self) -> str:
+        """SQL that is true exactly where the condition is TRUE."""
+        if not self.known:
+            return self.sql
+        return f"({self.sql} AND bitAnd(absent, {self.known}) = 0)"
+
+
+def condition(where: Expr | None, sensors: Mapping[str, int], parameters: Parameters) -> str:
+    """SQL that is true for the rows where `where` is TRUE. `sensors` maps names to the store's numbers.
+
+    QueryError if the condition names a sensor that is not among them.
+    """
+    return _TRUE if where is None else _Compiler(sensors, parameters).compile(where, True).closed()
+
+
+class _Compiler:
+    def __init__(self, sensors: Mapping[str, int], parameters: Parameters) -> None:
+        self._sensors = sensors
+        self._parameters = parameters
+
+    def compile(self, expr: Expr, holds: bool) -> _Piece:
+        """The piece that is true where `expr` is TRUE or, with `holds` False, where it is FALSE."""
+        match expr:
+            case Not():
+                return self.compile(expr.item, not holds)
+            case And() | Or():
+                pieces = [self.compile(item, holds) for item in expr.items]
+                return _all(pieces) if isinstance(expr, And) is holds else _any(pieces)
+            case Predicate():
+                return self._predicate(expr, holds)
+            case Compare() if expr.op is Op.NE:
+                return self._test(Compare(expr.operand, Op.EQ, expr.value, expr.span), not holds)
+            case _:
+                return self._test(expr, holds)
+
+    def _test(self, test: Condition, holds: bool) -> _Piece:
+        if not isinstance(test, Predicate) and isinstance(test.operand, Either):
+            return self._either(test, test.operand, holds)
+        match test:
+            case IsNull():
+                return _is_null(test.operand, holds)
+            case Like() if test.operand == _SENSOR:
+                matching = [number for name, number in self._sensors.items() if like_matches(test.pattern, name)]
+                return self._numbers(test.operand, matching, holds)
+            case Like():
+                pattern = "".join(
+                    part if part in "%_" and wild else _escaped(part) for part, wild in like_parts(test.pattern)
+                )
+                return self._text_match(test.operand, "LIKE", pattern, holds)
+            case Regexp():
+                return self._text_match(test.operand, "REGEXP", test.pattern, holds)
+            case Between():
+                return self._between(test, holds)
+            case Member():
+                return self._member(test, holds)
+            case Compare():
+                return self._compare(test, holds)
+            case _:
+                raise AssertionError(f"no SQL for {test}")
+
+    # --- what stands for several fields
+
+    def _either(self, test: Condition, operand: Either, holds: bool) -> _Piece:
+        sides = EITHER[operand.name].sides
+        if isinstance(test, IsNull):
+            # Neither side is known.
+            return self.compile(And(tuple(IsNull(Column(side[0])) for side in sides)), holds)
+        if subject_of(operand).type is Type.ENDPOINT:
+            assert isinstance(test, Compare | Member), "endpoints have no order"
+            values = (test.value,) if isinstance(test, Compare) else test.values
+            alternatives: tuple[Expr, ...] = tuple(
+                And((Compare(Column(ip), Op.EQ, value.network), Compare(Column(port), Op.EQ, Number(value.port))))
+                for value in values
+                if isinstance(value, Endpoint)
+                for ip, port in sides
+            )
+        else:
+            columns = [Column(side[0]) for side in sides]
+            match test:
+                case Compare():
+                    alternatives = tuple(Compare(column, test.op, test.value, test.span) for column in columns)
+                case Member():
+                    alternatives = tuple(Member(column, test.values, test.span) for column in columns)
+                case Between():
+                    alternatives = tuple(Between(column, test.low, test.high, test.span) for column in columns)
+                case _:
+                    raise AssertionError(f"no sides of {test}")
+        return self.compile(Or(alternatives), holds)
+
+    def _predicate(self, predicate: Predicate, holds: bool) -> _Piece:
+        entry = PREDICATES[predicate.name]
+        column = Column(entry.field)
+        names = BY_NAME[entry.field].names
+        assert names is not None, "conditions by name are over named values"
+        judged = [int(member) for member in names if int(member) not in entry.unknown]
+        return self._numbers(column, [number for number in judged if (number in entry.holds) is holds], True)
+
+    # --- single tests
+
+    def _numbers(self, column: Column, numbers: list[int], holds: bool) -> _Piece:
+        if not numbers:
+            return _Piece(_FALSE if holds else _TRUE, 0 if holds else _bit(column))
+        return self._member(Member(column, tuple(Number(number) for number in numbers)), holds)
+
+    def _compare(self, test: Compare, holds: bool) -> _Piece:
+        known = self._known(test.operand, test, holds)
+        if isinstance(test.value, Network):
+            return _Piece(self._networks(test.operand, [test.value], holds), known)
+        op = test.op if holds else _INVERSE[test.op]
+        return _Piece(f"{self._operand(test.operand)} {op.value} {self._value(test.value, test)}", known)
+
+    def _between(self, test: Between, holds: bool) -> _Piece:
+        operand, low, high = self._operand(test.operand), self._value(test.low, test), self._value(test.high, test)
+        sql = f"({operand} >= {low} AND {operand} <= {high})" if holds else f"({operand} < {low} OR {operand} > {high})"
+        return _Piece(sql, self._known(test.operand, test, holds))
+
+    def _member(self, test: Member, holds: bool) -> _Piece:
+        known = self._known(test.operand, test, holds)
+        networks = [value for value in test.values if isinstance(value, Network)]
+        if networks:
+            return _Piece(self._networks(test.operand, networks, holds), known)
+        operand = self._operand(test.operand)
+        if isinstance(test.values[0], Instant | Blob):
+            listed = f"({', '.join(self._value(value, test) for value in test.values)})"
+        else:
+            plain = [self._plain(value, test) for value in test.values]
+            listed = self._parameters.bind(plain, f"Array({_clickhouse(test.operand)})")
+        return _Piece(f"{operand} {'IN' if holds else 'NOT IN'} {listed}", known)
+
+    def _networks(self, operand: Operand, networks: list[Network], holds: bool) -> str:
+        column = self._operand(operand)
+        single = [network.first for network in networks if network.single]
+        parts = []
+        if len(single) == 1:
+            parts.append(f"{column} = {self._parameters.address(single[0])}")
+        elif single:
+            parts.append(f"{column} IN {self._parameters.bind([address_text(ip) for ip in single], 'Array(IPv6)')}")
+        for first, last in (pair for network in networks if not network.single for pair in network.ranges()):
+            parts.append(
+                f"({column} >= {self._parameters.address(first)} AND {column} <= {self._parameters.address(last)})"
+            )
+        sql = parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
+        return sql if holds else f"NOT {sql}" if sql.startswith("(") else f"NOT ({sql})"
+
+    def _text_match(self, column: Column, word: str, pattern: str, holds: bool) -> _Piece:
+        sql = f"{self._operand(column)} {word} {self._parameters.bind(pattern, 'String')}"
+        return _Piece(sql if holds else f"NOT ({sql})", _bit(column))
+
+    # --- operands and values
+
+    def _operand(self, operand: Operand) -> str:
+        match operand:
+            case Column():
+                text = BY_NAME[operand.name].kind is Kind.TEXT
+                return f"toStringCutToZero({operand.name})" if text else operand.name
+            case Masked():
+                return f"bitAnd({operand.name}, {self._parameters.bind(operand.mask, _clickhouse(operand))})"
+            case Derived():
+                return derived(operand)
+            case Either():
+                raise AssertionError("either-side fields are taken apart first")
+
+    def _value(self, value: Value, test: _Valued) -> str:
+        match value:
+            case Instant():
+                return self._parameters.time(value.us)
+            case Blob():
+                return f"unhex({self._parameters.bind(value.value.hex(), 'String')})"
+            case Network():
+                return self._parameters.address(value.first)
+            case _:
+                return self._parameters.bind(self._plain(value, test), _clickhouse(test.operand))
+
+    def _plain(self, value: Value, test: _Valued) -> int | str:
+        match value:
+            case Number():
+                return value.value
+            case Duration():
+                return value.us
+            case Text() if test.operand == _SENSOR:
+                return self._sensor(value.value, test)
+            case Text():
+                return value.value
+            case _:
+                raise AssertionError(f"no plain parameter for {value}")
+
+    def _sensor(self, name: str, test: _Valued) -> int:
+        if name not in self._sensors:
+            names = tuple(self._sensors)
+            known = nearest(name, names) or (
+                f"; there are {', '.join(sorted(names))}" if names else "; there is none yet"
+            )
+            raise QueryError(f"no sensor `{name}`{known}", *test.span)
+        return self._sensors[name]
+
+    def _known(self, operand: Operand, test: _Valued, holds: bool) -> int:
+        """Bits that must be clear: those of the operand's fields if their stored 0 would pass the test."""
+        if isinstance(operand, Derived):
+            return absent_mask(operand)
+        assert not isinstance(operand, Either), "either-side fields are taken apart first"
+        return _bit(operand) if _passes_zero(test) is holds else 0
+
+
+def derived(operand: Derived) -> str:
+    """SQL of a computed value. Totals stop at the highest number instead of wrapping round."""
+    first, second = DERIVED[operand.name].fields
+    if DERIVED[operand.name].type is Type.DURATION:
+        return f"(toUnixTimestamp64Micro({first}) - toUnixTimestamp64Micro({second}))"
+    return f"if({first} + {second} < {first}, {2**64 - 1}, {first} + {second})"
+
+
+def absent_mask(operand: Column | Masked | Derived) -> int:
+    """The bits of `absent` that make an operand NULL."""
+    names = DERIVED[operand.name].fields if isinstance(operand, Derived) else (operand.name,)
+    return reduce(or_, (_bit(Column(name)) for name in names))
+
+
+def _bit(operand: Column | Masked) -> int:
+    field_ = BY_NAME[operand.name]
+    return 1 << field_.id if field_.nullable else 0
+
+
+def _clickhouse(operand: Operand) -> str:
+    """The type of a parameter that is compared with an operand."""
+    if isinstance(operand, Derived):
+        return "Int64" if DERIVED[operand.name].type is Type.DURATION else "UInt64"
+    field_ = BY_NAME[operand.name]
+    return "String" if field_.kind is Kind.TEXT else field_.clickhouse
+
+
+def _is_null(operand: Operand, holds: bool) -> _Piece:
+    assert not isinstance(operand, Either), "either-side fields are taken apart first"
+    mask = absent_mask(operand)
+    if not mask:
+        return _Piece(_FALSE if holds else _TRUE)
+    return _Piece(f"bitAnd(absent, {mask}) != 0") if holds else _Piece(_TRUE, mask)
+
+
+def _passes_zero(test: _Valued) -> bool:
+    """Whether what is stored for an absent field passes the test by itself."""
+    match test:
+        case Compare():
+            return _zero_compares(test.op, test.value)
+        case Member():
+            return any(_zero_compares(Op.EQ, value) for value in test.values)
+        case Between():
+            return _zero_compares(Op.GE, test.low) and _zero_compares(Op.LE, test.high)
+
+
+def _zero_compares(op: Op, value: Value) -> bool:
+    match value:
+        case Network() if op is Op.EQ:
+            return any(first == 0 for first, _ in value.ranges())
+        case Text():
+            sign = 0 if value.value == "" else -1
+        case Blob():
+            sign = 0 if not any(value.value) else -1
+        case Network():
+            sign = 0 if value.first == 0 else -1
+        case Endpoint():
+            raise AssertionError("endpoints are taken apart first")
+        case Number():
+            sign = 0 if value.value == 0 else -1
+        case Instant() | Duration():
+            sign = (value.us < 0) - (value.us > 0)
+    return {
+        Op.EQ: sign == 0,
+        Op.NE: sign != 0,
+        Op.LT: sign < 0,
+        Op.LE: sign <= 0,
+        Op.GT: sign > 0,
+        Op.GE: sign >= 0,
+    }[op]
+
+
+def _all(pieces: list[_Piece]) -> _Piece:
+    """Of conditions that must all hold, what must be known is asked once."""
+    known = reduce(or_, (piece.known for piece in pieces))
+    parts = [piece.sql for piece in pieces if piece.sql != _TRUE] or [_TRUE]
+    return _Piece(parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})", known)
+
+
+def _any(pieces: list[_Piece]) -> _Piece:
+    parts = [piece.closed() for piece in pieces if piece.sql != _FALSE] or [_FALSE]
+    return _Piece(parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})")
+
+
+def _escaped(character: str) -> str:
+    return f"\\{character}" if character in "%_\\" else character
