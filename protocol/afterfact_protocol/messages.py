@@ -261,11 +261,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """Send `count` sessions of a result from the `first` on."""
+    """Send `count` sessions of a result from the `first` on, or as many of them as MAX_BATCH_BYTES hold."""
 
     request: U32
     first: U64
-    count: Annotated[int, Field(ge=1, le=1024)]
+    count: Annotated[int, Field(ge=1, le=4096)]
 
 
 @dataclass(frozen=True, slots=True)

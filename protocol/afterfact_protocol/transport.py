@@ -183,8 +183,10 @@ class Connection:
         self.close()
         self._open()
 
-    def close(self) -> None:
+    def close(self, linger_ms: int = 0) -> None:
+        """Give what was sent up to `linger_ms` to leave, or drop it."""
         self._up = False
+        self._socket.setsockopt(zmq.LINGER, linger_ms)
         self._socket.disable_monitor()
         self._monitor.close()
         self._socket.close()

@@ -23,6 +23,7 @@ DEAD_SECONDS = 35.0
 RETRY_SECONDS = 2.0
 TIDY_SECONDS = 60.0
 POLL_MS = 500
+GOODBYE_MS = 1000
 
 
 class Uplink:
@@ -96,7 +97,9 @@ class Uplink:
                 tidied = now
             connection.register(poller)
         connection.unregister(poller)
-        connection.close()
+        if self._online:
+            self._report(connection)  # else the server would show the backlog of the last report until the next start
+        connection.close(GOODBYE_MS)
         context.term()
 
     def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
