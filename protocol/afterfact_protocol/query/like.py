@@ -1,8 +1,6 @@
 """LIKE patterns: `%` is any characters, `_` exactly one, a backslash takes the next character literally."""
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 
 def like_parts(pattern: str) -> Iterator[tuple[str, bool]]:
@@ -16,17 +14,24 @@ def like_parts(pattern: str) -> Iterator[tuple[str, bool]]:
 
 
 def like_matches(pattern: str, text: str) -> bool:
-    """Whether the whole of `text` is as the pattern says; upper and lower case differ."""
-    return _expression(pattern).fullmatch(text) is not None
+    """Whether the whole of `text` is as the pattern says; upper and lower case differ.
 
-
-@lru_cache(256)
-def _expression(pattern: str) -> re.Pattern[str]:
-    wild = {"%": ".*", "_": "."}
-    # Runs of % mean no more than one, and would make the matcher try every way to share the text among them.
-    parts: list[str] = []
-    for character, is_wild in like_parts(pattern):
-        part = wild[character] if is_wild else re.escape(character)
-        if part != ".*" or parts[-1:] != [".*"]:
-            parts.append(part)
-    return re.compile("".join(parts), re.DOTALL)
+    On a mismatch only the last `%` takes one character more, so the time is at most the product of the lengths; a
+    backtracking expression would try every way to share the text among all of them.
+    """
+    parts = list(like_parts(pattern))
+    at = position = 0
+    retry: tuple[int, int] | None = None
+    while position < len(text):
+        part, wild = parts[at] if at < len(parts) else ("", False)
+        if wild and part == "%":
+            retry = at + 1, position
+            at += 1
+        elif at < len(parts) and (wild or part == text[position]):
+            at, position = at + 1, position + 1
+        elif retry is not None:
+            retry = retry[0], retry[1] + 1
+            at, position = retry
+        else:
+            return False
+    return all(part == "%" and wild for part, wild in parts[at:])

@@ -13,9 +13,8 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from afterfact_protocol.query import QueryError
 from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES
-from afterfact_protocol.query.like import like_matches, like_parts
+from afterfact_protocol.query.like import like_parts
 from afterfact_protocol.query.nodes import (
     And,
     Between,
@@ -45,7 +44,8 @@ from afterfact_protocol.query.nodes import (
     Value,
 )
 from afterfact_protocol.query.operators import Type
-from afterfact_protocol.query.subjects import nearest, subject_of
+from afterfact_protocol.query.sensors import sensor_number, sensors_like
+from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
 
 _TRUE, _FALSE = "1", "0"
@@ -130,8 +130,7 @@ class _Compiler:
             case IsNull():
                 return _is_null(test.operand, holds)
             case Like() if test.operand == _SENSOR:
-                matching = [number for name, number in self._sensors.items() if like_matches(test.pattern, name)]
-                return self._numbers(test.operand, matching, holds)
+                return self._numbers(test.operand, sensors_like(self._sensors, test.pattern), holds)
             case Like():
                 pattern = "".join(
                     part if part in "%_" and wild else _escaped(part) for part, wild in like_parts(test.pattern)
@@ -268,20 +267,11 @@ class _Compiler:
             case Duration():
                 return value.us
             case Text() if test.operand == _SENSOR:
-                return self._sensor(value.value, test)
+                return sensor_number(self._sensors, value.value, test.span)
             case Text():
                 return value.value
             case _:
                 raise AssertionError(f"no plain parameter for {value}")
-
-    def _sensor(self, name: str, test: _Valued) -> int:
-        if name not in self._sensors:
-            names = tuple(self._sensors)
-            known = nearest(name, names) or (
-                f"; there are {', '.join(sorted(names))}" if names else "; there is none yet"
-            )
-            raise QueryError(f"no sensor `{name}`{known}", *test.span)
-        return self._sensors[name]
 
     def _known(self, operand: Operand, test: _Valued, holds: bool) -> int:
         """Bits that must be clear: those of the operand's fields if their stored 0 would pass the test."""

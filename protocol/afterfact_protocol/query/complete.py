@@ -1,0 +1,256 @@
+"""What may come next at the cursor: names, operators, values and keywords, from the fields and the registries.
+
+Walks the tokens before the cursor, however unfinished, and never fails. It checks nothing: that is the parser's part.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from afterfact_protocol.session import FIELDS
+
+from .errors import QueryError
+from .functions import DERIVED, EITHER, FUNCTIONS, PREDICATES, TIME_WORDS
+from .lexer import Lexeme, Token, tokens
+from .operators import OPERATORS, Operator, Type
+from .subjects import Subject, resolve, spellings
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One thing that may stand at the cursor."""
+
+    text: str
+    """What to put there, in place of the characters from `start` to the cursor."""
+    kind: str
+    """field, condition, function, operator, keyword or value."""
+    doc: str
+    start: int
+
+
+class _Place(Enum):
+    """What the grammar wants next."""
+
+    START = auto()
+    CONDITION = auto()
+    OPERATOR = auto()
+    NEGATED = auto()
+    VALUE = auto()
+    LOW = auto()
+    BOUND = auto()
+    LIST = auto()
+    ITEM = auto()
+    NEXT_ITEM = auto()
+    NULL = auto()
+    MASK = auto()
+    MASKED = auto()
+    FLAGS_FIELD = auto()
+    FLAGS_COMMA = auto()
+    FLAGS = auto()
+    AFTER = auto()
+    ORDER_BY = auto()
+    ORDER = auto()
+    ORDERED = auto()
+    NOTHING = auto()
+
+
+_COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+_KEYWORDS = {
+    "WHERE": "begins the condition; it may be left out",
+    "ASC": "smallest or earliest first",
+    "DESC": "largest or latest first",
+    "NULL": "not known to the source",
+    "NOT NULL": "known to the source",
+}
+
+
+def complete(text: str, cursor: int, sensors: Iterable[str] = ()) -> list[Suggestion]:
+    """Suggestions for the place `cursor` (a character offset), best first. `sensors` are the names to offer."""
+    try:
+        found = tokens(text[:cursor])[:-1]
+    except QueryError:
+        return []
+    start, typed, quoted = cursor, "", False
+    if found and found[-1].end == cursor and found[-1].lexeme is Lexeme.WORD:
+        start, typed = found[-1].start, found.pop().text
+    elif found and found[-1].lexeme is Lexeme.REFUSED and text[found[-1].start] in "'\"":
+        opening = found.pop().start
+        start, typed, quoted = opening + 1, text[opening + 1 : cursor], True
+    elif found and found[-1].end == cursor and found[-1].lexeme in (Lexeme.NUMBER, Lexeme.STRING, Lexeme.ADDRESS):
+        return []
+    place, subject = _walk(found)
+    table, dot, rest = typed.rpartition(".")
+    prefix = table + dot if table.lower() in ("sessions", "sancp") else ""
+    wanted = (rest if prefix else typed).lower()
+    first: list[Suggestion] = []
+    second: list[Suggestion] = []
+    for name, kind, doc in _offers(place, subject, sensors, quoted):
+        if prefix and kind != "field":
+            continue
+        if name.lower() != wanted and wanted in name.lower().lstrip("'"):
+            near = name.lower().lstrip("'").startswith(wanted)
+            (first if near else second).append(Suggestion(prefix + name, kind, doc, start))
+    return first + second
+
+
+def _walk(found: list[Token]) -> tuple[_Place, Subject | None]:
+    """The place after these tokens, and the subject that a value or operator there belongs to."""
+    place, subject = _Place.START, None
+    for at, token in enumerate(found):
+        call = at + 1 < len(found) and found[at + 1].is_symbol("(")
+        place, subject = _step(place, subject, token, call)
+    return place, subject
+
+
+def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> tuple[_Place, Subject | None]:
+    word = token.keyword
+    match place:
+        case _Place.START | _Place.CONDITION:
+            if word == "ORDER":
+                return _Place.ORDER_BY, None
+            if word == "LIMIT":
+                return _Place.NOTHING, None
+            if word in ("WHERE", "NOT") or token.is_symbol("(", "!"):
+                return _Place.CONDITION, None
+            if word.lower() in FUNCTIONS and call:
+                return _Place.FLAGS_FIELD, None
+            if word.lower() in PREDICATES:
+                return _Place.AFTER, None
+            return _Place.OPERATOR, resolve(token.text) if word else None
+        case _Place.OPERATOR | _Place.NEGATED:
+            return _operator(place, subject, token)
+        case _Place.VALUE | _Place.MASKED if not (token.is_symbol("-", "+", "(") or call):
+            return (_Place.AFTER, None) if place is _Place.VALUE else (_Place.OPERATOR, subject)
+        case _Place.MASK:
+            return _Place.OPERATOR, subject
+        case _Place.LOW:
+            return (_Place.VALUE, subject) if word == "AND" else (_Place.LOW, subject)
+        case _Place.BOUND:
+            return _Place.LOW, subject
+        case _Place.LIST:
+            return _Place.ITEM, subject
+        case _Place.ITEM:
+            return _Place.NEXT_ITEM, subject
+        case _Place.NEXT_ITEM:
+            return (_Place.AFTER, None) if token.is_symbol(")") else (_Place.ITEM, subject)
+        case _Place.NULL:
+            return (_Place.NULL, subject) if word == "NOT" else (_Place.AFTER, None)
+        case _Place.FLAGS_FIELD:
+            return (place, None) if token.is_symbol("(") else (_Place.FLAGS_COMMA, resolve(token.text))
+        case _Place.FLAGS_COMMA:
+            return _Place.FLAGS, subject
+        case _Place.FLAGS:
+            return (_Place.AFTER, None) if token.is_symbol(")") else (place, subject)
+        case _Place.AFTER:
+            return _after(place, token)
+        case _Place.ORDER_BY:
+            return _Place.ORDER, None
+        case _Place.ORDER:
+            return _Place.ORDERED, None
+        case _Place.ORDERED:
+            if token.is_symbol(","):
+                return _Place.ORDER, None
+            return (_Place.NOTHING if word == "LIMIT" else _Place.ORDERED), None
+        case _:
+            return place, subject
+
+
+def _operator(place: _Place, subject: Subject | None, token: Token) -> tuple[_Place, Subject | None]:
+    if token.is_symbol(*_COMPARISONS):
+        return _Place.VALUE, subject
+    if token.is_symbol("&"):
+        return _Place.MASK, subject
+    places = {
+        "IN": _Place.LIST,
+        "BETWEEN": _Place.BOUND,
+        "IS": _Place.NULL,
+        "NOT": _Place.NEGATED,
+        "LIKE": _Place.VALUE,
+        "REGEXP": _Place.VALUE,
+        "RLIKE": _Place.VALUE,
+    }
+    return places.get(token.keyword, place), subject
+
+
+def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
+    if token.keyword in ("AND", "OR", "UNION") or token.is_symbol("&&", "||"):
+        return _Place.CONDITION, None
+    return {"ORDER": _Place.ORDER_BY, "LIMIT": _Place.NOTHING}.get(token.keyword, place), None
+
+
+# --- what may stand at a place
+
+_Offer = tuple[str, str, str]
+
+
+def _offers(place: _Place, subject: Subject | None, sensors: Iterable[str], quoted: bool) -> Iterator[_Offer]:
+    if place in (_Place.VALUE, _Place.LOW, _Place.BOUND, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
+        yield from _values(subject, sensors, quoted)
+        if place is _Place.LOW:
+            yield "AND", "keyword", "and the upper bound"
+        return
+    if quoted:
+        return
+    match place:
+        case _Place.START | _Place.CONDITION:
+            yield from _operands()
+            yield from _operators("NOT")
+            yield from ((name, "function", f"{entry.help}: {entry.example}") for name, entry in FUNCTIONS.items()
+                        if entry.condition)  # fmt: skip
+            if place is _Place.START:
+                yield "WHERE", "keyword", _KEYWORDS["WHERE"]
+                yield from _operators("ORDER BY", "LIMIT")
+        case _Place.OPERATOR | _Place.NEGATED:
+            usable = [op for op in OPERATORS.values() if subject is None or subject.type in op.types]
+            for op in usable:
+                if op.types and (place is _Place.OPERATOR or op.name in ("IN", "BETWEEN", "LIKE", "REGEXP")):
+                    yield _offer(op)
+        case _Place.NULL:
+            yield from ((name, "keyword", _KEYWORDS[name]) for name in ("NULL", "NOT NULL"))
+        case _Place.AFTER:
+            yield from _operators("AND", "OR", "UNION", "ORDER BY", "LIMIT")
+        case _Place.ORDER_BY:
+            yield "BY", "keyword", OPERATORS["ORDER BY"].help
+        case _Place.ORDER:
+            yield from (offer for offer in _operands() if offer[0] not in EITHER and offer[1] == "field")
+        case _Place.ORDERED:
+            yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
+            yield from _operators("LIMIT")
+        case _Place.FLAGS_FIELD:
+            yield from ((field.name, "field", field.doc) for field in FIELDS if _is_flags(field.name))
+
+
+def _is_flags(name: str) -> bool:
+    subject = resolve(name)
+    return subject is not None and subject.type is Type.FLAGS
+
+
+def _operands() -> Iterator[_Offer]:
+    yield from ((name, "field", entry.help) for name, entry in EITHER.items())
+    yield from ((field.name, "field", field.doc) for field in FIELDS)
+    yield from ((name, "field", entry.help) for name, entry in DERIVED.items())
+    yield from ((name, "condition", entry.help) for name, entry in PREDICATES.items())
+
+
+def _operators(*names: str) -> Iterator[_Offer]:
+    for name in names:
+        yield _offer(OPERATORS[name])
+
+
+def _offer(operator: Operator) -> _Offer:
+    keyword = operator.name in ("ORDER BY", "LIMIT", "UNION")
+    return operator.name, "keyword" if keyword else "operator", f"{operator.help}: {operator.example}"
+
+
+def _values(subject: Subject, sensors: Iterable[str], quoted: bool) -> Iterator[_Offer]:
+    quote = "" if quoted else "'"
+    match subject.type:
+        case Type.SENSOR:
+            yield from ((f"{quote}{name}{quote}", "value", "a sensor") for name in sorted(sensors))
+        case Type.FLAGS if subject.names is not None:
+            yield from ((f"{quote}{name}{quote}", "value", "a flag") for name in spellings(subject.names))
+        case Type.NAME | Type.PROTO if subject.names is not None:
+            yield from ((name, "value", f"number {member.value}") for name, member in
+                        zip(spellings(subject.names), subject.names.__members__.values(), strict=True))  # fmt: skip
+        case Type.TIME if not quoted:
+            yield from ((name, "value", entry.help) for name, entry in TIME_WORDS.items())

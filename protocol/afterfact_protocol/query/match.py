@@ -1,0 +1,273 @@
+"""A checked condition on packed rows in memory, with numpy: live filters, filters inside a table, and the oracle that
+the compiled SQL is tested against.
+
+Follows the tree as it stands, with the rows where each condition is TRUE and where it is FALSE; what is in neither is
+NULL. Shares no rewriting with the compiler on purpose.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, KEY, Kind
+
+from .functions import DERIVED, EITHER, PREDICATES
+from .language import Query
+from .like import like_matches
+from .nodes import (
+    And,
+    Between,
+    Blob,
+    Column,
+    Compare,
+    Condition,
+    Derived,
+    Duration,
+    Either,
+    Endpoint,
+    Expr,
+    Instant,
+    IsNull,
+    Like,
+    Masked,
+    Member,
+    Network,
+    Not,
+    Number,
+    Op,
+    Operand,
+    Or,
+    Predicate,
+    Regexp,
+    Text,
+    Value,
+)
+from .sensors import sensor_number, sensors_like
+
+Rows = npt.NDArray[np.void]
+Mask = npt.NDArray[np.bool_]
+_Verdict = tuple[Mask, Mask]
+"""Where it is TRUE, where it is FALSE."""
+
+assert len(IPV4_PREFIX) == 12, "addresses compare as two big-endian halves"
+
+
+def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int]) -> Mask:
+    """The rows for which `where` is TRUE, as a mask of the length of `rows`.
+
+    `rows` is a structured array with the fields of session.FIELDS that the condition needs (ROW or RECORD; the latter
+    has no sensor). QueryError if the condition names a sensor that `sensors` (name to number) does not have.
+    """
+    if where is None:
+        return np.ones(len(rows), np.bool_)
+    return _Matcher(rows, sensors).verdict(where)[0]
+
+
+def ordered(query: Query, rows: Rows, sensors: Mapping[str, int]) -> npt.NDArray[np.intp]:
+    """The indices that put `rows` into the query's order; as the server orders, absent values last."""
+    keys: list[npt.NDArray[np.int64]] = []
+    matcher = _Matcher(rows, sensors)
+    for key in query.order:
+        keys.append(matcher.absent(key.operand).astype(np.int64))
+        rank = _rank(matcher.sortable(key.operand))
+        keys.append(-rank if key.descending else rank)
+    keys.append(-_rank(rows[KEY[0]]))
+    keys.extend(_rank(rows[name]) for name in KEY[1:])
+    found: npt.NDArray[np.intp] = np.lexsort(keys[::-1])
+    return found
+
+
+def _rank(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    rank: npt.NDArray[np.int64] = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return rank
+
+
+class _Matcher:
+    def __init__(self, rows: Rows, sensors: Mapping[str, int]) -> None:
+        self._rows = rows
+        self._sensors = sensors
+
+    def verdict(self, expr: Expr) -> _Verdict:
+        match expr:
+            case Not():
+                true, false = self.verdict(expr.item)
+                return false, true
+            case And():
+                verdicts = [self.verdict(item) for item in expr.items]
+                return reduce(np.logical_and, (t for t, _ in verdicts)), reduce(np.logical_or, (f for _, f in verdicts))
+            case Or():
+                verdicts = [self.verdict(item) for item in expr.items]
+                return reduce(np.logical_or, (t for t, _ in verdicts)), reduce(np.logical_and, (f for _, f in verdicts))
+            case Predicate():
+                return self._predicate(expr)
+        if isinstance(expr.operand, Either):
+            return self._either(expr, expr.operand)
+        if isinstance(expr, IsNull):
+            absent = self.absent(expr.operand)
+            return absent, ~absent
+        return self._judged(self._holds(expr, expr.operand), ~self.absent(expr.operand))
+
+    @staticmethod
+    def _judged(holds: Mask, known: Mask) -> _Verdict:
+        return holds & known, ~holds & known
+
+    def _predicate(self, predicate: Predicate) -> _Verdict:
+        entry = PREDICATES[predicate.name]
+        values = self._rows[entry.field]
+        known = ~self.absent(Column(entry.field)) & ~np.isin(values, np.array(entry.unknown, np.uint8))
+        return self._judged(np.isin(values, np.array(entry.holds, np.uint8)), known)
+
+    def _either(self, test: Condition, operand: Either) -> _Verdict:
+        if isinstance(test, Compare) and test.op is Op.NE:
+            true, false = self._either(Compare(operand, Op.EQ, test.value, test.span), operand)
+            return false, true
+        verdicts = [self._side(test, side) for side in EITHER[operand.name].sides]
+        (true_a, false_a), (true_b, false_b) = verdicts
+        if isinstance(test, IsNull):
+            return true_a & true_b, false_a | false_b
+        return true_a | true_b, false_a & false_b
+
+    def _side(self, test: Condition, side: tuple[str, ...]) -> _Verdict:
+        column = Column(side[0])
+        match test:
+            case Compare() if isinstance(test.value, Endpoint):
+                return self._endpoint(test.value, side)
+            case Compare():
+                return self.verdict(Compare(column, test.op, test.value, test.span))
+            case Member() if isinstance(test.values[0], Endpoint):
+                verdicts = [self._endpoint(value, side) for value in test.values if isinstance(value, Endpoint)]
+                return reduce(np.logical_or, (t for t, _ in verdicts)), reduce(np.logical_and, (f for _, f in verdicts))
+            case Member():
+                return self.verdict(Member(column, test.values, test.span))
+            case Between():
+                return self.verdict(Between(column, test.low, test.high, test.span))
+            case IsNull():
+                return self.verdict(IsNull(column, test.span))
+            case _:
+                raise AssertionError(f"no sides of {test}")
+
+    def _endpoint(self, value: Endpoint, side: tuple[str, ...]) -> _Verdict:
+        ip = self.verdict(Compare(Column(side[0]), Op.EQ, value.network))
+        port = self.verdict(Compare(Column(side[1]), Op.EQ, Number(value.port)))
+        return ip[0] & port[0], ip[1] | port[1]
+
+    # --- single tests, absence aside
+
+    def _holds(self, test: Compare | Member | Between | Like | Regexp, operand: Column | Derived | Masked) -> Mask:
+        match test:
+            case Compare():
+                return self._compares(operand, test.op, test.value, test.span)
+            case Member():
+                return reduce(np.logical_or, (self._compares(operand, Op.EQ, item, test.span) for item in test.values))
+            case Between():
+                low = self._compares(operand, Op.GE, test.low, test.span)
+                return low & self._compares(operand, Op.LE, test.high, test.span)
+            case Like() if test.operand.name == "sensor":
+                return np.isin(self._rows["sensor"], np.array(sensors_like(self._sensors, test.pattern), np.uint16))
+            case Like():
+                return self._by_text(test.operand, lambda text: like_matches(test.pattern, text))
+            case Regexp():
+                expression = re.compile(test.pattern, re.ASCII)
+                return self._by_text(test.operand, lambda text: expression.search(text) is not None)
+
+    def _compares(self, operand: Column | Derived | Masked, op: Op, value: Value, span: tuple[int, int]) -> Mask:
+        match value:
+            case Network():
+                return self._within(operand, op, value)
+            case Text() if operand.name == "sensor":
+                return _apply(op, self._rows["sensor"], sensor_number(self._sensors, value.value, span))
+            case Text():
+                assert isinstance(operand, Column), "text is never virtual"
+                return self._by_text(operand, lambda text: _equal(op, text, value.value))
+            case Blob():
+                column = np.ascontiguousarray(self._rows[operand.name]).view(("u1", len(value.value)))
+                equal: Mask = (column == np.frombuffer(value.value, np.uint8)).all(axis=1)
+                return equal if op is Op.EQ else ~equal
+            case Number():
+                return _apply(op, self._numbers(operand), value.value)
+            case Instant() | Duration():
+                return _apply(op, self._numbers(operand), value.us)
+            case Endpoint():
+                raise AssertionError("endpoints are taken apart first")
+
+    def _numbers(self, operand: Operand) -> npt.NDArray[np.generic]:
+        match operand:
+            case Column():
+                column: npt.NDArray[np.generic] = self._rows[operand.name]
+                return column
+            case Masked():
+                masked: npt.NDArray[np.generic] = self._rows[operand.name] & self._rows[operand.name].dtype.type(
+                    operand.mask
+                )
+                return masked
+            case Derived(name="duration"):
+                length: npt.NDArray[np.int64] = self._rows["end_time"] - self._rows["start_time"]
+                return length
+            case Derived():
+                first, second = (self._rows[name] for name in DERIVED[operand.name].fields)
+                total: npt.NDArray[np.uint64] = first + second
+                return np.where(total < first, np.uint64(2**64 - 1), total)
+            case Either():
+                raise AssertionError("either-side fields are taken apart first")
+
+    def _within(self, operand: Operand, op: Op, network: Network) -> Mask:
+        halves = np.ascontiguousarray(self._rows[operand.name]).view(">u8").reshape(-1, 2)
+        high, low = halves[:, 0], halves[:, 1]
+
+        def at_least(bound: int) -> Mask:
+            top, bottom = bound >> 64, bound & 0xFFFF_FFFF_FFFF_FFFF
+            found: Mask = (high > top) | ((high == top) & (low >= bottom))
+            return found
+
+        if op is Op.GE:
+            return at_least(network.first)
+        if op is Op.LE:
+            return ~at_least(network.first + 1) if network.first + 1 < 1 << 128 else np.ones(len(halves), np.bool_)
+        inside = np.zeros(len(halves), np.bool_)
+        for first, last in network.ranges():
+            inside |= at_least(first) & (~at_least(last + 1) if last + 1 < 1 << 128 else np.True_)
+        return inside if op is Op.EQ else ~inside
+
+    def _by_text(self, column: Column, test: Callable[[str], bool]) -> Mask:
+        distinct, places = np.unique(self._rows[column.name], return_inverse=True)
+        verdicts = [test(raw.split(b"\0")[0].decode("utf-8", "replace")) for raw in distinct.tolist()]
+        found: Mask = np.array(verdicts, np.bool_)[places]
+        return found
+
+    def absent(self, operand: Operand) -> Mask:
+        """Where an operand is NULL."""
+        assert not isinstance(operand, Either), "either-side fields are taken apart first"
+        names = DERIVED[operand.name].fields if isinstance(operand, Derived) else (operand.name,)
+        bits = sum(1 << BY_NAME[name].id for name in names if BY_NAME[name].nullable)
+        missing: Mask = self._rows["absent"] & np.uint64(bits) != 0
+        return missing
+
+    def sortable(self, operand: Operand) -> npt.NDArray[np.generic]:
+        """Values of an operand that numpy sorts as the store does; sensors by name."""
+        kind = BY_NAME[operand.name].kind if isinstance(operand, Column) else None
+        if kind is Kind.SENSOR:
+            ranks = {number: rank for rank, (_, number) in enumerate(sorted(self._sensors.items()))}
+            return np.array([ranks.get(number, len(ranks)) for number in self._rows["sensor"].tolist()], np.int64)
+        if kind in (Kind.ADDRESS, Kind.BYTES):
+            # All of one length, so what numpy's S drops at the end changes no comparison.
+            return np.ascontiguousarray(self._rows[operand.name]).view(f"S{self._rows.dtype[operand.name].itemsize}")
+        return self._numbers(operand)
+
+
+def _apply(op: Op, column: npt.NDArray[np.generic], number: int) -> Mask:
+    functions: dict[Op, Callable[..., Mask]] = {
+        Op.EQ: np.equal,
+        Op.NE: np.not_equal,
+        Op.LT: np.less,
+        Op.LE: np.less_equal,
+        Op.GT: np.greater,
+        Op.GE: np.greater_equal,
+    }
+    return functions[op](column, number)
+
+
+def _equal(op: Op, text: str, value: str) -> bool:
+    return (text == value) is (op is Op.EQ)
