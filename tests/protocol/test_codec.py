@@ -1,0 +1,99 @@
+"""Every message survives the wire; nothing but WireError comes out of bad bytes."""
+
+import contextlib
+import dataclasses
+import typing
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from afterfact_protocol.codec import MAX_FRAME_BYTES, WireError, decode, encode
+from afterfact_protocol.messages import MAX_BATCH_BYTES, TAGS, Batch, Hello, Login, Observed, Reported
+
+BATCH = Batch(b"s" * 16, 7, 5, 1, (("start_time", "<i8"),), b"\0" * 8, (Observed(1, 2, "files", "a", 3, 0, ""),))
+
+
+def example(tag: str) -> object:
+    """A message of a tag with the least values its limits allow, made from its JSON schema's knowledge."""
+    values: dict[str, object] = {}
+    for field in dataclasses.fields(TAGS[tag]):
+        hint = typing.get_type_hints(TAGS[tag], include_extras=True)[field.name]
+        for candidate in (0, 1, "", b"", b"x" * 16, False, (), {}, "live", "up"):
+            try:
+                values[field.name] = TypeAdapter(hint).validate_python(
+                    candidate, strict=not isinstance(candidate, tuple)
+                )
+                break
+            except ValueError:
+                continue
+    return TAGS[tag](**values)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_round_trip(tag: str) -> None:
+    message = example(tag)
+    assert decode(encode(message)) == message  # type: ignore[arg-type]
+
+
+def test_round_trip_of_nested() -> None:
+    assert decode(encode(BATCH)) == BATCH
+
+
+def test_unknown_fields_are_passed_over() -> None:
+    tag, body = msgpack.unpackb(encode(Reported(5)))
+    assert decode(msgpack.packb([tag, {**body, "later": 1}])) == Reported(5)
+
+
+def test_largest_batch_fits() -> None:
+    full = dataclasses.replace(BATCH, rows=b"\xff" * MAX_BATCH_BYTES, observed=BATCH.observed * 256)
+    assert decode(encode(full)) == full
+
+
+@pytest.mark.parametrize(
+    ("frame", "says"),
+    [
+        (b"", "not a msgpack message"),
+        (b"\xc1", "not a msgpack message"),
+        (b"\x91" * 5000, "not a msgpack message"),
+        (encode(BATCH)[:-1], "not a msgpack message"),
+        (msgpack.packb(["hello"]), "expected \\[tag, fields\\]"),
+        (msgpack.packb(["nonsense", {}]), "unknown message 'nonsense'"),
+        (msgpack.packb(["reported", {}]), "reported: time: Field required"),
+        (msgpack.packb(["reported", {"time": "soon"}]), "reported: time"),
+        (msgpack.packb(["open", {"stream": b"short"}]), "open: stream"),
+        (msgpack.packb(["pull", {"request": 1, "first": 0, "count": 10**9}]), "pull: count"),
+        (bytes(MAX_FRAME_BYTES + 1), "exceeds"),
+        (msgpack.packb({"a": 1}), "expected"),
+    ],
+)
+def test_bad_frames(frame: bytes, says: str) -> None:
+    with pytest.raises(WireError, match=says):
+        decode(frame)
+
+
+def test_what_is_not_taken_is_refused_by_its_tag() -> None:
+    with pytest.raises(WireError, match="a login message is not taken here"):
+        decode(encode(Login("ana", "secret")), (Hello,))
+
+
+def test_too_large_a_message_is_not_made() -> None:
+    with pytest.raises(WireError, match="exceeds"):
+        encode(dataclasses.replace(BATCH, rows=b"\0" * (MAX_FRAME_BYTES + 1)))
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes(data: bytes) -> None:
+    with contextlib.suppress(WireError):
+        decode(data)
+
+
+@given(st.sampled_from(sorted(TAGS)), st.data())
+def test_damaged_messages(tag: str, data: st.DataObject) -> None:
+    frame = bytearray(encode(example(tag)))  # type: ignore[arg-type]
+    at = data.draw(st.integers(0, len(frame) - 1))
+    frame[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(WireError):
+        decode(bytes(frame))
