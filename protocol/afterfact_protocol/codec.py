@@ -46,7 +46,7 @@ def decode(frame: bytes | memoryview, allowed: Collection[type[Message]] | None 
             max_ext_len=0,
             strict_map_key=False,
         )
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise WireError(f"not a msgpack message: {error or type(error).__name__}") from None
     match content:
         case [str(tag), dict(body)] if tag in TAGS:

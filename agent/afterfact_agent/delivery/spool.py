@@ -151,6 +151,11 @@ class Spool:
     def refused_count(self) -> int:
         return self._refused
 
+    def waiting(self, stream: bytes) -> int:
+        """How many batches of a stream are not yet acknowledged."""
+        with self._lock:
+            return sum(at == stream for at, _ in self._waiting)
+
     def backlog(self) -> Backlog:
         with self._lock:
             return Backlog(

@@ -1,0 +1,68 @@
+"""Capture files as a stream of batches.
+
+One call's files are one stream, named by the hash of their contents, the sensor, the meter's version and its settings,
+and cut into batches by count. So the same files again are the same stream, and add nothing.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from afterfact_agent.capture import FileReport
+from afterfact_protocol.messages import MAX_BATCH_BYTES, Batch, Observed
+from afterfact_protocol.records import RECORD_COLUMNS, Records
+from afterfact_protocol.session import RECORD, SCHEMA_VERSION, EndReason
+
+BATCH_ROWS = MAX_BATCH_BYTES // RECORD.itemsize
+MAX_OBSERVED = 256
+
+
+def content_digest(paths: Iterable[Path]) -> bytes:
+    """Hash of the files' contents in order (names do not count). OSError if one cannot be read."""
+    digest = hashlib.blake2b(digest_size=32)
+    for path in paths:
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).digest())
+    return digest.digest()
+
+
+def files_stream(content: bytes, sensor: str, meter: str) -> bytes:
+    """The stream's id."""
+    parts = b"".join(len(part).to_bytes(4, "big") + part for part in (content, sensor.encode(), meter.encode()))
+    return hashlib.blake2b(parts, digest_size=16, person=b"afterfact files").digest()
+
+
+def batches_of(
+    stream: bytes, records: Iterable[Records], reports: Callable[[], Iterable[FileReport]]
+) -> Iterator[Batch]:
+    """Cut final records by count; the last batch tells the observed intervals. Interim records are left out: the last
+    one of each session says all, and a file does not keep anybody waiting."""
+    seq = 0
+    rest = np.zeros(0, RECORD)
+    for some in records:
+        rest = np.concatenate([rest, some[some["end_reason"] != EndReason.OPEN]])
+        while len(rest) >= BATCH_ROWS:
+            yield _batch(stream, seq, rest[:BATCH_ROWS], ())
+            rest = rest[BATCH_ROWS:]
+            seq += 1
+    observed = tuple(_observed(report) for report in reports() if report.first_us is not None)
+    while True:
+        yield _batch(stream, seq, rest, observed[:MAX_OBSERVED])
+        rest, observed = rest[:0], observed[MAX_OBSERVED:]
+        seq += 1
+        if not observed:
+            return
+
+
+def _batch(stream: bytes, seq: int, rows: Records, observed: tuple[Observed, ...]) -> Batch:
+    return Batch(stream, seq, time.time_ns() // 1000, SCHEMA_VERSION, RECORD_COLUMNS, rows.tobytes(), observed)
+
+
+def _observed(report: FileReport) -> Observed:
+    assert report.first_us is not None and report.last_us is not None
+    note = "; ".join(report.damage)[:1000]
+    name = Path(report.path).name[:1000]
+    return Observed(report.first_us, report.last_us, "files", name, report.packets, report.undecoded, note)
