@@ -1,0 +1,1 @@
+"""The sensor's program: capture, metering, spool and uplink."""

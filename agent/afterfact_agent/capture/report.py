@@ -1,0 +1,37 @@
+"""What is said of a capture file once it was read: the interval observed, and the damage.
+
+Plain facts; reads nothing.
+"""
+
+from dataclasses import dataclass, field
+
+from .packets import Packets
+
+
+class CaptureError(ValueError):
+    """A capture file could not be read, or not to its end. The message is one line that names the file."""
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What was seen of one capture file; complete when its packets have been metered."""
+
+    path: str
+    packets: int = 0
+    first_us: int | None = None
+    """The earliest packet time, microseconds since 1970 UTC; None if there was no packet."""
+    last_us: int | None = None
+    """The latest packet time."""
+    undecoded: int = 0
+    """Packets that could not be decoded; those of other protocols than IP are not among them."""
+    damage: list[str] = field(default_factory=list)
+    """One line for each thing wrong with the file."""
+
+    def note(self, packets: Packets) -> None:
+        """Count a chunk."""
+        if not len(packets):
+            return
+        self.packets += len(packets)
+        low, high = int(packets.times_us.min()), int(packets.times_us.max())
+        self.first_us = low if self.first_us is None else min(self.first_us, low)
+        self.last_us = high if self.last_us is None else max(self.last_us, high)

@@ -1,0 +1,63 @@
+"""Settings of the meter, with their defaults, and the identity that they give to a stream of sessions.
+
+docs/metering.md argues the defaults.
+"""
+
+import hashlib
+from dataclasses import dataclass, fields
+
+METER_VERSION = 1
+"""Of the rules. Raised whenever the same packets may give other sessions: it is part of a stream's identity."""
+
+SERVER_PORTS: tuple[int, ...] = (
+    *range(1, 1024),
+    *(1080, 1194, 1352, 1433, 1434, 1494, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2082, 2083, 2181, 2375),
+    *(2376, 2379, 2404, 2483, 2484, 3000, 3128, 3260, 3268, 3269, 3306, 3389, 3478, 3544, 3689, 3690, 4369, 4500),
+    *(4786, 4789, 5000, 5004, 5005, 5060, 5061, 5222, 5223, 5269, 5353, 5355, 5432, 5555, 5601, 5631, 5671, 5672),
+    *(5683, 5900, 5901, 5938, 5984, 5985, 5986, 6000, 6081, 6379, 6443, 6514, 6660, 6661, 6662, 6663, 6664, 6665),
+    *(6666, 6667, 6668, 6669, 6697, 7001, 7070, 8000, 8008, 8009, 8080, 8081, 8086, 8088, 8089, 8123, 8140, 8443),
+    *(8472, 8500, 8530, 8531, 8834, 8883, 8888, 9000, 9001, 9042, 9090, 9091, 9092, 9100, 9200, 9300, 9418, 9999),
+    *(10000, 10050, 10051, 11211, 20000, 27017, 27018, 44818, 47808, 50000),
+)
+"""Ports that servers listen on: the privileged ones and well-known services above (IANA's registry)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterConfig:
+    """How packets are cut into sessions. Times are seconds of packet time."""
+
+    tcp_idle: float = 3600.0
+    """Silence that ends a TCP session whose end was not seen."""
+    tcp_attempt: float = 75.0
+    """Silence after the last SYN that ends an unanswered attempt."""
+    tcp_linger: float = 5.0
+    """How long a closed TCP session waits for stragglers."""
+    udp_idle: float = 60.0
+    icmp_idle: float = 60.0
+    other_idle: float = 120.0
+    first_report: float = 25.0
+    """When an open session is first reported, after its first packet."""
+    report_every: float = 300.0
+    """When it is reported again."""
+    fragment_wait: float = 30.0
+    """How long the ports of a fragmented datagram are remembered."""
+    reorder: float = 10.0
+    """How far packets may be out of order; a larger step back re-bases the meter's clock."""
+    max_sessions: int = 1 << 20
+    """Open sessions at most, 340 bytes each once used; when they are taken, the oldest unanswered one ends early."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise ValueError(f"{field.name} must be more than 0, and is {getattr(self, field.name)}")
+        if not 64 <= self.max_sessions <= 1 << 26:
+            raise ValueError(f"max_sessions must be between 64 and {1 << 26}, and is {self.max_sessions}")
+
+    def canonical(self) -> str:
+        """One line that is the same exactly when the meter cuts the same packets into the same sessions."""
+        settings = " ".join(f"{field.name}={getattr(self, field.name):g}" for field in fields(self))
+        return f"meter={METER_VERSION} {settings}"
+
+    def fingerprint(self) -> str:
+        """SHA-256 of `canonical()` in hexadecimal: part of a stream's identity."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""Command line options that `read` and `run` share: how packets are cut into sessions.
+
+Makes a MeterConfig of them; imports no kernel.
+"""
+
+import argparse
+import re
+
+from afterfact_agent.meter.config import MeterConfig
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_IDLE = {"tcp": "tcp_idle", "attempt": "tcp_attempt", "linger": "tcp_linger", "udp": "udp_idle", "icmp": "icmp_idle",
+         "other": "other_idle"}  # fmt: skip
+
+
+def seconds(text: str) -> float:
+    """A length of time: `90`, `90s`, `1.5min`, `2h`. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if not match or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time such as 90s, 5min or 2h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def idle_times(text: str) -> dict[str, float]:
+    """`90s` for TCP, UDP, ICMP and other protocols alike, or `tcp=2h,udp=90s`. Raises ArgumentTypeError."""
+    if "=" not in text:
+        return dict.fromkeys(("tcp_idle", "udp_idle", "icmp_idle", "other_idle"), seconds(text))
+    times = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name.strip() not in _IDLE:
+            raise argparse.ArgumentTypeError(f"{name.strip()!r} is none of {', '.join(_IDLE)}")
+        times[_IDLE[name.strip()]] = seconds(value)
+    return times
+
+
+def active_times(text: str) -> dict[str, float]:
+    """`5min`: report open sessions that often; `25s,5min`: and first after that. Raises ArgumentTypeError."""
+    first, _, every = text.rpartition(",")
+    times = {"report_every": seconds(every)}
+    if first:
+        times["first_report"] = seconds(first)
+    return times
+
+
+def add_meter_options(parser: argparse.ArgumentParser) -> None:
+    """Add them to a command's parser."""
+    parser.add_argument(
+        "--idle",
+        metavar="TIME",
+        type=idle_times,
+        default={},
+        help="silence that ends a session: a time for all, or tcp=1h,attempt=75s,linger=5s,udp=60s,icmp=60s,other=2min",
+    )
+    parser.add_argument(
+        "--active",
+        metavar="TIME",
+        type=active_times,
+        default={},
+        help="how often a session that goes on is reported: EVERY or FIRST,EVERY (25s,5min)",
+    )
+    parser.add_argument("--max-sessions", metavar="N", type=int, help="open sessions at most (1048576)")
+
+
+def meter_config(arguments: argparse.Namespace) -> MeterConfig:
+    """The settings that the options ask for. Raises ValueError with one line if one is out of range."""
+    settings = {**arguments.idle, **arguments.active}
+    if arguments.max_sessions is not None:
+        settings["max_sessions"] = arguments.max_sessions
+    return MeterConfig(**settings)
