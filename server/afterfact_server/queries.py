@@ -306,12 +306,17 @@ class QueryService:
             last = result.keys[-1]
             after = (int(last["start_time"]), int(last["sensor"]), int(last["session_id"]))
             keys, more = self._keys(client, running, query, EXPORT_KEYS, after)
-            keep = max(0, message.first - result.offset)
-            result.offset += min(keep, len(result.keys))
-            result.keys = np.concatenate([result.keys[keep:], keys])
+            # The part before is kept: pages asked for ahead may be served out of turn.
+            passed = max(0, len(result.keys) - EXPORT_KEYS)
+            result.offset += passed
+            result.keys = np.concatenate([result.keys[passed:], keys])
             result.complete = not more
         at = message.first - result.offset
-        rows = self._rows(client, running, result.keys[at : at + count]) if at >= 0 else np.zeros(0, ROW)
+        if at < 0:
+            reason = f"sessions before the {result.offset + 1}th of this export are no longer held; ask again"
+            running.send(Failed(running.request, "request", reason, -1, -1))
+            return
+        rows = self._rows(client, running, result.keys[at : at + count])
         ended = result.complete and message.first + count >= result.offset + len(result.keys)
         running.send(Page(running.request, message.first, rows.tobytes(), ended))
 
