@@ -1,0 +1,108 @@
+"""Starts the console: join file, Qt, window, and an orderly end.
+
+The only module of the console that the command line imports; it needs PySide6.
+"""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from afterfact_client.cli.failure import FAILED, Failure
+from afterfact_protocol.joinfile import Join, read_join
+
+try:
+    from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
+    from PySide6.QtWidgets import QApplication
+except ModuleNotFoundError:
+    raise
+except ImportError as error:
+    raise Failure(
+        f"the console cannot load Qt: {error}; install the system packages that scripts/setup names for the console"
+    ) from None
+
+from afterfact_client.console.models.server import MakeLink, Server
+from afterfact_client.console.views.main_window import MainWindow
+from afterfact_client.link import Link
+from afterfact_client.state.disk import state_place
+from afterfact_client.state.storage import Storage
+
+
+class Console:
+    """A console without its event loop: window, server and storage, wired. `close` ends all three."""
+
+    def __init__(self, join: Join, place: Path, make_link: MakeLink = Link) -> None:
+        try:
+            self.storage = Storage(place, lambda text: self._unsaved(text))
+        except OSError as error:
+            raise Failure(f"{place}: cannot keep the console's files there: {error.strerror}; "
+                          "set XDG_STATE_HOME to a directory that you may write to") from None  # fmt: skip
+        self.server = Server(join, make_link)
+        self.window = MainWindow(self.server, self.storage)
+
+    def _unsaved(self, text: str) -> None:
+        self.window.unsaved.emit(text)
+
+    def close(self) -> None:
+        """Save, close the window, log out."""
+        self.window.close()
+        self.server.close()
+        self.storage.close()
+
+
+def run(join_path: str, user: str | None = None, password: str | None = None) -> int:
+    """The desktop console until its window is closed; the exit code. JoinError for a bad join file, Failure for what
+    keeps it from starting. With `user` and `password` it logs in at once."""
+    join = read_join(join_path, "console")
+    application = make_application()
+    console = Console(join, state_place())
+    sys.excepthook = _excepthook(lambda text: console.window.unsaved.emit(text))
+    signal.signal(signal.SIGINT, lambda *_: console.window.close())
+    signal.signal(signal.SIGTERM, lambda *_: console.window.close())
+    console.window.show()
+    console.window.begin(user, password)
+    code = application.exec()
+    console.close()
+    return code
+
+
+def make_application() -> QApplication:
+    """The process's QApplication; Failure where there is no display to show it on."""
+    asked = os.environ.get("QT_QPA_PLATFORM")
+    if sys.platform.startswith("linux") and not asked:
+        if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+            raise Failure("no display: run the console on a desktop, or from a shell: afterfact query", FAILED)
+    qInstallMessageHandler(_on_message)
+    application = QApplication.instance() or QApplication(["afterfact"])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("afterfact")
+    application.setApplicationDisplayName("Afterfact")
+    application.setDesktopFileName("afterfact")
+    return application
+
+
+def _on_message(kind: QtMsgType, _where: QMessageLogContext, text: str) -> None:
+    """Qt's own messages in one line; Qt aborts after a fatal one, which would be a core dump and no word to act on."""
+    if kind is QtMsgType.QtFatalMsg:
+        first = text.splitlines()[0] if text else "Qt cannot start"
+        sys.stderr.write(f"afterfact: the console cannot start: {first}\n")
+        sys.stderr.flush()
+        os._exit(FAILED)
+    quiet = ("could not connect to display", "This plugin does not support")
+    if kind is not QtMsgType.QtDebugMsg and not any(words in text for words in quiet):
+        sys.stderr.write(f"afterfact: Qt: {text}\n")
+
+
+def _excepthook(
+    tell: Callable[[str], None],
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
+    """A fault of the console itself: the window says so and lives on, stderr has the rest."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        traceback.print_exception(kind, error, trace)
+        tell(f"A fault of the console: {kind.__name__}: {error}. Please report it; stderr says more.")
+
+    return hook

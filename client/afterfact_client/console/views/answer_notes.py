@@ -1,0 +1,104 @@
+"""What stands above and in place of a table: warnings, the coverage in full, and pages of words."""
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from afterfact_client.console.views.parts import ElidedLabel, button, label
+from afterfact_client.state import wording
+from afterfact_protocol.messages import Answer
+
+
+class AnswerNotes(QWidget):
+    """Warnings over a result, worst first, and on demand everything known of its coverage."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._truncation = ElidedLabel("notice")
+        self._trouble = ElidedLabel("notice")
+        self._missing = ElidedLabel("notice")
+        self._button = button("Details", "plain", "All of the coverage (Ctrl-D)")
+        self.full = label(spoken="Coverage")
+        self.full.setContentsMargins(10, 4, 8, 6)
+        self.full.hide()
+        strip = QFrame()
+        inside = QHBoxLayout(strip)
+        inside.setContentsMargins(0, 0, 8, 0)
+        inside.setSpacing(4)
+        inside.addWidget(self._missing, 1)
+        inside.addWidget(self._button)
+        self._strip = strip
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        for part in (self._trouble, self._truncation, strip, self.full):
+            layout.addWidget(part)
+        self._button.clicked.connect(self.toggle)
+        self.clear()
+
+    @property
+    def texts(self) -> list[str]:
+        """The warnings that show."""
+        return [line.whole for line in (self._trouble, self._truncation, self._missing) if line.whole]
+
+    def clear(self) -> None:
+        """Nothing to say."""
+        for line in (self._trouble, self._truncation, self._missing):
+            self._set(line, "")
+        self.full.hide()
+
+    def show_answer(self, answer: Answer) -> None:
+        """What an analyst must know before drawing conclusions from an answer."""
+        self._set(self._trouble, "")
+        self._set(self._truncation, wording.truncation(answer))
+        # An empty result's page says it all already.
+        self._set(self._missing, wording.missing(answer) if answer.total else "")
+        lines = [f"{name + ':' if name else '':<12} {text}" for name, text in wording.gaps(answer)]
+        self.full.setText("\n".join(lines))
+        if not self._missing.whole:
+            self.full.hide()
+
+    def trouble(self, text: str) -> None:
+        """Rows cannot be shown."""
+        self._set(self._trouble, text)
+
+    def toggle(self) -> None:
+        """Open or close the coverage in full."""
+        self.full.setVisible(not self.full.isVisible() and bool(self.full.text()))
+
+    def _set(self, line: ElidedLabel, text: str) -> None:
+        line.show_text(text)
+        line.setVisible(bool(text))
+        if line is self._missing:
+            self._strip.setVisible(bool(text))
+
+
+class MessagePage(QWidget):
+    """Words in place of a table."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._heading = label(name="heading")
+        self._body = label(wrap=True)
+        self._verdict = label(wrap=True)
+        self._lines = label(name="dim")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 24, 24, 24)
+        layout.setSpacing(8)
+        for part in (self._heading, self._body, self._verdict, self._lines):
+            layout.addWidget(part)
+        layout.addStretch(1)
+
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        return "\n".join(part.text() for part in (self._heading, self._body, self._verdict, self._lines) if part.text())
+
+    def say(self, heading: str, body: str, verdict: str = "", lines: list[str] | None = None) -> None:
+        """Show a heading, what it means, what follows from it, and lines of detail."""
+        for part, text in (
+            (self._heading, heading),
+            (self._body, body),
+            (self._verdict, verdict),
+            (self._lines, "\n".join(lines or [])),
+        ):
+            part.setText(text)
+            part.setVisible(bool(text))

@@ -1,0 +1,59 @@
+"""All keys on one page, from the menus' own actions and from what only the editor, the table and the tabs know."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QGridLayout, QMenu, QVBoxLayout, QWidget
+
+from afterfact_client.console.views.parts import label
+
+EDITOR = (
+    ("Ctrl+Up, Alt+Up", "Older query from the history"),
+    ("Ctrl+Down, Alt+Down", "Newer query, at last what was being typed"),
+    ("Ctrl+Space", "What may come next"),
+    ("Tab", "Take the completion; else go on to the table"),
+)
+TABLE = (
+    ("Enter, Menu, Shift+F10", "Menu of the cell: ask again around it"),
+    ("Shift+Space", "Select whole rows"),
+    ("Ctrl+C", "Copy the selection, tab-separated; one cell as its bare value"),
+    ("Ctrl+Shift+C", "Copy the selection as CSV"),
+    ("Ctrl+A", "Select all"),
+    ("Click on a header", "Sort; once more the other way; then as it was"),
+)
+
+
+class KeysHelp(QDialog):
+    """Does not block the window; Esc closes it."""
+
+    def __init__(self, menus: list[QMenu], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        columns = QGridLayout()
+        columns.setHorizontalSpacing(32)
+        groups = [(menu.title().replace("&", ""), _of_menu(menu)) for menu in menus]
+        groups = [group for group in (*groups, ("In the query", EDITOR), ("In the table", TABLE)) if group[1]]
+        for at, (title, keys) in enumerate(groups):
+            part = QGridLayout()
+            part.setHorizontalSpacing(16)
+            part.addWidget(label(title.upper(), "section"), 0, 0, 1, 2)
+            for row, (key, what) in enumerate(keys, 1):
+                part.addWidget(label(key), row, 0)
+                part.addWidget(label(what, "dim"), row, 1)
+            part.setRowStretch(len(keys) + 1, 1)
+            part.setColumnStretch(1, 1)
+            columns.addLayout(part, at // 2, at % 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, 20)
+        layout.addLayout(columns)
+
+
+def _of_menu(menu: QMenu) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (
+            ", ".join(key.toString(QKeySequence.SequenceFormat.NativeText) for key in action.shortcuts()),
+            action.text().replace("&", ""),
+        )
+        for action in menu.actions()
+        if action.shortcuts()
+    )

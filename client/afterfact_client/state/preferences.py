@@ -1,0 +1,73 @@
+"""How the analyst likes the console: theme, text size, columns, their widths. Survives restarts."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from afterfact_client.state.columns import BY_NAME, DEFAULT
+
+FILE = "preferences.json"
+Theme = Literal["system", "dark", "light"]
+SIZES = (9, 24)
+"""Smallest and largest text, in pixels at 96 dots an inch."""
+
+
+@dataclass(slots=True)
+class Preferences:
+    """Changed in place by the window and saved whole."""
+
+    theme: Theme = "system"
+    text_px: int = 12
+    columns: list[str] = field(default_factory=lambda: list(DEFAULT))
+    """Names of columns shown, in their order."""
+    widths: dict[str, int] = field(default_factory=dict)
+    """Pixels of columns that were resized by hand; the others fit their content."""
+    sensors_shown: bool = True
+    size: tuple[int, int] = (1440, 900)
+    user: str = ""
+    """Last account that logged in."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+
+def load(place: Path) -> tuple[Preferences, str]:
+    """Preferences as last saved and "", or defaults and one line saying why the file could not be used."""
+    path = place / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Preferences(), ""
+    except (OSError, UnicodeDecodeError) as error:
+        return Preferences(), f"{path}: cannot read the preferences ({error}); using defaults"
+    try:
+        return _from(json.loads(text)), ""
+    except (ValueError, TypeError, AttributeError) as error:
+        return Preferences(), f"{path}: not usable preferences ({error}); using defaults"
+
+
+def _from(stored: dict[str, object]) -> Preferences:
+    """Every value is checked by itself; names that this version does not know (a newer one's) are passed over."""
+    found = Preferences()
+    theme = stored.get("theme")
+    if theme in get_args(Theme):
+        found.theme = theme  # type: ignore[assignment]
+    text_px = stored.get("text_px")
+    if isinstance(text_px, int):
+        found.text_px = min(max(text_px, SIZES[0]), SIZES[1])
+    columns = stored.get("columns")
+    if isinstance(columns, list):
+        known = [name for name in dict.fromkeys(map(str, columns)) if name in BY_NAME]
+        found.columns = known or list(DEFAULT)
+    widths = stored.get("widths")
+    if isinstance(widths, dict):
+        found.widths = {str(k): int(v) for k, v in widths.items() if k in BY_NAME and 16 <= int(v) <= 2000}
+    if isinstance(stored.get("sensors_shown"), bool):
+        found.sensors_shown = bool(stored["sensors_shown"])
+    size = stored.get("size")
+    if isinstance(size, list) and len(size) == 2:
+        found.size = (max(int(size[0]), 640), max(int(size[1]), 400))
+    if isinstance(stored.get("user"), str):
+        found.user = str(stored["user"])
+    return found

@@ -1,0 +1,120 @@
+"""Surgery on the text of a query, as typed: add a condition, change the order, take its time terms, name it.
+
+Keeps the analyst's own spelling where it can. Works on texts that parse; QueryError otherwise.
+"""
+
+from datetime import UTC, datetime
+
+from afterfact_protocol.query import parse
+from afterfact_protocol.query.canonical import query_text
+from afterfact_protocol.query.lexer import Lexeme, tokens
+from afterfact_protocol.query.nodes import And, Between, Column, Compare, Expr
+from afterfact_protocol.query.syntax import Group, Junction, Raw
+from afterfact_protocol.query.syntax import parse as parse_raw
+
+TITLE_LENGTH = 28
+
+
+def _condition(text: str) -> tuple[str, str]:
+    """The condition of a query, fit to stand beside AND, and what follows it (ORDER BY, LIMIT)."""
+    raw = parse_raw(text)
+    if not raw.arms:
+        return "", _without_where(text).strip()
+    tail = text[raw.arms[-1].end :].strip()
+    # `(WHERE ...)` of a UNION is a Group whose text cannot stand inside a condition; its item's can.
+    inner = [arm.item if isinstance(arm, Group) else arm for arm in raw.arms]
+    arms = [text[item.start : item.end] for item in inner]
+    if len(arms) > 1:
+        return f"({' OR '.join(f'({arm})' for arm in arms)})", tail
+    only = inner[0]
+    return (f"({arms[0]})" if isinstance(only, Junction) and only.word == "OR" else arms[0]), tail
+
+
+def _without_where(text: str) -> str:
+    first = tokens(text)[0]
+    return text[first.end :] if first.keyword == "WHERE" else text
+
+
+def refined(text: str, condition: str, negated: bool = False) -> str:
+    """The query with a further condition, or its negation, that must hold too."""
+    before, tail = _condition(text)
+    added = f"NOT {condition}" if negated else condition
+    return " ".join(part for part in ("WHERE", f"{before} AND {added}" if before else added, tail) if part)
+
+
+def ordered(text: str, column: str, descending: bool) -> str:
+    """The query with this ORDER BY in place of its own."""
+    found = tokens(text)
+    depth = 0
+    start = end = len(text.rstrip())
+    for at, token in enumerate(found):
+        depth += token.is_symbol("(") - token.is_symbol(")")
+        if depth == 0 and token.keyword == "ORDER":
+            start = token.start
+            later = (other for other in found[at:] if other.keyword == "LIMIT" or other.lexeme is Lexeme.END)
+            end = min(next(later).start, len(text.rstrip()))
+            break
+        if depth == 0 and token.keyword == "LIMIT":
+            start = end = token.start
+            break
+    before, after = text[:start].rstrip(), text[end:].strip()
+    clause = f"ORDER BY {column}{' DESC' if descending else ''}"
+    return " ".join(part for part in (before, clause, after) if part)
+
+
+def time_terms(text: str, now: datetime | None = None) -> list[str]:
+    """The conditions on start_time and end_time that every row of the query meets, as typed."""
+    where = parse(text, now or datetime.now(UTC)).where
+    items: tuple[Expr, ...] = where.items if isinstance(where, And) else () if where is None else (where,)
+    times = (Column("start_time"), Column("end_time"))
+    return [
+        text[item.span[0] : item.span[1]]
+        for item in items
+        if isinstance(item, Compare | Between) and item.operand in times
+    ]
+
+
+def without_times(text: str, now: datetime | None = None) -> str:
+    """The query in its standard spelling without the conditions that `time_terms` gives."""
+    query = parse(text, now or datetime.now(UTC))
+    items = query.where.items if isinstance(query.where, And) else () if query.where is None else (query.where,)
+    times = (Column("start_time"), Column("end_time"))
+    rest = tuple(item for item in items if not (isinstance(item, Compare | Between) and item.operand in times))
+    where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
+    return query_text(where, query.order, query.limit)
+
+
+def title(text: str) -> str:
+    """A few words that tell a tab from others."""
+    try:
+        raw = parse_raw(text)
+        conditions = [text[item.start : item.end] for arm in raw.arms for item in _leaves(arm)]
+    except ValueError:
+        conditions = [text]
+    conditions = _both_sides([" ".join(part.split()) for part in conditions])
+    telling = [part for part in conditions if "start_time" not in part and "end_time" not in part] or conditions
+    words = ", ".join(telling)
+    if not words:
+        return "all sessions" if text.strip() else "new query"
+    return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1].rstrip(" ,") + "…"
+
+
+def _both_sides(conditions: list[str]) -> list[str]:
+    """`src_port = 80`, `dst_port = 80` as the one `port = 80`."""
+    plain = [part.replace("sessions.", "").replace("sancp.", "") for part in conditions]
+    keys = {part.replace(" ", "").lower() for part in plain}
+    folded = []
+    for part in plain:
+        side, rest = part[:4].lower(), part[4:]
+        other = {"src_": "dst_", "dst_": "src_"}.get(side)
+        both = other is not None and (other + rest).replace(" ", "").lower() in keys
+        folded.append(rest if both else part)
+    return list({part.replace(" ", "").lower(): part for part in reversed(folded)}.values())[::-1]
+
+
+def _leaves(node: Raw) -> list[Raw]:
+    if isinstance(node, Group):
+        return _leaves(node.item)
+    if isinstance(node, Junction):
+        return [leaf for item in node.items for leaf in _leaves(item)]
+    return [node]

@@ -1,0 +1,146 @@
+"""What the console says of an answer beside its coverage (coverage.py), of sensors and of the connection. Times in UTC.
+
+Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
+"""
+
+from afterfact_client.state.coverage import complete, verdicts
+from afterfact_protocol.messages import Answer, Progress, SensorStatus
+from afterfact_protocol.statustext import age_text, time_text
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+RECENT = 2 * DAY
+"""Data older than this are shown by their date, younger ones by their age."""
+NEAR_NOW = 90 * SECOND
+"""A span that ends this close to the time of asking ends "now"."""
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 session`, `2,345 sessions`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def elapsed(us: int) -> str:
+    """`0.4 ms`, `84 ms`, `1.2 s`."""
+    if us < 10_000:
+        return f"{us / 1000:.1f} ms"
+    return f"{us / 1000:.0f} ms" if us < SECOND else f"{us / SECOND:.1f} s"
+
+
+def searched(answer: Answer, now: int) -> str:
+    """The span of start times that was searched."""
+    if answer.span_end - answer.span_start <= 0:
+        return "searched nothing: no sessions are stored"
+    end = "now" if answer.span_end >= now - NEAR_NOW else short_time(answer.span_end)
+    return f"searched {short_time(answer.span_start)} to {end}"
+
+
+def short_time(us: int) -> str:
+    """A time to the second, or to the minute where its seconds are 0."""
+    text = time_text(us)
+    return text.removesuffix(":00") if text.endswith(":00") else text
+
+
+def truncation(answer: Answer) -> str:
+    """The warning over a truncated result; empty for a whole one."""
+    if not answer.truncated:
+        return ""
+    return f"Truncated: {count(answer.total, 'session')} shown, more match. Narrow the query or raise its LIMIT."
+
+
+def missing(answer: Answer) -> str:
+    """The warning over a result whose sensors missed something; empty if they saw everything."""
+    if not answer.coverage:
+        return "No sensor is enrolled: nothing was watched."
+    faults = [f"{verdict.sensor}: {verdict.text}" for verdict in verdicts(answer) if not verdict.complete]
+    return "Not everything was seen. " + ". ".join(faults) + "." if faults else ""
+
+
+def watched(answer: Answer) -> str:
+    """Coverage in a few words."""
+    found = verdicts(answer)
+    if not found:
+        return "no sensor is enrolled"
+    bad = [verdict for verdict in found if not verdict.complete]
+    if not bad:
+        return "watched throughout" if len(found) == 1 else f"all {len(found)} sensors watched throughout"
+    if len(bad) == 1:
+        return f"{bad[0].sensor}: {bad[0].text}"
+    return f"{len(bad)} of {count(len(found), 'sensor')} missed something"
+
+
+def gaps(answer: Answer) -> list[tuple[str, str]]:
+    """All of the coverage, a line for each sensor and each of its gaps: its name (or nothing) and what is said."""
+    lines = []
+    for verdict in verdicts(answer):
+        own = next(item for item in answer.coverage if item.sensor == verdict.sensor)
+        lines.append((own.sensor, verdict.text))
+        if len(own.gaps) > 1:
+            lines += [
+                ("", f"no data {time_text(gap.start)} to {time_text(gap.end)} ({age_text(gap.end - gap.start)})")
+                for gap in own.gaps
+            ]
+    return lines
+
+
+def nothing_found(answer: Answer) -> str:
+    """Under an empty result: whether its emptiness proves anything."""
+    if complete(answer):
+        return "Every sensor watched all of this time. As far as they see, there was no such session."
+    return "What was not watched cannot be known. There may have been such sessions while data is missing:"
+
+
+def progress(told: Progress | None, waited: float) -> str:
+    """While a query runs; `waited` in seconds."""
+    if told is None or not told.read_rows:
+        return f"asking, {waited:.1f} s"
+    return f"asking, {waited:.1f} s, {told.read_rows:,} rows read"
+
+
+# --- sensors ----------------------------------------------------------------------------------------------------------
+
+GLYPHS = {"up": "●", "late": "◐", "down": "✕", "never": "○", "revoked": "⊘"}
+"""A shape a state, so that it is told without its colour."""
+
+
+def sensor_age(sensor: SensorStatus, now: int) -> str:
+    """Age of its newest data; the day where they are old."""
+    if not sensor.last_data:
+        return "no data"
+    old = now - sensor.last_data
+    return time_text(sensor.last_data)[:10] if old > RECENT else age_text(old)
+
+
+def sensor_line(sensor: SensorStatus, now: int) -> str:
+    """Its state in words, with what is wrong."""
+    match sensor.state:
+        case "never":
+            return "never connected"
+        case "revoked":
+            return "revoked"
+        case "down":
+            return f"down, silent {age_text(now - sensor.last_contact)}" if sensor.last_contact else "down"
+    if sensor.backlog_batches:
+        # backlog_since is of the sensor's own clock.
+        waits = age_text(now + sensor.clock_offset - sensor.backlog_since)
+        behind = f", {waits} behind" if sensor.backlog_since else ""
+        return f"{sensor.state}{behind}, {count(sensor.backlog_batches, 'batch', 'batches')} waiting"
+    return f"{sensor.state}, no backlog"
+
+
+def sensor_details(sensor: SensorStatus, now: int) -> str:
+    """Everything that the server told of it, a line a fact."""
+    offset = sensor.clock_offset
+    span = f"data from {time_text(sensor.first_data)} to {time_text(sensor.last_data)} UTC"
+    clock = f"its clock is {age_text(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
+    lines = [
+        f"{sensor.name}{f' on {sensor.net}' if sensor.net else ''}: {sensor_line(sensor, now)}",
+        f"last contact {time_text(sensor.last_contact)} UTC" if sensor.last_contact else "never connected",
+        span if sensor.last_data else "no data",
+        f"{count(sensor.sessions, 'record')} stored",
+        f"{count(sensor.lost, 'packet')} lost" if sensor.lost else "",
+        f"{count(sensor.quarantined, 'session')} set aside for impossible times" if sensor.quarantined else "",
+        clock if abs(offset) > 2 * SECOND else "",
+        f"software {sensor.software}" if sensor.software else "",
+    ]
+    return "\n".join(line for line in lines if line)
