@@ -190,6 +190,8 @@ class Link:
 
     def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
         match event:
+            case Up() if self._state.phase is LinkPhase.REFUSED:
+                pass  # the same login would be refused again, and again
             case Up():
                 connection.send(Hello("console", SOFTWARE, LOWEST, HIGHEST, SCHEMA_VERSION, time.time_ns() // 1000))
             case Down(reason, final):
