@@ -37,7 +37,7 @@ class _Place(Enum):
     NEGATED = auto()
     VALUE = auto()
     LOW = auto()
-    BOUND = auto()
+    LOW_GIVEN = auto()
     LIST = auto()
     ITEM = auto()
     NEXT_ITEM = auto()
@@ -51,6 +51,7 @@ class _Place(Enum):
     ORDER_BY = auto()
     ORDER = auto()
     ORDERED = auto()
+    DIRECTED = auto()
     NOTHING = auto()
 
 
@@ -76,8 +77,8 @@ def complete(text: str, cursor: int, sensors: Iterable[str] = ()) -> list[Sugges
     elif found and found[-1].lexeme is Lexeme.REFUSED and text[found[-1].start] in "'\"":
         opening = found.pop().start
         start, typed, quoted = opening + 1, text[opening + 1 : cursor], True
-    elif found and found[-1].end == cursor and found[-1].lexeme in (Lexeme.NUMBER, Lexeme.STRING, Lexeme.ADDRESS):
-        return []
+    elif found and found[-1].end == cursor and found[-1].lexeme is not Lexeme.SYMBOL:
+        return []  # In the middle of a number, an address or something that is none.
     place, subject = _walk(found)
     table, dot, rest = typed.rpartition(".")
     prefix = table + dot if table.lower() in ("sessions", "sancp") else ""
@@ -124,9 +125,9 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
         case _Place.MASK:
             return _Place.OPERATOR, subject
         case _Place.LOW:
-            return (_Place.VALUE, subject) if word == "AND" else (_Place.LOW, subject)
-        case _Place.BOUND:
-            return _Place.LOW, subject
+            return _Place.LOW_GIVEN, subject
+        case _Place.LOW_GIVEN:
+            return (_Place.VALUE, subject) if word == "AND" else (place, subject)
         case _Place.LIST:
             return _Place.ITEM, subject
         case _Place.ITEM:
@@ -147,10 +148,10 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
             return _Place.ORDER, None
         case _Place.ORDER:
             return _Place.ORDERED, None
-        case _Place.ORDERED:
+        case _Place.ORDERED | _Place.DIRECTED:
             if token.is_symbol(","):
                 return _Place.ORDER, None
-            return (_Place.NOTHING if word == "LIMIT" else _Place.ORDERED), None
+            return (_Place.NOTHING if word == "LIMIT" else _Place.DIRECTED), None
         case _:
             return place, subject
 
@@ -162,7 +163,7 @@ def _operator(place: _Place, subject: Subject | None, token: Token) -> tuple[_Pl
         return _Place.MASK, subject
     places = {
         "IN": _Place.LIST,
-        "BETWEEN": _Place.BOUND,
+        "BETWEEN": _Place.LOW,
         "IS": _Place.NULL,
         "NOT": _Place.NEGATED,
         "LIKE": _Place.VALUE,
@@ -184,10 +185,8 @@ _Offer = tuple[str, str, str]
 
 
 def _offers(place: _Place, subject: Subject | None, sensors: Iterable[str], quoted: bool) -> Iterator[_Offer]:
-    if place in (_Place.VALUE, _Place.LOW, _Place.BOUND, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
+    if place in (_Place.VALUE, _Place.LOW, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
         yield from _values(subject, sensors, quoted)
-        if place is _Place.LOW:
-            yield "AND", "keyword", "and the upper bound"
         return
     if quoted:
         return
@@ -205,6 +204,8 @@ def _offers(place: _Place, subject: Subject | None, sensors: Iterable[str], quot
             for op in usable:
                 if op.types and (place is _Place.OPERATOR or op.name in ("IN", "BETWEEN", "LIKE", "REGEXP")):
                     yield _offer(op)
+        case _Place.LOW_GIVEN:
+            yield "AND", "keyword", "and the upper bound"
         case _Place.NULL:
             yield from ((name, "keyword", _KEYWORDS[name]) for name in ("NULL", "NOT NULL"))
         case _Place.AFTER:
@@ -213,8 +214,9 @@ def _offers(place: _Place, subject: Subject | None, sensors: Iterable[str], quot
             yield "BY", "keyword", OPERATORS["ORDER BY"].help
         case _Place.ORDER:
             yield from (offer for offer in _operands() if offer[0] not in EITHER and offer[1] == "field")
-        case _Place.ORDERED:
-            yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
+        case _Place.ORDERED | _Place.DIRECTED:
+            if place is _Place.ORDERED:
+                yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
             yield from _operators("LIMIT")
         case _Place.FLAGS_FIELD:
             yield from ((field.name, "field", field.doc) for field in FIELDS if _is_flags(field.name))

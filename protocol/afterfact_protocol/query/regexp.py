@@ -15,7 +15,7 @@ _CLASS_ESCAPES = "dDwWsS"
 _LITERAL_ESCAPES = r".^$*+?()[]{}|\/-"
 _REPEAT = re.compile(r"[*+?]\??|\{(\d{1,2})(?:(,)(\d{0,2}))?\}\??", re.ASCII)
 _ITEM = re.compile(rf"\\[{_CLASS_ESCAPES}{re.escape(_LITERAL_ESCAPES)}]|[^\\\[\](){{}}|*+?]", re.ASCII)
-_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9 _.,:^-]|\\[dwsDWS\\\]\[^-])+\]", re.ASCII)
+_CLASS = re.compile(r"\[\^?(?:[A-Za-z0-9 _.,:^]|-(?!-)|\\[dwsDWS\\\]\[^-])+\]", re.ASCII)
 
 
 def check(pattern: str) -> str | None:

@@ -1,0 +1,117 @@
+"""The reference sections of docs/query.md, made from the fields and the registries. Text in, text out: no files."""
+
+import re
+from collections.abc import Iterable
+
+from afterfact_protocol.session import FIELDS, Role
+
+from . import check, lexer, syntax
+from .functions import DERIVED, DURATION_UNITS, EITHER, FLAG_LETTERS, FUNCTIONS, PREDICATES, SIZE_UNITS, TIME_WORDS
+from .operators import OPERATORS, Type
+from .subjects import resolve, spellings
+
+_SECTION = re.compile(r"(<!-- begin (\w+)[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
+
+_ROLES = {Role.IDENTITY: "fixed", Role.GROWING: "grows", Role.STAMP: "server's"}
+
+
+def refreshed(document: str) -> str:
+    """The document with every section between `<!-- begin NAME -->` and `<!-- end NAME -->` made anew.
+
+    ValueError if a section is missing, is there twice or is not known.
+    """
+    made = sections()
+    found = [match[2] for match in _SECTION.finditer(document)]
+    if sorted(found) != sorted(made):
+        raise ValueError(f"sections are {', '.join(sorted(made))}; the document has {', '.join(sorted(found))}")
+    return _SECTION.sub(lambda match: f"{match[1]}\n{made[match[2]]}\n\n{match[3]}", document)
+
+
+def sections() -> dict[str, str]:
+    """The sections by name, as Markdown."""
+    return {
+        "fields": _fields(),
+        "names": _names(),
+        "sides": _table(
+            ("field", "of", "is", "example"),
+            ((f"`{e.name}`", " / ".join(" and ".join(f"`{name}`" for name in side) for side in e.sides), e.help,
+              f"`{e.example}`") for e in EITHER.values()),
+        ),
+        "computed": _table(
+            ("field", "is", "example"), ((f"`{e.name}`", e.help, f"`{e.example}`") for e in DERIVED.values())
+        ),
+        "conditions": _table(("condition", "holds if"), ((f"`{e.name}`", e.help) for e in PREDICATES.values())),
+        "functions": _table(
+            ("function", "takes", "is", "example"),
+            ((f"`{e.name}`", e.arguments or "nothing", ("true for " if e.condition else "") + e.help, f"`{e.example}`")
+             for e in FUNCTIONS.values()),
+        ),
+        "operators": _operators(),
+        "times": _table(("word", "is"), ((f"`{e.name}`", e.help) for e in TIME_WORDS.values())),
+        "units": _units(),
+        "limits": _limits(),
+    }  # fmt: skip
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _fields() -> str:
+    def row(name: str) -> tuple[str, ...]:
+        field = next(field for field in FIELDS if field.name == name)
+        subject = resolve(name)
+        assert subject is not None, "every field can be asked"
+        also = ", ".join(f"`{alias}`" for alias in field.aliases)
+        unknown = "yes" if field.nullable else ""
+        return f"`{name}`", subject.type.value, field.doc, field.unit, also, _ROLES[field.role], unknown
+
+    head = ("field", "type", "is", "unit", "also called", "value", "can be NULL")
+    return _table(head, (row(field.name) for field in FIELDS))
+
+
+def _names() -> str:
+    rows = []
+    for field in FIELDS:
+        subject = resolve(field.name)
+        if subject is not None and subject.names is not None:
+            rows.append((f"`{field.name}`", ", ".join(f"`{name}`" for name in spellings(subject.names))))
+    return _table(("field", "names"), rows)
+
+
+def _operators() -> str:
+    def row(name: str) -> tuple[str, ...]:
+        entry = OPERATORS[name]
+        spelled = ", ".join(f"`{spelling}`" for spelling in (entry.name, *entry.others))
+        types = "any" if len(entry.types) == len(Type) else ", ".join(t.value for t in Type if t in entry.types)
+        if len(entry.types) == len(Type) - 1:
+            types = f"any but {next(t.value for t in Type if t not in entry.types)}"
+        return spelled, entry.help, types or "-", f"`{entry.example}`"
+
+    return _table(("operator", "means", "asked of types", "example"), map(row, OPERATORS))
+
+
+def _units() -> str:
+    def microseconds(number: int) -> str:
+        for unit, name in ((86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s")):
+            if number > unit and number % unit == 0:
+                return f"{number // unit} {name}"
+        return f"{number:,} us"
+
+    rows = [(f"`{name}`", "length of time", microseconds(number)) for name, number in DURATION_UNITS.items()]
+    rows += [(f"`{name}`", "size", f"{number:,} bytes") for name, number in SIZE_UNITS.items()]
+    rows += [(f"`'{letter}'`", "TCP flag", f"`{name}`") for letter, name in FLAG_LETTERS.items()]
+    return _table(("unit", "of", "is"), rows)
+
+
+def _limits() -> str:
+    rows = [
+        ("length of a query", f"{lexer.MAX_BYTES:,} bytes"),
+        ("parentheses, NOTs and calls within each other", f"{syntax.MAX_DEPTH}"),
+        ("conditions", f"{syntax.MAX_CONDITIONS}"),
+        ("values in all IN lists together", f"{syntax.MAX_LIST_ITEMS:,}"),
+        ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),
+        ("LIMIT", f"1 to {check.MAX_LIMIT:,}"),
+    ]
+    return _table(("what", "at most"), rows)

@@ -1,0 +1,243 @@
+"""The compiled SQL on the real store finds what match.py finds, and reads no more of the store than it must."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import clickhouse_connect
+import numpy as np
+import numpy.typing as npt
+import pytest
+from clickhouse_connect.driver.client import Client
+from helpers.query_strategies import SENSORS, expressions, orders, sessions
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterfact_protocol.query import Query, QueryError, parse
+from afterfact_protocol.query.match import matches, ordered
+from afterfact_protocol.query.nodes import Expr, Order
+from afterfact_protocol.query.regexp import check
+from afterfact_protocol.session import ROW, absent_bits
+from afterfact_server.query.compile import Compiled, compile_where, key_query, rows_by_keys
+from afterfact_server.store.schema import TABLES
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+KEYS = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
+WORM = """WHERE sessions.start_time > '2004-07-20' AND
+(sessions.src_port = 1034 or sessions.dst_port = 1034)
+and sessions.dst_port != 80 and sessions.src_port !=80
+and sessions.dst_port != 443 and sessions.src_port != 443
+LIMIT 500"""
+JULY_20 = 1_090_281_600_000_000
+DAY = 86_400_000_000
+
+Rows = npt.NDArray[np.void]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    path: Path = tmp_path_factory.mktemp("store")
+    client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+    client.command(TABLES[0])
+    # The disk need not have it before the next example.
+    client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
+    yield client
+    client.close()
+
+
+def store(client: Client, rows: Rows) -> None:
+    client.command("TRUNCATE TABLE sessions")
+    client.raw_insert("sessions", insert_block=rows.tobytes(), fmt="RowBinary")
+
+
+def run(client: Client, compiled: Compiled, dtype: np.dtype[np.void]) -> Rows:
+    data = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
+    return np.frombuffer(data, dtype)
+
+
+def keys_of(rows: Rows) -> list[tuple[int, int, int]]:
+    return [(int(row["start_time"]), int(row["sensor"]), int(row["session_id"])) for row in rows]
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(sessions(), st.lists(expressions(), min_size=8, max_size=12), orders())
+def test_store_and_matcher_agree(client: Client, rows: Rows, wheres: list[Expr], order: tuple[Order, ...]) -> None:
+    """Rows found and their order, with FINAL and without, for whatever the language can say."""
+    store(client, rows)
+    for where in wheres:
+        query = Query(where, order)
+        found = keys_of(run(client, key_query(query, SENSORS, 1000), KEYS))
+        expected = rows[matches(where, rows, SENSORS)]
+        assert found == keys_of(expected[ordered(query, expected, SENSORS)]), str(query)
+
+
+def plain(count: int) -> Rows:
+    """Sessions of TCP, one a second, with nothing absent."""
+    rows = np.zeros(count, ROW)
+    rows["start_time"] = JULY_20 + np.arange(count) * 1_000_000
+    rows["end_time"] = rows["start_time"] + 5
+    rows["sensor"], rows["session_id"], rows["proto"] = 1, np.arange(count), 6
+    rows["src_port"], rows["dst_port"] = 40000, 53
+    return rows
+
+
+def test_worm_query_as_typed(client: Client) -> None:
+    rows = plain(10)
+    rows["dst_port"][[2, 3, 4, 5]] = 1034
+    rows["src_port"][[3, 6]] = 80  # web, once with the ephemeral port 1034 of the other side
+    rows["src_port"][7] = 1034
+    rows["start_time"][5] = JULY_20  # not after
+    rows["dst_port"][8] = 1034
+    rows["dst_port"][8], rows["absent"][8] = 0, absent_bits("dst_port")
+    rows["src_port"][8] = 1034  # cannot be said to be no web session
+    store(client, rows)
+    query = parse(WORM, NOW)
+    assert not query.needs_growing
+    compiled = key_query(query, SENSORS, 500)
+    assert " FINAL " not in compiled.sql
+    assert [session for _, _, session in keys_of(run(client, compiled, KEYS))] == [7, 4, 2]
+
+
+def test_newest_revision_counts_for_growing_fields(client: Client) -> None:
+    rows = plain(4)
+    rows["src_bytes"] = [5, 5000, 5000, 5]
+    rows["session_id"], rows["start_time"] = [1, 1, 2, 2], JULY_20
+    rows["revision"] = [2, 4, 2, 4]
+    store(client, rows[::2])
+    client.raw_insert("sessions", insert_block=rows[1::2].tobytes(), fmt="RowBinary")
+    grown = key_query(parse("src_bytes > 1000", NOW), SENSORS, 10)
+    assert " FINAL " in grown.sql
+    assert keys_of(run(client, grown, KEYS)) == [(JULY_20, 1, 1)]
+    fixed = run(client, key_query(parse("dst_port = 53", NOW), SENSORS, 10), KEYS)
+    assert sorted(fixed["revision"].tolist()) == [2, 2, 4, 4], "every revision, for the caller to drop"
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(sessions(most=20), st.integers(1, 5))
+def test_pages_skip_and_repeat_nothing(client: Client, rows: Rows, page: int) -> None:
+    store(client, rows)
+    query = parse("", NOW)
+    found: list[tuple[int, int, int]] = []
+    while True:
+        got = keys_of(run(client, key_query(query, SENSORS, page, after=found[-1] if found else None), KEYS))
+        found += got
+        if len(got) < page:
+            break
+    assert found == keys_of(rows[ordered(query, rows, SENSORS)])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(sessions())
+def test_rows_by_keys_brings_the_very_rows(client: Client, rows: Rows) -> None:
+    store(client, rows)
+    wanted = rows[::2]
+    assert sorted(run(client, rows_by_keys(wanted), ROW).tolist()) == sorted(wanted.tolist())
+    assert len(run(client, rows_by_keys(rows[:0]), ROW)) == 0
+
+
+def test_only_the_default_order_continues_after_a_key() -> None:
+    with pytest.raises(ValueError, match="default order"):
+        key_query(parse("ORDER BY src_port", NOW), SENSORS, 10, after=(0, 1, 2))
+
+
+def test_unknown_sensor_is_an_error_at_its_place() -> None:
+    text = "port = 80 AND sensor IN ('border', 'insid')"
+    with pytest.raises(QueryError, match="no sensor `insid`; did you mean inside") as caught:
+        compile_where(parse(text, NOW), SENSORS)
+    assert text[caught.value.start : caught.value.end] == "sensor IN ('border', 'insid')"
+    with pytest.raises(QueryError, match="there is none yet"):
+        compile_where(parse("sensor = 'x'", NOW), {})
+
+
+def test_sensors_sort_by_name(client: Client) -> None:
+    rows = plain(3)
+    rows["sensor"] = [1, 2, 7]
+    store(client, rows)
+    found = run(client, key_query(parse("ORDER BY sensor DESC", NOW), SENSORS, 10), KEYS)
+    assert found["sensor"].tolist() == [2, 7, 1], "inside, dmz-1, border"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "history = 'qq'' OR 1=1; DROP TABLE sessions'",
+        "history LIKE 'qq\\%{p0:String}'",
+        "history REGEXP 'qq\\)'",
+        "history IN ('qq', 'qq--', 'qq/*')",
+        "sensor LIKE 'qq%'",
+        "src_ip = 254.254.254.254 AND dst_ip IN (254.254.254.254, 254.0.0.0/8) AND port = 25425",
+        "src_bytes > 25425 AND duration < 25425s AND src_flags & 254 = 254 AND total_pkts = 25425",
+        "start_time > '2254-02-02' AND stream = '25425425425425425425425425425425' AND session_id = 25425",
+    ],
+)
+def test_nothing_of_the_text_is_in_the_sql(client: Client, text: str) -> None:
+    compiled = key_query(parse(text, NOW), SENSORS, 25425)
+    assert "qq" not in compiled.sql and "254" not in compiled.sql
+    assert set("'\"`;\\#-") & set(compiled.sql) <= {"'", "-"}
+    store(client, plain(1))
+    assert len(run(client, compiled, KEYS)) == 0
+
+
+def explained(client: Client, compiled: Compiled) -> str:
+    data = client.raw_query(f"EXPLAIN indexes = 1 {compiled.sql}", parameters=compiled.parameters, fmt="TSVRaw")
+    return data.decode()
+
+
+def test_days_outside_the_span_are_not_read(client: Client) -> None:
+    rows = plain(10)
+    rows["start_time"] = JULY_20 + np.arange(10) * DAY
+    store(client, rows)
+    for text in (
+        "start_time > '2004-07-27 12:00'",
+        "start_time BETWEEN '2004-07-28' AND '2004-08-05' AND (src_port = 1 OR dst_port = 53)",
+        "NOT start_time <= '2004-07-27 12:00'",
+    ):
+        query = parse(text, NOW)
+        plan = explained(client, key_query(query, SENSORS, 10))
+        assert "Parts: 2/10" in plan, plan
+    after = key_query(parse("", NOW), SENSORS, 10, after=(JULY_20 + 2 * DAY, 1, 2))
+    assert "Parts: 3/10" in explained(client, after)
+    assert "Parts: 1/10" in explained(client, rows_by_keys(rows[3:4]))
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("src_ip = 10.9.9.9", "src_ip_bloom"),
+        ("dst_ip IN (10.9.9.9, 10.9.9.8)", "dst_ip_bloom"),
+        ("src_port = 9", "src_port_bloom"),
+        ("dst_port IN (9, 10)", "dst_port_bloom"),
+        ("ip = 10.9.9.9", "Combined skip indexes"),
+        ("port = 9", "Combined skip indexes"),
+        ("endpoint = '10.9.9.9:9'", "Combined skip indexes"),
+    ],
+)
+def test_needles_use_the_indexes(client: Client, text: str, index: str) -> None:
+    store(client, plain(10))
+    for final in (False, True):
+        compiled = key_query(parse(text, NOW), SENSORS, 10, final=final)
+        plan = client.raw_query(
+            f"EXPLAIN indexes = 1 {compiled.sql}",
+            parameters=compiled.parameters,
+            settings={"use_skip_indexes_if_final": 1, "use_skip_indexes_if_final_exact_mode": 1},
+            fmt="TSVRaw",
+        ).decode()
+        used = plan[plan.index(index) :]
+        assert "Granules: 0/1" in used, plan
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text("aASd.*+?{}()[]|^$\\-,12", max_size=14))
+def test_store_reads_regular_expressions_as_python_does(client: Client, pattern: str) -> None:
+    """Whatever the language lets through; RE2 would refuse or read differently much of the rest."""
+    if check(pattern) is not None:
+        return
+    texts = ["", "a", "A", "aA", "SAd", "^a$", "a-b", "a1,2", "\\", "dddd", "[a]", "S\\d"]
+    data = client.raw_query(
+        "SELECT arrayMap(text -> match(text, {pattern:String}), {texts:Array(String)})",
+        parameters={"pattern": pattern, "texts": texts},
+        fmt="TSVRaw",
+    )
+    assert json.loads(data) == [int(re.search(pattern, text, re.ASCII) is not None) for text in texts]
