@@ -77,12 +77,20 @@ class Spool:
         try:
             (path / "streams").mkdir(parents=True, exist_ok=True)
             self._lock_file = open(path / "lock", "w")  # noqa: SIM115 - held as long as the spool
+        except OSError as error:
+            raise SpoolError(f"{path}: cannot use the spool: {error.strerror}") from None
+        try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._read()
         except BlockingIOError:
+            self.close()
             raise SpoolError(f"{path}: another afterfact-agent uses this spool; give each its own --spool") from None
         except OSError as error:
+            self.close()
             raise SpoolError(f"{path}: cannot use the spool: {error.strerror}") from None
+        except SpoolError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let another agent use the spool."""

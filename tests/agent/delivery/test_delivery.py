@@ -1,0 +1,124 @@
+"""Conversations with the server as messages in and out; no socket."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from afterfact_agent.delivery.delivery import Delivery, Verdict
+from afterfact_agent.delivery.spool import Spool, StreamInfo
+from afterfact_protocol.messages import Ack, BatchRefused, Open, Opened, Refused, StreamRefused, Welcome
+
+A, B = b"a" * 16, b"b" * 16
+
+
+def welcome(credit: int = 4, store: bytes = b"1" * 16) -> Welcome:
+    return Welcome(1, "0", store, 0, "border", credit)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    made = Spool(tmp_path)
+    made.put_stream(StreamInfo(A, "files", b"", "m"))
+    for seq in range(10):
+        made.put(A, seq, b"x")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def delivery(spool: Spool, said: list[str]) -> Delivery:
+    return Delivery(spool, said.append)
+
+
+def sent(delivery: Delivery) -> list[object]:
+    return [item if isinstance(item, tuple) else type(item) for item in delivery.next()]
+
+
+def numbers(delivery: Delivery) -> list[int]:
+    return [item[1] for item in delivery.next() if isinstance(item, tuple)]
+
+
+def test_opens_then_sends_what_is_missing_within_its_credit(delivery: Delivery) -> None:
+    assert sent(delivery) == []
+    delivery.handle(welcome())
+    assert sent(delivery) == [Open]
+    delivery.handle(Opened(A, ((0, 2), (5, 5))))
+    assert numbers(delivery) == [3, 4, 6, 7]
+    assert numbers(delivery) == []
+    delivery.handle(Ack(A, 3, 1, 0, 1))
+    delivery.handle(Ack(A, 4, 1, 0, 2))
+    assert numbers(delivery) == [8, 9]
+
+
+def test_what_the_server_has_is_acknowledged(delivery: Delivery, spool: Spool) -> None:
+    delivery.handle(welcome())
+    delivery.handle(Opened(A, ((0, 9),)))
+    assert spool.waiting(A) == 0 and numbers(delivery) == []
+
+
+def test_a_restored_store_gets_again_what_it_lacks(delivery: Delivery, spool: Spool, said: list[str]) -> None:
+    delivery.handle(welcome())
+    delivery.handle(Opened(A, ((0, 9),)))
+    delivery.disconnected()
+    delivery.handle(welcome(credit=9, store=b"2" * 16))
+    delivery.handle(Opened(A, ((0, 6),)))
+    assert numbers(delivery) == [7, 8, 9]
+    assert any("another session store" in line for line in said)
+    assert spool.read(A, 7) == b"x"
+
+
+def test_a_lost_connection_sends_the_unacknowledged_again(delivery: Delivery) -> None:
+    delivery.handle(welcome())
+    delivery.handle(Opened(A, ()))
+    assert numbers(delivery) == [0, 1, 2, 3]
+    delivery.handle(Ack(A, 1, 1, 0, 1))
+    delivery.disconnected()
+    delivery.handle(welcome())
+    delivery.handle(Opened(A, ((1, 1),)))
+    assert numbers(delivery) == [0, 2, 3, 4]
+
+
+def test_new_batches_and_streams_while_connected(delivery: Delivery, spool: Spool) -> None:
+    delivery.handle(welcome())
+    list(delivery.next())
+    delivery.handle(Opened(A, ((0, 9),)))
+    spool.put(A, 10, b"x")
+    delivery.spooled(A, 10)
+    delivery.spooled(A, 10)
+    assert numbers(delivery) == [10]
+    spool.put_stream(StreamInfo(B, "live", b"", "m"))
+    spool.put(B, 0, b"x")
+    delivery.spooled(B, 0)
+    assert sent(delivery) == [Open]
+    delivery.handle(Opened(B, ()))
+    assert sent(delivery) == [(B, 0)]
+
+
+def test_refusals(delivery: Delivery, spool: Spool, said: list[str]) -> None:
+    delivery.handle(welcome())
+    delivery.handle(Opened(A, ()))
+    assert numbers(delivery) == [0, 1, 2, 3]
+    delivery.handle(BatchRefused(A, 2, "bad_batch", "no", 1))
+    assert spool.refused_count == 1 and numbers(delivery) == [4]
+    delivery.handle(StreamRefused(B, "content_known", "known"))
+    delivery.handle(StreamRefused(B, "content_known", "known"))
+    assert delivery.refused_streams == {B: "known"}
+    assert len(said) == 2
+    assert delivery.handle(Refused("protocol", "what?")) is Verdict.RETRY
+    assert delivery.handle(Refused("revoked", "out")) is Verdict.FINAL
+
+
+def test_unsent_and_damaged_batches_give_their_credit_back(delivery: Delivery, spool: Spool) -> None:
+    delivery.handle(welcome(credit=2))
+    delivery.handle(Opened(A, ()))
+    first, second = [item for item in delivery.next() if isinstance(item, tuple)]
+    delivery.unsent(second)
+    delivery.damaged(first)
+    assert numbers(delivery) == [1, 2]
+    assert spool.refused_count == 1

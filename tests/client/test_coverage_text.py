@@ -1,0 +1,54 @@
+"""What coverage says in words."""
+
+from afterfact_client.state.coverage import complete, counted, verdict, verdicts
+from afterfact_protocol.messages import Answer, Gap, SensorCoverage
+from afterfact_protocol.records import ROW_COLUMNS
+
+MIN = 60_000_000
+T = 1_090_800_000_000_000  # 2004-07-26 00:00:00 UTC
+
+
+def coverage(**changes: object) -> SensorCoverage:
+    values: dict[str, object] = {"sensor": "border", "first": T, "last": T + 60 * MIN, "gaps": (), "more_gaps": 0,
+                                 "lost": 0, "quarantined": 0, "backlog_since": 0, **changes}  # fmt: skip
+    return SensorCoverage(**values)  # type: ignore[arg-type]
+
+
+def answer(*sensors: SensorCoverage, **changes: object) -> Answer:
+    values: dict[str, object] = {
+        "request": 1, "total": 6, "truncated": False, "limit": 500, "columns": ROW_COLUMNS, "sensors": {}, "reading": "",
+        "span_start": T, "span_end": T + 60 * MIN, "conversations": 5, "observers": 2, "elapsed": 1, "coverage": sensors,
+        **changes,
+    }  # fmt: skip
+    return Answer(**values)  # type: ignore[arg-type]
+
+
+def text(**changes: object) -> str:
+    return verdict(coverage(**changes), T, T + 60 * MIN).text
+
+
+def test_words() -> None:
+    assert text() == "watched throughout"
+    assert text(first=0, last=0) == "has never delivered data"
+    assert text(gaps=(Gap(T + 10 * MIN, T + 25 * MIN),)) == "blind 2004-07-26 00:10:00 to 00:25:00"
+    assert text(last=T + 30 * MIN, gaps=(Gap(T + 30 * MIN, T + 60 * MIN),)) == "no data since 2004-07-26 00:30:00"
+    assert text(first=T + 5 * MIN) == "first data 2004-07-26 00:05:00"
+    assert text(first=T + 90 * MIN, last=T + 95 * MIN) == "no data before 2004-07-26 01:30:00"
+    assert text(lost=1234, quarantined=2) == "1,234 packets lost; 2 sessions set aside for impossible times"
+    assert text(backlog_since=T) == "batches wait at the sensor since 2004-07-26 00:00:00"
+    five = tuple(Gap(T + n * MIN, T + n * MIN + 1) for n in range(1, 6))
+    assert text(gaps=five, more_gaps=2).endswith("; 4 more gaps")
+
+
+def test_complete_only_if_every_sensor_is() -> None:
+    assert complete(answer(coverage()))
+    assert not complete(answer(coverage(), coverage(sensor="inside", lost=1)))
+    assert not complete(answer()), "with no sensor nothing watches"
+    assert [item.sensor for item in verdicts(answer(coverage(sensor="b"), coverage(sensor="a")))] == ["a", "b"]
+
+
+def test_counts() -> None:
+    assert counted(answer()) == "6 observations of 5 conversations at 2 sensors"
+    assert counted(answer(observers=1, total=1)) == "1 session"
+    assert counted(answer(truncated=True)).endswith(", truncated at 500: more match")
+    assert counted(answer(conversations=0)) == "6 observations at 2 sensors"

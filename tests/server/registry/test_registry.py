@@ -1,0 +1,107 @@
+"""The relational store: the steps lead to the tables, and enrolment and accounts hold their rules."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine
+
+from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.enrolment import Admission, Enrolment
+from afterfact_server.registry.tables import Base
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    yield made
+    made.dispose()
+
+
+def test_migrations_make_the_tables(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_opening_again_keeps_everything(engine: Engine, tmp_path: Path) -> None:
+    Enrolment(engine).enrol_sensor("border", "dmz")
+    again = open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    assert [sensor.name for sensor in Enrolment(again).sensors()] == ["border"]
+    again.dispose()
+
+
+def test_unusable_database() -> None:
+    with pytest.raises(RegistryError, match="cannot open the accounts' database"):
+        open_database("sqlite:////nonexistent/folder/registry.sqlite")
+
+
+def test_admission_follows_enrolment(engine: Engine) -> None:
+    enrolment = Enrolment(engine)
+    admission = Admission(enrolment)
+    border, console = enrolment.enrol_sensor("border", "dmz"), enrolment.add_console("desk")
+    assert admission.sensor(border.public) is None, "only what was loaded counts"
+    admission.reload()
+    sensor = admission.sensor(border.public)
+    assert sensor is not None and (sensor.name, sensor.net) == ("border", "dmz")
+    assert admission.console(console.public) == "desk"
+    assert admission.sensor(console.public) is None and admission.console(border.public) is None
+    enrolment.revoke_sensor("border")
+    admission.reload()
+    assert admission.sensor(border.public) is None
+    assert admission.sensors()[sensor.number].revoked is not None, "its rows still have a name"
+
+
+def test_numbers_and_names_are_never_given_again(engine: Engine) -> None:
+    enrolment = Enrolment(engine)
+    enrolment.enrol_sensor("border", "dmz")
+    enrolment.revoke_sensor("border")
+    with pytest.raises(RegistryError, match="enrolled already"):
+        enrolment.enrol_sensor("border", "dmz")
+    enrolment.enrol_sensor("border2", "dmz")
+    assert [sensor.number for sensor in enrolment.sensors()] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-x", "x" * 65, "ä", "a/b", "'; --"])
+def test_names(engine: Engine, name: str) -> None:
+    with pytest.raises(RegistryError, match="cannot name a sensor"):
+        Enrolment(engine).enrol_sensor(name, "dmz")
+
+
+def test_accounts(engine: Engine) -> None:
+    accounts = Accounts(engine)
+    accounts.add("admin", "admin", "first password")
+    accounts.add("ana", "analyst", "second password")
+    logged_in = accounts.login("ana", "second password")
+    assert logged_in is not None and logged_in.role == "analyst"
+    assert accounts.login("ana", "first password") is None
+    assert accounts.login("nobody", "first password") is None
+    accounts.set_password("ana", "third password")
+    assert accounts.login("ana", "second password") is None and accounts.login("ana", "third password")
+    accounts.disable("ana")
+    assert accounts.login("ana", "third password") is None and not accounts.enabled("ana")
+    assert [account.name for account in accounts.accounts()] == ["admin", "ana"]
+
+
+def test_passwords_are_not_kept(engine: Engine, tmp_path: Path) -> None:
+    Accounts(engine).add("admin", "admin", "a telling password")
+    engine.dispose()
+    for file in tmp_path.iterdir():
+        assert b"telling" not in file.read_bytes()
+
+
+def test_refusals(engine: Engine) -> None:
+    accounts = Accounts(engine)
+    accounts.add("admin", "admin", "first password")
+    for call, says in (
+        (lambda: accounts.add("admin", "admin", "first password"), "exists already"),
+        (lambda: accounts.add("ana", "queen", "first password"), "roles are admin, analyst, viewer"),
+        (lambda: accounts.add("ana", "analyst", "short"), "at least 8"),
+        (lambda: accounts.disable("admin"), "last enabled administrator"),
+        (lambda: accounts.disable("nobody"), "no account 'nobody'"),
+        (lambda: accounts.set_password("nobody", "first password"), "no account 'nobody'"),
+    ):
+        with pytest.raises(RegistryError, match=says):
+            call()
