@@ -16,9 +16,10 @@ def coverage(**changes: object) -> SensorCoverage:
 
 def answer(*sensors: SensorCoverage, **changes: object) -> Answer:
     values: dict[str, object] = {
-        "request": 1, "total": 6, "truncated": False, "limit": 500, "columns": ROW_COLUMNS, "sensors": {}, "reading": "",
-        "span_start": T, "span_end": T + 60 * MIN, "conversations": 5, "observers": 2, "elapsed": 1, "coverage": sensors,
-        **changes,
+        "request": 1, "total": 6, "truncated": False, "limit": 500, "columns": ROW_COLUMNS, "sensors": {},
+        "reading": "",
+        "span_start": T, "span_end": T + 60 * MIN, "conversations": 5, "observers": 2, "elapsed": 1,
+        "coverage": sensors, **changes,
     }  # fmt: skip
     return Answer(**values)  # type: ignore[arg-type]
 

@@ -21,6 +21,15 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that a module's tests share, with the account ana; they take names of their own."""
+    made = Server(tmp_path_factory.mktemp("site")).start()
+    made.add_user()
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A running server of the test's own, with the account ana."""

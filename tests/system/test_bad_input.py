@@ -1,0 +1,205 @@
+"""Bad input: one clear line, the right exit code, never a traceback, nothing lost."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers.case import CAPTURES, INBOUND, Case
+from helpers.processes import PASSWORD, Server, agent, ask, call, deliver, free_ports, module
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int, *says: str) -> None:
+    """It failed as it should, with one line on stderr that says all of this."""
+    assert done.returncode == code, (done.returncode, done.stderr)
+    (line,) = [line for line in done.stderr.splitlines() if ": connected to " not in line]
+    for part in says:
+        assert part in line, line
+
+
+# --- the agent --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    whole = CAPTURES["border"].read_bytes()
+    (tmp_path / "empty.pcap").write_bytes(b"")
+    (tmp_path / "text.pcap").write_text("this is no capture\n" * 50)
+    (tmp_path / "cut.pcap").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "link.pcap").write_bytes(whole[:20] + (147).to_bytes(4, "little") + whole[24:])
+    corrupt = bytearray(whole)
+    corrupt[24 + 8 : 24 + 12] = b"\xff\xff\xff\x7f"  # the first record's captured length
+    (tmp_path / "corrupt.pcap").write_bytes(bytes(corrupt))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("empty.pcap", "empty"),
+        ("text.pcap", "is not a pcap or pcapng file"),
+        ("cut.pcap", "cut"),
+        ("corrupt.pcap", "corrupt"),
+        ("link.pcap", "link type"),
+        ("missing.pcap", "No such file"),
+    ],
+)
+def test_captures(bad: Path, name: str, says: str) -> None:
+    done = call(module("afterfact_agent", "read", bad / name))
+    one_line(done, 1, name)
+    assert says.lower() in done.stderr.lower()
+    assert done.stdout.startswith("start_time,")
+
+
+def test_what_came_before_the_damage_is_delivered(case: Case, bad: Path) -> None:
+    join = case.server.enrol("damaged")
+    done = deliver(join, bad / "spool", bad / "cut.pcap")
+    one_line(done, 1, "cut.pcap")
+    read = call(module("afterfact_agent", "read", bad / "cut.pcap"))
+    stored = ask(case.console, "sensor = 'damaged'", "--format", "csv")
+    assert len(stored.stdout.splitlines()) == len(read.stdout.splitlines()) > 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--bpf", "port port"), "cannot make a filter of 'port port'"),
+        (("--idle", "tcp=never"), "never"),
+        (("--idle", "carrier=5"), "carrier"),
+    ],
+)
+def test_wrong_options(arguments: tuple[str, ...], says: str) -> None:
+    done = call(module("afterfact_agent", "read", CAPTURES["border"], *arguments))
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1].lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_join_files_of_a_sensor(case: Case, tmp_path: Path) -> None:
+    def run(join: Path) -> subprocess.CompletedProcess[str]:
+        return deliver(join, tmp_path / "spool", CAPTURES["border"])
+
+    one_line(run(tmp_path / "none.toml"), 2, "none.toml", "cannot read the join file")
+    one_line(run(case.console), 2, "made for a console")
+    (tmp_path / "text.toml").write_text("hello")
+    one_line(run(tmp_path / "text.toml"), 2, "text.toml", "not a join file")
+
+
+def test_a_spool_that_cannot_be(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    join = case.server.enrol("spooler")
+    one_line(deliver(join, tmp_path / "file", CAPTURES["border"]), 1, "cannot use the spool")
+
+
+def test_a_server_with_another_key(case: Case, tmp_path: Path) -> None:
+    """The agent goes on trying and says why; nothing of its spool is lost."""
+    from helpers.processes import Process
+
+    from afterfact_protocol.transport import KeyPair
+
+    join = case.server.enrol("stranger")
+    line = next(line for line in join.read_text().splitlines() if line.startswith("server_key"))
+    join.write_text(join.read_text().replace(line, f'server_key = "{KeyPair.generate().public}"'))
+    running = Process(agent(join, tmp_path / "spool", "--read", CAPTURES["border"], "--until-delivered"))
+    running.wait_for("not the server that this join file knows")
+    assert running.end() == 0
+    assert list((tmp_path / "spool" / "streams").glob("*/*.batch"))
+
+
+# --- the command line client ------------------------------------------------------------------------------------------
+
+
+def test_unreachable_server(case: Case, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    join = tmp_path / "CONSOLE.toml"
+    join.write_text(case.console.read_text().replace(f":{case.server.consoles_port}", f":{port}"))
+    one_line(ask(join, INBOUND), 1, f"no server answers at tcp://127.0.0.1:{port}")
+
+
+def test_join_files_of_a_console(case: Case, tmp_path: Path) -> None:
+    one_line(ask(tmp_path / "none.toml", INBOUND), 2, "none.toml", "cannot read the join file")
+    one_line(ask(case.server.enrol("no-console"), INBOUND), 2, "made for a sensor, and a console's is needed")
+
+
+def test_no_password(case: Case) -> None:
+    command = module("afterfact_client", "query", "--join", case.console, "--user", "ana", "")
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    one_line(done, 2, "set AFTERFACT_PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("WHERE src_prot = 80", "no field `src_prot`"),
+        ("WHERE src_port = 80; DROP TABLE sessions", "`;`"),
+        ("WHERE sleep(5) = 0", "sleep"),
+        ("WHERE src_ip IN (SELECT src_ip FROM sessions)", "SELECT"),
+        ("WHERE src_port = 70000", "70000"),
+        ("WHERE start_time > '2004-13-45'", "2004-13-45"),
+        ("WHERE (src_port = 80", ")"),
+        ("WHERE " + "(" * 200 + "src_port = 80" + ")" * 200, "50"),
+        ("LIMIT 0", "LIMIT"),
+        ("WHERE sensor = 'nowhere'", "nowhere"),
+    ],
+)
+def test_queries(case: Case, text: str, says: str) -> None:
+    done = ask(case.console, text)
+    one_line(done, 2, "query, column", says)
+    assert done.stdout == ""
+
+
+def test_an_output_that_cannot_be_written(case: Case) -> None:
+    one_line(ask(case.console, INBOUND, "-o", "/nonexistent/rows.csv"), 1, "/nonexistent/rows.csv", "cannot write")
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def server_call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return call(module("afterfact_server", *arguments))
+
+
+def test_a_port_already_taken(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = server_call("run", made.dir, "--sensors", f"tcp://127.0.0.1:{port}")
+    one_line(done, 1, f"cannot listen at tcp://127.0.0.1:{port}", "--sensors")
+
+
+def test_directories(case: Case, tmp_path: Path) -> None:
+    one_line(server_call("run", tmp_path), 1, "is no server's directory", "afterfact-server init")
+    one_line(server_call("init", case.server.dir), 1, "is a server's directory already")
+    one_line(call(case.server.run_command), 1, "a server runs there already")
+    one_line(server_call("status", tmp_path), 1, "is no server's directory")
+
+
+def test_stopped_server_says_so(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    one_line(server_call("status", made.dir), 1, "the server does not run")
+    assert "admin" in made.do("user", "list", made.dir), "accounts can be looked after without it"
+
+
+def test_names_and_passwords(case: Case, tmp_path: Path) -> None:
+    directory, password = case.server.dir, case.server.password_file
+    one_line(server_call("sensor", "enrol", directory, "border"), 1, "enrolled already")
+    one_line(server_call("sensor", "enrol", directory, "a b"), 1, "cannot name a sensor")
+    one_line(server_call("sensor", "revoke", directory, "nobody"), 1, "no sensor 'nobody'")
+    one_line(server_call("user", "disable", directory, "admin"), 1, "last enabled administrator")
+    add = ("user", "add", directory, "ana", "--role", "analyst", "--password-file")
+    one_line(server_call(*add, password), 1, "exists already")
+    (tmp_path / "short").write_text("short\n")
+    one_line(server_call("user", "passwd", directory, "ana", "--password-file", tmp_path / "short"), 1, "at least 8")
+    one_line(server_call(*add, tmp_path / "none"), 1, "cannot read the password")
+
+
+def test_broken_configuration(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    config = made.dir / "server.toml"
+    config.write_text(config.read_text().replace("[limits]", "[limits]\nquery_secnds = 5"))
+    one_line(call(made.run_command), 1, "server.toml", "query_secnds")
+
+
+def test_admin_can_ask(case: Case) -> None:
+    assert ask(case.console, INBOUND, user="admin").returncode == 0
+    assert PASSWORD not in (case.server.dir / "server.toml").read_text()
