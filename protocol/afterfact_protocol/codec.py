@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import msgpack
@@ -18,7 +19,12 @@ class WireError(ValueError):
 
 
 _TAG_OF: dict[type[Message], str] = {message: tag for tag, message in TAGS.items()}
-_ADAPTERS: dict[str, TypeAdapter[Any]] = {tag: TypeAdapter(message) for tag, message in TAGS.items()}
+
+
+@cache
+def _adapter(tag: str) -> TypeAdapter[Any]:
+    """Checks a message's fields. Made when first needed: all of them would cost every program a tenth of a second."""
+    return TypeAdapter(TAGS[tag])
 
 
 def encode(message: Message) -> bytes:
@@ -58,7 +64,7 @@ def decode(frame: bytes | memoryview, allowed: Collection[type[Message]] | None 
     if allowed is not None and TAGS[tag] not in allowed:
         raise WireError(f"a {tag} message is not taken here")
     try:
-        message: Message = _ADAPTERS[tag].validate_python(body)
+        message: Message = _adapter(tag).validate_python(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

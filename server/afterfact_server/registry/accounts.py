@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,8 +17,12 @@ ROLES = ("admin", "analyst", "viewer")
 MIN_PASSWORD = 8
 
 _hasher = PasswordHasher()
-# Verified when there is no such account, so that a wrong name takes as long as a wrong password.
-_NOBODY = _hasher.hash("no account has this password")
+
+
+@cache
+def _nobody() -> str:
+    """Verified when there is no such account, so that a wrong name takes as long as a wrong password."""
+    return _hasher.hash("no account has this password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ class Accounts:
         with Session(self._engine) as session, session.begin():
             account = session.scalar(select(Account).where(Account.name == name))
             try:
-                _hasher.verify(account.password_hash if account else _NOBODY, password)
+                _hasher.verify(account.password_hash if account else _nobody(), password)
             except (VerificationError, InvalidHashError):
                 return None
             if account is None or account.disabled is not None:
