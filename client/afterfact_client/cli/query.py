@@ -122,7 +122,9 @@ def _write(result: Result, form: str, out: TextIO) -> int:
         columns = [column_text(rows, BY_NAME[name], sensors) for name in TABLE_COLUMNS]
         _write_table([BY_NAME[name].label for name in TABLE_COLUMNS], columns, out)
         return len(rows)
-    writer = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}[form](out, ROW, sensors)
+    make: dict[str, type[CsvWriter] | type[JsonWriter] | type[JsonLinesWriter]]
+    make = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}
+    writer = make[form](out, ROW, sensors)
     for rows in result.pages():
         writer.write(rows)
         total += len(rows)
