@@ -18,6 +18,7 @@ from afterfact_protocol.codec import WireError
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.mailbox import Mailbox
 from afterfact_protocol.messages import (
+    Alive,
     Answer,
     Ask,
     AskStatus,
@@ -39,6 +40,7 @@ from afterfact_protocol.transport import Connection, Down, Up
 from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
 
 POLL_MS = 500
+ALIVE_SECONDS = 25.0
 RETRY_SECONDS = 1.0
 
 
@@ -150,6 +152,7 @@ class Link:
         self, key: tuple[int, int], message: Message, progress: Callable[[Progress], None] | None = None
     ) -> "Future[Any]":
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a request is cancelled by its number, not through its future
         with self._lock:
             if self._state.phase is not LinkPhase.ONLINE:
                 future.set_exception(LinkLost(f"not connected: {self._state.reason}"))
@@ -166,6 +169,7 @@ class Link:
         poller = zmq.Poller()
         poller.register(self._mail.fileno(), zmq.POLLIN)
         connection.register(poller)
+        sent = time.monotonic()
         while True:
             poller.poll(20 if self._outbox else POLL_MS)
             for letter in self._mail.take():
@@ -176,7 +180,8 @@ class Link:
                     context.term()
                     self._mail.close()
                     return
-                self._outbox.append(letter)
+                if self._state.phase is LinkPhase.ONLINE:  # else its request is gone: nothing to send, or to cancel
+                    self._outbox.append(letter)
             connection.unregister(poller)
             try:
                 for event in connection.events():
@@ -185,8 +190,11 @@ class Link:
                 self._down(f"the server sent something that is no message: {error}", final=False)
                 connection.reopen()
             connection.register(poller)
+            if self._state.phase is LinkPhase.ONLINE and time.monotonic() - sent > ALIVE_SECONDS:
+                self._outbox.append(Alive())
             while self._outbox and connection.send(self._outbox[0]):
                 self._outbox.pop(0)
+                sent = time.monotonic()
 
     def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
         match event:

@@ -195,6 +195,11 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """The console is still there and wants its results kept; needed when it has had nothing to ask for a while."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Run a query; `request` names it from now on, unique on the connection."""
 
@@ -352,7 +357,7 @@ class Status:
 Message = (
     Hello | Welcome | Refused
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
-    | Login | LoggedIn | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
+    | Login | LoggedIn | Alive | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
 )  # fmt: skip
 
 TAGS: dict[str, type[Message]] = {
@@ -369,6 +374,7 @@ TAGS: dict[str, type[Message]] = {
     "reported": Reported,
     "login": Login,
     "logged_in": LoggedIn,
+    "alive": Alive,
     "ask": Ask,
     "answer": Answer,
     "pull": Pull,

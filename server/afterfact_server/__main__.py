@@ -104,7 +104,9 @@ def _init(arguments: argparse.Namespace) -> None:
         directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_private(directory.keys_file, f"{keys.public}\n{keys.secret}\n")
         accounts = Accounts(open_database(directory.registry_url(config)))
-        if not accounts.accounts():
+        if accounts.accounts():  # an init that was cut off had come so far
+            accounts.set_password("admin", made)
+        else:
             accounts.add("admin", "admin", made)
         _write_private(directory.config_file, _toml(config))  # last: a directory with it is complete
     except OSError as error:

@@ -10,6 +10,7 @@ import zmq
 
 from afterfact_protocol.mailbox import Mailbox
 from afterfact_protocol.messages import (
+    Alive,
     Ask,
     AskStatus,
     Cancel,
@@ -98,7 +99,7 @@ class ConsolesPort:
         talk = self._talks.get(peer.identity)
         if talk is None:
             return (Hello,)
-        return (Login,) if talk.account is None else (Ask, Pull, Cancel, AskStatus)
+        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus)
 
     def _handle(self, peer: Peer, message: Message) -> None:
         name = self._admission.console(peer.key)

@@ -21,6 +21,7 @@ from afterfact_protocol.messages import (
     Reported,
     Welcome,
 )
+from afterfact_protocol.session import SCHEMA_VERSION
 from afterfact_protocol.versions import SOFTWARE, VersionRefused, agree
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest, Job, now_us
@@ -114,6 +115,10 @@ class SensorsPort:
                     protocol = agree(message)
                 except VersionRefused as error:
                     self._refuse(peer, "version", str(error))
+                    return
+                if message.schema > SCHEMA_VERSION:
+                    reason = f"its sessions are of schema {message.schema}, this server knows {SCHEMA_VERSION}"
+                    self._refuse(peer, "version", f"{reason}: update this server")
                     return
                 self._talks[peer.identity] = Conversation(sensor)
                 self._health.hello(sensor.number, message, now)
