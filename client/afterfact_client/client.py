@@ -46,6 +46,8 @@ class Result:
             if not waiting:
                 return
             page = waiting.pop(0).result()
+            if page.count < PAGE_ROWS and not page.ended:
+                raise RuntimeError(f"the server left out rows {page.first + page.count} and on of a page")
             if page.rows:
                 yield self.rows_of(page)
             ended = ended or page.ended

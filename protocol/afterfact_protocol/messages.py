@@ -275,10 +275,12 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Packed rows of a result, in the columns that ANSWER named. Sessions that retention removed since are left out."""
+    """Packed rows of a result, in the columns that ANSWER named."""
 
     request: U32
     first: U64
+    count: U32
+    """Places of the result that the page stands for. There are fewer rows where sessions were removed since."""
     rows: Rows
     ended: bool
     """Whether the result holds nothing beyond this page."""

@@ -53,14 +53,24 @@ def from_bytes(columns: ColumnTypes, data: bytes, target: np.dtype[np.void] = RE
 
 
 def check(records: Records) -> None:
-    """WireError unless every named value has a name, absent bits are of nullable fields and no session ends early."""
+    """WireError unless every named value has a name, what is absent is a nullable field and holds zero (the store's
+    queries rest on that), and no session ends before it starts."""
     for field in RECORD_FIELDS:
         if field.kind is Kind.NAME and field.names is not None and len(records):
             highest = int(records[field.name].max())
             if highest > max(field.names):
                 raise WireError(f"{field.name} {highest} has no name in schema version of this side")
     nullable = np.uint64(sum(1 << field.id for field in RECORD_FIELDS if field.nullable))
-    if np.any(records["absent"] & ~nullable):
+    absent = records["absent"]
+    some = int(np.bitwise_or.reduce(absent)) if len(records) else 0
+    if some & ~int(nullable):
         raise WireError("`absent` names a field that is never absent")
+    for field in RECORD_FIELDS:
+        bit = 1 << field.id
+        if some & bit:
+            values = records[field.name]
+            zero = np.zeros(1, values.dtype)[0]
+            if np.any((absent & np.uint64(bit) != 0) & (values != zero)):
+                raise WireError(f"{field.name} is said to be absent and has a value")
     if np.any(records["end_time"] < records["start_time"]):
         raise WireError("a session ends before it starts")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import KEY, ROW
+from afterfact_protocol.session import KEY
 
 KEY_ROW = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
 """What a key query answers with, as RowBinary."""
@@ -42,7 +42,7 @@ def newest_in_order(keys: Records, rows: Records) -> Records:
             by_key[key] = at
     wanted = zip(*(keys[name].tolist() for name in KEY), strict=True)
     order = [by_key[key] for key in wanted if key in by_key]
-    return rows[order] if order else np.zeros(0, ROW)
+    return rows[order]
 
 
 def conversations(rows: Records) -> int:
@@ -86,4 +86,7 @@ class Result:
     """False for an export that pages on beyond these keys."""
     offset: int = 0
     """Rows of an export that were before `keys`, already pulled and dropped."""
-    sensors: frozenset[int] = field(default_factory=frozenset)
+    ahead: dict[tuple[int, int], Records] = field(default_factory=dict)
+    """Pages by (first, count), fetched ahead of a console that reads on and on."""
+    next_first: int = -1
+    """Where such a console would pull next."""

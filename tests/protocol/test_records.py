@@ -59,6 +59,7 @@ def test_refused(columns: tuple[tuple[str, str], ...], data: bytes, says: str) -
         ("state", 200, "state 200 has no name"),
         ("absent", 1 << BY_NAME["start_time"].id, "never absent"),
         ("absent", 1 << 63, "never absent"),
+        ("absent", absent_bits("dst_port"), "dst_port is said to be absent and has a value"),
         ("end_time", 0, "ends before it starts"),
     ],
 )
@@ -67,6 +68,18 @@ def test_impossible_values(name: str, value: int, says: str) -> None:
     check(rows)
     rows[name][1] = value
     with pytest.raises(WireError, match=says):
+        check(rows)
+
+
+@pytest.mark.parametrize("name", [field.name for field in BY_NAME.values() if field.nullable])
+def test_what_is_absent_is_zero(name: str) -> None:
+    rows = np.zeros(2, RECORD)
+    rows["absent"][0] = absent_bits(name)
+    check(rows)
+    rows[name][1] = np.frombuffer(b"\1" * 32, RECORD[name], 1)[0]
+    check(rows)
+    rows["absent"][1] = absent_bits(name)
+    with pytest.raises(WireError, match=f"{name} is said to be absent"):
         check(rows)
 
 

@@ -15,7 +15,7 @@ from afterfact_protocol.transport import Connection, KeyPair, Up, bind
 from afterfact_server.router import QUEUE, SILENT_SECONDS, Peer, Router
 
 HELLO = Hello("test", "0", 1, 1, 1, 0)
-LARGE = Page(1, 0, b"x" * 200_000, False)
+LARGE = Page(1, 0, 1, b"x" * 200_000, False)
 
 
 class Anyone:
@@ -93,7 +93,7 @@ def test_nothing_is_lost_for_a_peer_that_reads_slowly(port: Port) -> None:
     ((peer, _),) = port.receive()
     got = 0
     for number in range(400):
-        port.router.send(peer, Page(1, number, LARGE.rows, False))
+        port.router.send(peer, Page(1, number, 1, LARGE.rows, False))
         while len(peer.waiting) > QUEUE // 2:
             for event in slow.events():
                 assert isinstance(event, Page) and event.first == got
