@@ -198,8 +198,9 @@ but did not show at the end."""
 
 def order(column: Column, descending: bool, rows: Records, sensors: Mapping[int, str]) -> npt.NDArray[np.intp]:
     """The stable order of rows by a column. Absent values come last either way, as in the language's ORDER BY."""
-    keys = [~key if descending else key for key in _sort_keys(column, rows, sensors)]
-    return np.lexsort((*reversed(keys), column.absent(rows)))
+    gone = column.absent(rows)
+    keys = [np.where(gone, 0, ~key if descending else key) for key in _sort_keys(column, rows, sensors)]
+    return np.lexsort((*reversed(keys), gone))
 
 
 def _sort_keys(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[npt.NDArray[np.integer]]:

@@ -1,0 +1,250 @@
+"""A Link whose server is an array of rows: for states of the console that a real server cannot be brought to at will
+(a million rows, an answer that does not come, a connection that breaks). What the console claims of real answers is
+tested in tests/system/test_console.py.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
+from afterfact_protocol.joinfile import Join
+from afterfact_protocol.messages import Answer, Failed, Gap, Page, Progress, SensorCoverage, SensorStatus, Status
+from afterfact_protocol.records import ROW_COLUMNS, Records
+from afterfact_protocol.session import ROW, Outcome, Proto, Source, absent_bits
+
+JOIN = Join(
+    kind="console",
+    name="desk",
+    address="tcp://server.example:7734",
+    server_key="x" * 40,
+    public_key="y" * 40,
+    secret_key="z" * 40,
+)
+START = 1_090_863_469_000_000
+"""2004-07-26 17:37:49 UTC, microseconds."""
+SECOND = 1_000_000
+SENSORS = {1: "border", 2: "inside"}
+
+
+def mapped(*parts: int) -> bytes:
+    """An IPv4 address as the record holds it."""
+    return bytes(10) + b"\xff\xff" + bytes(parts)
+
+
+def sessions(count: int) -> Records:
+    """`count` sessions a second apart, newest first: TCP at two sensors, every tenth ICMP without ports or flags."""
+    rows = np.zeros(count, ROW)
+    at = np.arange(count)
+    rows["start_time"] = START - at * SECOND
+    rows["end_time"] = rows["start_time"] + (at % 50) * SECOND // 7
+    rows["sensor"] = 1 + at % 2
+    rows["session_id"] = (at.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    rows["proto"] = Proto.TCP
+    addresses = np.zeros((count, 16), np.uint8)
+    addresses[:, 10:12] = 0xFF
+    addresses[:, 12] = 10
+    addresses[:, 13:16] = (at[:, None] // np.array([65536, 256, 1])) % 256
+    rows["src_ip"] = addresses.view("V16").ravel()
+    rows["dst_ip"] = np.frombuffer(mapped(16, 133, 77, 85), "V16")[0]
+    rows["src_port"] = 1024 + at % 60_000
+    rows["dst_port"] = 1034
+    rows["src_pkts"] = at % 97
+    rows["src_bytes"] = (at * 7919) % 1_000_003
+    rows["src_flags"] = 2
+    rows["outcome"] = at % len(Outcome)
+    rows["history"] = b"S"
+    rows["source"] = Source.AFTERFACT
+    icmp = at % 10 == 9
+    rows["proto"][icmp] = Proto.ICMP
+    rows["absent"][icmp] = absent_bits("src_port", "dst_port", "src_flags", "dst_flags")
+    return rows
+
+
+def covered(name: str, *gaps: tuple[int, int], lost: int = 0) -> SensorCoverage:
+    """A sensor that watched from well before START until now, but for some gaps."""
+    return SensorCoverage(
+        name, START - 86_400 * SECOND, time.time_ns() // 1000, tuple(Gap(*gap) for gap in gaps), 0, lost, 0, 0
+    )
+
+
+def answer_to(rows: Records, request: int = 1, **changes: object) -> Answer:
+    """The answer that a server with these rows gives."""
+    observers = len(np.unique(rows["sensor"]))
+    answer = Answer(
+        request=request,
+        total=len(rows),
+        truncated=False,
+        limit=1_000_000,
+        columns=ROW_COLUMNS,
+        sensors=SENSORS,
+        reading="sessions with port 1034 on either side",
+        span_start=START - 3600 * SECOND,
+        span_end=START + SECOND,
+        conversations=len(rows),
+        observers=observers,
+        elapsed=84_000,
+        coverage=(covered("border"), covered("inside")),
+    )
+    return replace(answer, **changes)  # type: ignore[arg-type]
+
+
+def sensor_status(name: str, state: str = "up", **changes: object) -> SensorStatus:
+    """A sensor as a status tells of it."""
+    now = time.time_ns() // 1000
+    made = SensorStatus(
+        name,
+        "",
+        state,
+        now - SECOND,
+        START,
+        now - 400_000,
+        12_345,
+        0,
+        0,
+        0,
+        0,
+        0,
+        "0.1.0",  # type: ignore[arg-type]
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class FakeServer:
+    """What the fake link's server does; tests change it while it runs."""
+
+    rows: Records = field(default_factory=lambda: sessions(8))
+    password: str = "good"
+    holding: bool = False
+    """Queries are not answered until `release`."""
+    holding_pages: bool = False
+    failure: Failed | None = None
+    """Queries fail with it."""
+    changes: dict[str, object] = field(default_factory=dict)
+    """Fields of answers that are to be otherwise."""
+    sensors: tuple[SensorStatus, ...] = ()
+    asked: list[str] = field(default_factory=list)
+    pulled: list[tuple[int, int]] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
+    links: "list[FakeLink]" = field(default_factory=list)
+
+    def __call__(self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None]) -> "FakeLink":
+        link = FakeLink(self, user, password, on_state)
+        self.links.append(link)
+        return link
+
+    @property
+    def link(self) -> "FakeLink":
+        return self.links[-1]
+
+
+class FakeLink:
+    """See the module."""
+
+    def __init__(self, server: FakeServer, user: str, password: str, on_state: Callable[[LinkState], None]) -> None:
+        self._server = server
+        self._on_state = on_state
+        self._requests = 0
+        self._held: dict[int, tuple[Future[Answer], str, Callable[[Progress], None] | None]] = {}
+        self._held_pages: list[tuple[Future[Page], int, int, int]] = []
+        self._results: dict[int, Records] = {}
+        self.closed = False
+        if password == server.password:
+            self.state = LinkState(LinkPhase.ONLINE, "connected", time.time(), "0.1.0", "analyst")
+        else:
+            self.state = LinkState(LinkPhase.REFUSED, f"the server does not know user '{user}' with this password",
+                                   time.time())  # fmt: skip
+        on_state(self.state)
+
+    def change(self, phase: LinkPhase, reason: str) -> None:
+        """The connection changes; what is pending fails if it is lost."""
+        self.state = LinkState(phase, reason, time.time(), "0.1.0", "analyst")
+        if phase is not LinkPhase.ONLINE:
+            held, self._held = self._held, {}
+            for future, _, _ in held.values():
+                future.set_exception(LinkLost(reason))
+            pages, self._held_pages = self._held_pages, []
+            for page, *_ in pages:
+                page.set_exception(LinkLost(reason))
+            self._results.clear()  # a server forgets what a connection asked
+        self._on_state(self.state)
+
+    def ask(
+        self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
+    ) -> "tuple[int, Future[Answer]]":
+        self._requests += 1
+        request = self._requests
+        future: Future[Answer] = Future()
+        self._server.asked.append(text)
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
+        else:
+            self._held[request] = (future, text, progress)
+            if not self._server.holding:
+                self.release()
+        return request, future
+
+    def progress(self, read_rows: int) -> None:
+        """Tell all that wait how far their query has come."""
+        for request, (_, _, told) in self._held.items():
+            if told is not None:
+                told(Progress(request, read_rows, 1_000_000))
+
+    def release(self) -> None:
+        """Answer what waits."""
+        held, self._held = self._held, {}
+        for request, (future, _, _) in held.items():
+            if self._server.failure is not None:
+                future.set_exception(RequestFailed(replace(self._server.failure, request=request)))
+            else:
+                self._results[request] = self._server.rows
+                future.set_result(answer_to(self._server.rows, request, **self._server.changes))
+
+    def release_pages(self) -> None:
+        """Send the pages that wait."""
+        pages, self._held_pages = self._held_pages, []
+        for future, request, first, count in pages:
+            self._send(future, request, first, count)
+
+    def pull(self, request: int, first: int, count: int) -> "Future[Page]":
+        future: Future[Page] = Future()
+        self._server.pulled.append((first, count))
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
+        elif self._server.holding_pages:
+            self._held_pages.append((future, request, first, count))
+        else:
+            self._send(future, request, first, count)
+        return future
+
+    def _send(self, future: "Future[Page]", request: int, first: int, count: int) -> None:
+        rows = self._results.get(request)
+        if rows is None:
+            reason = f"no result {request} on this connection"
+            future.set_exception(RequestFailed(Failed(request, "request", reason, -1, -1)))
+        else:
+            page = rows[first : first + count]
+            future.set_result(Page(request, first, len(page), page.tobytes(), first + count >= len(rows)))
+
+    def cancel(self, request: int) -> None:
+        self._server.cancelled.append(request)
+        self._results.pop(request, None)
+        held = self._held.pop(request, None)
+        if held is not None:
+            held[0].set_exception(RequestFailed(Failed(request, "cancelled", "stopped", -1, -1)))
+
+    def status(self) -> "Future[Status]":
+        future: Future[Status] = Future()
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost("not connected"))
+        else:
+            now = time.time_ns() // 1000
+            future.set_result(Status(0, now, "0.1.0", 10, START, now, 1000, self._server.sensors))
+        return future
+
+    def close(self) -> None:
+        self.closed = True
