@@ -24,6 +24,9 @@ CACHE_VARIABLE = "AFTERFACT_KERNEL_CACHE"
 
 _numba_settings: dict[str, Any] = vars(numba.config)
 
+PLAIN_PYTHON = bool(_numba_settings["DISABLE_JIT"])
+"""Whether kernels run uncompiled, as tests have them."""
+
 _PACKAGE = Path(__file__).parent
 _KERNEL_FOLDERS = ("capture", "meter")
 _VARIANTS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
@@ -41,9 +44,9 @@ def _source_hash() -> str:
     digest = hashlib.sha256(f"{sys.version} {numba.__version__}".encode())
     for variable in _VARIANTS:
         digest.update(f" {variable}={os.environ.get(variable, '')}".encode())
-    for folder in _KERNEL_FOLDERS:
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
+    kernels = (path for folder in _KERNEL_FOLDERS for path in (_PACKAGE / folder).glob("*.py"))
+    for path in (Path(__file__), *sorted(kernels)):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -85,7 +88,24 @@ _chosen = False
 
 def kernel(function: _Function) -> _Function:
     """Compile a function over arrays and integers; it releases the GIL, and its machine code is kept on disk."""
+    return _compiled(function, inline=False)
+
+
+def inlined(function: _Function) -> _Function:
+    """As `kernel`, for a function that is small or called in one place: it becomes part of the kernels that call it."""
+    return _compiled(function, inline=True)
+
+
+def _compiled(function: _Function, inline: bool) -> _Function:
     if not _chosen:
         use_cache()
-    cached = bool(_numba_settings["CACHE_DIR"])
-    return cast(_Function, numba.njit(nogil=True, cache=cached, error_model="numpy")(function))
+    options: dict[str, Any] = {
+        "nogil": True,
+        "cache": bool(_numba_settings["CACHE_DIR"]),
+        "error_model": "numpy",
+        "forceinline": inline,
+        # Kernels make no arrays, so numba need not count references to those that it is given. (What numba uses for
+        # its own helpers. Counting took a third of the time: atomically, for each array, at each call.)
+        "_nrt": False,
+    }
+    return cast(_Function, numba.njit(**options)(function))

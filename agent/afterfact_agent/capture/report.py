@@ -5,8 +5,6 @@ Plain facts; reads nothing.
 
 from dataclasses import dataclass, field
 
-from .packets import Packets
-
 
 class CaptureError(ValueError):
     """A capture file could not be read, or not to its end. The message is one line that names the file."""
@@ -26,12 +24,3 @@ class FileReport:
     """Packets that could not be decoded; those of other protocols than IP are not among them."""
     damage: list[str] = field(default_factory=list)
     """One line for each thing wrong with the file."""
-
-    def note(self, packets: Packets) -> None:
-        """Count a chunk."""
-        if not len(packets):
-            return
-        self.packets += len(packets)
-        low, high = int(packets.times_us.min()), int(packets.times_us.max())
-        self.first_us = low if self.first_us is None else min(self.first_us, low)
-        self.last_us = high if self.last_us is None else max(self.last_us, high)

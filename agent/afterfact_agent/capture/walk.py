@@ -1,7 +1,7 @@
 """Kernels that walk the records of a capture file and fill the columns of a chunk of packets.
 
 They read lengths and times only, check every read, and stop at damage. The file formats are those of
-draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Opening files and what the headers say is pcapfile's.
+draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Opening files and what their headers say is pcapfile's.
 """
 
 import numpy as np
@@ -9,23 +9,57 @@ from numpy.typing import NDArray
 
 from afterfact_agent.jit import i64, kernel
 
-MORE, END_OF_FILE, CUT_HEADER, CUT_PACKET, BAD_LENGTH, SECTION, INTERFACE = 0, 1, 2, 3, 4, 5, 6
-"""Why a walk stopped: the chunk is full; the file ends; it ends within a header, or within a packet; a length makes no
-sense; a pcapng section or interface begins, which pcapfile reads."""
+F_AT = 0
+"""Where in the data the next record begins."""
+F_WHY = 1
+"""Why the walk stopped: see below."""
+F_FORMAT = 2
+F_SWAPPED = 3
+"""Whether the file is big-endian."""
+F_INTERFACES = 4
+"""Interfaces of the section, or 1."""
+F_COUNT = 5
+"""Packets in the columns."""
+F_NEXT = 6
+"""The first of them that has not been metered."""
+F_PACKETS, F_FIRST, F_LAST = 7, 8, 9
+"""Packets of the file so far, and their earliest and latest time."""
+F_TIME = 10
+"""Time of the last packet."""
+F_COLUMNS = 11
+"""Places in the array that describes a file."""
+
+PCAP, PCAPNG = 0, 1
+
+MORE, END_OF_DATA, CUT_HEADER, CUT_PACKET, BAD_LENGTH, SECTION, INTERFACE = 0, 1, 2, 3, 4, 5, 6
+"""Why a walk stopped: the columns are full; the data end; they end within a header, or within a packet; a length makes
+no sense; a pcapng section or interface begins, which pcapfile reads."""
+CUTS = (END_OF_DATA, CUT_HEADER, CUT_PACKET)
+"""More data may be in the file."""
+
+I_LINKTYPE, I_MULTIPLY, I_DIVIDE, I_SHIFT, I_OFFSET, I_SNAPLEN, I_SKIPPED = 0, 1, 2, 3, 4, 5, 6
+"""Columns of the interfaces of a file (pcap has one): link type, or -1 if it is not decoded; how time stamps, or
+fractions of seconds in pcap, become microseconds; how many packets were left out because of the link type."""
+I_COLUMNS = 7
 
 MAX_CAPLEN = 262144
 """libpcap's limit for a packet; more means that the file is damaged."""
-
+MAX_BLOCK = 1 << 26
+"""A longer block of a pcapng file is taken for damage."""
 BLOCK_SECTION, BLOCK_INTERFACE, BLOCK_OLD_PACKET, BLOCK_SIMPLE, BLOCK_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 
-I_LINKTYPE, I_MULTIPLY, I_DIVIDE, I_SHIFT, I_OFFSET, I_SNAPLEN, I_SKIPPED = 0, 1, 2, 3, 4, 5, 6
-"""Columns of the interfaces of a pcapng section: how its time stamps become microseconds, and how many of its packets
-were left out because its link type (-1) is not decoded."""
-I_COLUMNS = 7
+_NEVER = 1 << 62
+
+
+def new_file() -> NDArray[np.int64]:
+    """The array that describes a file, before its header is known."""
+    file = np.zeros(F_COLUMNS, np.int64)
+    file[F_FIRST], file[F_LAST] = _NEVER, -_NEVER
+    return file
 
 
 @kernel
-def word32(data: NDArray[np.uint8], at: int, swapped: bool) -> int:
+def word32(data: NDArray[np.uint8], at: int, swapped: int) -> int:
     """An unsigned 32-bit number: little-endian, or big-endian if swapped."""
     a, b = i64(data[np.uint64(at)]), i64(data[np.uint64(at + 1)])
     c, d = i64(data[np.uint64(at + 2)]), i64(data[np.uint64(at + 3)])
@@ -35,46 +69,9 @@ def word32(data: NDArray[np.uint8], at: int, swapped: bool) -> int:
 
 
 @kernel
-def word16(data: NDArray[np.uint8], at: int, swapped: bool) -> int:
+def word16(data: NDArray[np.uint8], at: int, swapped: int) -> int:
     a, b = i64(data[np.uint64(at)]), i64(data[np.uint64(at + 1)])
     return (a << 8) | b if swapped else a | (b << 8)
-
-
-@kernel
-def walk_pcap(
-    data: NDArray[np.uint8],
-    at: int,
-    swapped: bool,
-    nanoseconds: bool,
-    offsets: NDArray[np.int64],
-    caplens: NDArray[np.int64],
-    wirelens: NDArray[np.int64],
-    times_us: NDArray[np.int64],
-    result: NDArray[np.int64],
-) -> None:
-    """Fill the columns from the record at `at` on. result: packets, where to go on, why it stopped."""
-    size = i64(len(data))
-    count = 0
-    why = MORE
-    while count < len(offsets):
-        if size - at < 16:
-            why = END_OF_FILE if size == at else CUT_HEADER
-            break
-        caplen = word32(data, at + 8, swapped)
-        if caplen > MAX_CAPLEN:
-            why = BAD_LENGTH
-            break
-        if caplen > size - at - 16:
-            why = CUT_PACKET
-            break
-        fraction = word32(data, at + 4, swapped)
-        offsets[count] = at + 16
-        caplens[count] = caplen
-        wirelens[count] = word32(data, at + 12, swapped)
-        times_us[count] = word32(data, at, swapped) * 1_000_000 + (fraction // 1000 if nanoseconds else fraction)
-        at += 16 + caplen
-        count += 1
-    result[0], result[1], result[2] = count, at, why
 
 
 @kernel
@@ -91,34 +88,72 @@ def interface_time(interfaces: NDArray[np.int64], number: int, stamp: int) -> in
 
 
 @kernel
-def walk_pcapng(
+def walk_pcap(
     data: NDArray[np.uint8],
-    at: int,
-    swapped: bool,
+    file: NDArray[np.int64],
     interfaces: NDArray[np.int64],
-    interface_count: int,
-    last_time: int,
     offsets: NDArray[np.int64],
     caplens: NDArray[np.int64],
     wirelens: NDArray[np.int64],
     times_us: NDArray[np.int64],
     linktypes: NDArray[np.int64],
-    result: NDArray[np.int64],
 ) -> None:
-    """Fill the columns from the block at `at` on. result: packets, where to go on, why it stopped, last time."""
+    """Fill the columns from the record at F_AT on."""
     size = i64(len(data))
+    at, swapped = file[F_AT], file[F_SWAPPED]
+    linktype, divide = interfaces[0, I_LINKTYPE], interfaces[0, I_DIVIDE]
+    count = 0
+    why = MORE
+    while count < len(offsets):
+        if size - at < 16:
+            why = END_OF_DATA if size == at else CUT_HEADER
+            break
+        caplen = word32(data, at + 8, swapped)
+        if caplen > MAX_CAPLEN:
+            why = BAD_LENGTH
+            break
+        if caplen > size - at - 16:
+            why = CUT_PACKET
+            break
+        fraction = word32(data, at + 4, swapped)
+        offsets[count] = at + 16
+        caplens[count] = caplen
+        wirelens[count] = word32(data, at + 12, swapped)
+        times_us[count] = word32(data, at, swapped) * 1_000_000 + (fraction if divide == 1 else fraction // divide)
+        linktypes[count] = linktype
+        at += 16 + caplen
+        count += 1
+    file[F_AT] = at
+    file[F_WHY] = why
+    file[F_COUNT] = count
+
+
+@kernel
+def walk_pcapng(
+    data: NDArray[np.uint8],
+    file: NDArray[np.int64],
+    interfaces: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    caplens: NDArray[np.int64],
+    wirelens: NDArray[np.int64],
+    times_us: NDArray[np.int64],
+    linktypes: NDArray[np.int64],
+) -> None:
+    """Fill the columns from the block at F_AT on."""
+    size = i64(len(data))
+    at, swapped = file[F_AT], file[F_SWAPPED]
     count = 0
     why = MORE
     while count < len(offsets):
         if size - at < 12:
-            why = END_OF_FILE if size == at else CUT_HEADER
+            why = END_OF_DATA if size == at else CUT_HEADER
             break
         kind = word32(data, at, swapped)
         if kind == BLOCK_SECTION:  # the same in either byte order
             why = SECTION
             break
         length = word32(data, at + 4, swapped)
-        if length < 12 or length & 3:
+        if length < 12 or length & 3 or length > MAX_BLOCK:
             why = BAD_LENGTH
             break
         if length > size - at:
@@ -130,42 +165,73 @@ def walk_pcapng(
         if kind == BLOCK_INTERFACE:
             why = INTERFACE
             break
-        if kind in (BLOCK_PACKET, BLOCK_OLD_PACKET):
+        number = i64(0)
+        begin = i64(0)
+        caplen = i64(0)
+        wirelen = i64(0)
+        if kind == BLOCK_PACKET or kind == BLOCK_OLD_PACKET:  # noqa: SIM109 (`in` is slower)
             if length < 32:
                 why = BAD_LENGTH
                 break
             number = word32(data, at + 8, swapped) if kind == BLOCK_PACKET else word16(data, at + 8, swapped)
+            begin = at + 28
             caplen = word32(data, at + 20, swapped)
-            if number >= interface_count or caplen > length - 32 or caplen > MAX_CAPLEN:
+            wirelen = word32(data, at + 24, swapped)
+            if number >= file[F_INTERFACES] or caplen > length - 32 or caplen > MAX_CAPLEN:
                 why = BAD_LENGTH
                 break
             stamp = (word32(data, at + 12, swapped) << 32) | word32(data, at + 16, swapped)
-            last_time = interface_time(interfaces, number, stamp)
-            if interfaces[number, I_LINKTYPE] < 0:
-                interfaces[number, I_SKIPPED] += 1
-            else:
-                offsets[count] = at + 28
-                caplens[count] = caplen
-                wirelens[count] = word32(data, at + 24, swapped)
-                times_us[count] = last_time
-                linktypes[count] = interfaces[number, I_LINKTYPE]
-                count += 1
-        elif kind == BLOCK_SIMPLE:
-            if length < 16 or interface_count == 0:
+            file[F_TIME] = interface_time(interfaces, number, stamp)
+        elif kind == BLOCK_SIMPLE:  # has no time: that of the packet before stands
+            if length < 16 or file[F_INTERFACES] == 0:
                 why = BAD_LENGTH
                 break
+            begin = at + 12
             wirelen = word32(data, at + 8, swapped)
             caplen = min(wirelen, length - 16)
             if interfaces[0, I_SNAPLEN] > 0:
                 caplen = min(caplen, interfaces[0, I_SNAPLEN])
-            if interfaces[0, I_LINKTYPE] < 0:
-                interfaces[0, I_SKIPPED] += 1
-            else:
-                offsets[count] = at + 12
-                caplens[count] = caplen
-                wirelens[count] = wirelen
-                times_us[count] = last_time  # it has none of its own
-                linktypes[count] = interfaces[0, I_LINKTYPE]
-                count += 1
         at += length
-    result[0], result[1], result[2], result[3] = count, at, why, last_time
+        if begin == 0:
+            continue
+        if interfaces[number, I_LINKTYPE] < 0:
+            interfaces[number, I_SKIPPED] += 1
+            continue
+        offsets[count] = begin
+        caplens[count] = caplen
+        wirelens[count] = wirelen
+        times_us[count] = file[F_TIME]
+        linktypes[count] = interfaces[number, I_LINKTYPE]
+        count += 1
+    file[F_AT] = at
+    file[F_WHY] = why
+    file[F_COUNT] = count
+
+
+@kernel
+def walk(
+    data: NDArray[np.uint8],
+    file: NDArray[np.int64],
+    interfaces: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    caplens: NDArray[np.int64],
+    wirelens: NDArray[np.int64],
+    times_us: NDArray[np.int64],
+    linktypes: NDArray[np.int64],
+) -> None:
+    """Fill the columns with the next packets of the data, as many as there is room for.
+
+    Sets F_COUNT, F_WHY and F_AT, and F_NEXT to 0; counts the packets in.
+    """
+    if file[F_FORMAT] == PCAP:
+        walk_pcap(data, file, interfaces, offsets, caplens, wirelens, times_us, linktypes)
+    else:
+        walk_pcapng(data, file, interfaces, offsets, caplens, wirelens, times_us, linktypes)
+    count = file[F_COUNT]
+    low, high = file[F_FIRST], file[F_LAST]
+    for number in range(count):
+        low = min(low, times_us[number])
+        high = max(high, times_us[number])
+    file[F_FIRST], file[F_LAST] = low, high
+    file[F_PACKETS] += count
+    file[F_NEXT] = 0

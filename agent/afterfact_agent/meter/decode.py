@@ -6,10 +6,9 @@ Knows no session and counts nothing itself.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from afterfact_agent.capture.packets import LinkType
-from afterfact_agent.jit import i64, kernel
+from afterfact_agent.jit import i64, inlined, kernel
 from afterfact_protocol.session import Mark
 
 from .layout import (
@@ -58,6 +57,8 @@ from .layout import (
     PM_BAD_TRANSPORT,
     PM_CUT_TRANSPORT,
     WHOLE,
+    Bytes,
+    Words,
 )
 
 # Kernels see plain numbers.
@@ -78,18 +79,18 @@ ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 58, 132, 136
 HOP_BY_HOP, ROUTING, FRAGMENT, NO_NEXT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6 = 0, 43, 44, 59, 60, 135, 139, 140
 
 
-@kernel
-def u8(buffer: NDArray[np.uint8], at: int) -> int:
+@inlined
+def u8(buffer: Bytes, at: int) -> int:
     return i64(buffer[np.uint64(at)])
 
 
-@kernel
-def u16(buffer: NDArray[np.uint8], at: int) -> int:
+@inlined
+def u16(buffer: Bytes, at: int) -> int:
     return (i64(buffer[np.uint64(at)]) << 8) | i64(buffer[np.uint64(at + 1)])
 
 
-@kernel
-def u32(buffer: NDArray[np.uint8], at: int) -> int:
+@inlined
+def u32(buffer: Bytes, at: int) -> int:
     return (
         (i64(buffer[np.uint64(at)]) << 24)
         | (i64(buffer[np.uint64(at + 1)]) << 16)
@@ -98,21 +99,21 @@ def u32(buffer: NDArray[np.uint8], at: int) -> int:
     )
 
 
-@kernel
-def u64(buffer: NDArray[np.uint8], at: int) -> int:
+@inlined
+def u64(buffer: Bytes, at: int) -> int:
     """Eight bytes as a signed integer of the same bits."""
     return (u32(buffer, at) << 32) | u32(buffer, at + 4)
 
 
-@kernel
-def ethertype_layer(buffer: NDArray[np.uint8], at: int, end: int, kind: int, packet: NDArray[np.int64]) -> int:
+@inlined
+def ethertype_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
     """What follows an ethertype: unwraps VLAN tags (802.1Q, 802.1ad, QinQ) and SNAP. `at` is behind the ethertype."""
-    packet[P_VLAN] = 0
-    packet[P_INNER_VLAN] = 0
+    work[P_VLAN] = 0
+    work[P_INNER_VLAN] = 0
     tags = 0
     while True:
         if kind in (IPV4, IPV6):
-            packet[P_POSITION] = at
+            work[P_POSITION] = at
             return kind
         if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100 or kind == 0x9200:
             if end - at < 4:
@@ -121,9 +122,9 @@ def ethertype_layer(buffer: NDArray[np.uint8], at: int, end: int, kind: int, pac
                 return -C_TOO_DEEP
             vlan = u16(buffer, at) & 0x0FFF
             if tags == 0:
-                packet[P_VLAN] = vlan
+                work[P_VLAN] = vlan
             elif tags == 1:
-                packet[P_INNER_VLAN] = vlan
+                work[P_INNER_VLAN] = vlan
             tags += 1
             kind = u16(buffer, at + 2)
             at += 4
@@ -151,24 +152,24 @@ def ethertype_layer(buffer: NDArray[np.uint8], at: int, end: int, kind: int, pac
             return -C_OTHER_ETHERTYPE
 
 
-@kernel
-def link_layer(buffer: NDArray[np.uint8], at: int, end: int, linktype: int, packet: NDArray[np.int64]) -> int:
+@inlined
+def link_layer(buffer: Bytes, at: int, end: int, linktype: int, work: Words) -> int:
     """IPV4, IPV6 or ANY_IP, with P_POSITION at the IP header; or why there is none."""
     if linktype == LINK_ETHERNET:
         if end - at < 14:
             return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 14, end, u16(buffer, at + 12), packet)
+        return ethertype_layer(buffer, at + 14, end, u16(buffer, at + 12), work)
     if linktype == LINK_SLL:
         if end - at < 16:
             return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 16, end, u16(buffer, at + 14), packet)
+        return ethertype_layer(buffer, at + 16, end, u16(buffer, at + 14), work)
     if linktype == LINK_SLL2:
         if end - at < 20:
             return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 20, end, u16(buffer, at), packet)
-    packet[P_VLAN] = 0
-    packet[P_INNER_VLAN] = 0
-    packet[P_POSITION] = at
+        return ethertype_layer(buffer, at + 20, end, u16(buffer, at), work)
+    work[P_VLAN] = 0
+    work[P_INNER_VLAN] = 0
+    work[P_POSITION] = at
     if linktype in (LINK_RAW, LINK_RAW_BSD, LINK_RAW_OPENBSD):
         return ANY_IP
     if linktype == LINK_IPV4:
@@ -181,7 +182,7 @@ def link_layer(buffer: NDArray[np.uint8], at: int, end: int, linktype: int, pack
         family = u32(buffer, at)
         if family > 0xFFFF:  # written by a machine of the other byte order
             family = u8(buffer, at) | (u8(buffer, at + 1) << 8)
-        packet[P_POSITION] = at + 4
+        work[P_POSITION] = at + 4
         if family == 2:
             return IPV4
         if family == 10 or family == 24 or family == 28 or family == 30:  # AF_INET6 of Linux, the BSDs and Darwin
@@ -190,8 +191,8 @@ def link_layer(buffer: NDArray[np.uint8], at: int, end: int, linktype: int, pack
     return -C_UNKNOWN_LINKTYPE
 
 
-@kernel
-def header_checksum_wrong(buffer: NDArray[np.uint8], at: int, length: int) -> bool:
+@inlined
+def header_checksum_wrong(buffer: Bytes, at: int, length: int) -> bool:
     """Whether an IPv4 header of `length` bytes, a multiple of four, does not sum up (RFC 1071)."""
     total = i64(0)
     for word in range(at, at + length, 4):
@@ -201,8 +202,8 @@ def header_checksum_wrong(buffer: NDArray[np.uint8], at: int, length: int) -> bo
     return (total & 0xFFFF) + (total >> 16) != 0xFFFF
 
 
-@kernel
-def ipv4_layer(buffer: NDArray[np.uint8], at: int, end: int, packet: NDArray[np.int64]) -> int:
+@inlined
+def ipv4_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     """Bytes of the transport header and payload, by IP length; P_POSITION behind the IP header."""
     if end - at < 20:
         return -C_CUT_IP
@@ -211,36 +212,36 @@ def ipv4_layer(buffer: NDArray[np.uint8], at: int, end: int, packet: NDArray[np.
         return -C_BAD_IP_VERSION
     header = (first & 15) * 4
     total = u16(buffer, at + 2)
-    wire_end = packet[P_WIRE_END]
+    wire_end = work[P_WIRE_END]
     if header < 20 or (0 < total < header):
         return -C_BAD_IP_LENGTH
     if total == 0:  # segmentation offload: the true length did not fit, or was not filled in yet
         total = max((wire_end if wire_end >= 0 else end) - at, header)
-        packet[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= LEN_INFERRED
     elif wire_end >= 0 and at + total > wire_end:
         total = max(wire_end - at, header)
-        packet[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= LEN_INFERRED
     if header <= end - at and header_checksum_wrong(buffer, at, header):
-        packet[P_MARKS] |= BAD_CHECKSUM
-    packet[P_IP_BYTES] = total
-    packet[P_IDENT] = u16(buffer, at + 4)
-    packet[P_PROTO] = u8(buffer, at + 9)
-    packet[P_SRC_HI] = 0
-    packet[P_SRC_LO] = 0xFFFF00000000 | u32(buffer, at + 12)
-    packet[P_DST_HI] = 0
-    packet[P_DST_LO] = 0xFFFF00000000 | u32(buffer, at + 16)
+        work[P_MARKS] |= BAD_CHECKSUM
+    work[P_IP_BYTES] = total
+    work[P_IDENT] = u16(buffer, at + 4)
+    work[P_PROTO] = u8(buffer, at + 9)
+    work[P_SRC_HI] = 0
+    work[P_SRC_LO] = 0xFFFF00000000 | u32(buffer, at + 12)
+    work[P_DST_HI] = 0
+    work[P_DST_LO] = 0xFFFF00000000 | u32(buffer, at + 16)
     fragment = u16(buffer, at + 6)
     if fragment & 0x3FFF:
-        packet[P_MARKS] |= FRAGMENTS
-        packet[P_FRAGMENT_AT] = (fragment & 0x1FFF) * 8
-        packet[P_FRAGMENT_ID] = (packet[P_PROTO] << 32) | packet[P_IDENT]
-        packet[P_FRAGMENT] = LATER_FRAGMENT if fragment & 0x1FFF else FIRST_FRAGMENT
-    packet[P_POSITION] = at + header
+        work[P_MARKS] |= FRAGMENTS
+        work[P_FRAGMENT_AT] = (fragment & 0x1FFF) * 8
+        work[P_FRAGMENT_ID] = (work[P_PROTO] << 32) | work[P_IDENT]
+        work[P_FRAGMENT] = LATER_FRAGMENT if fragment & 0x1FFF else FIRST_FRAGMENT
+    work[P_POSITION] = at + header
     return total - header
 
 
 @kernel
-def ipv6_layer(buffer: NDArray[np.uint8], at: int, end: int, packet: NDArray[np.int64]) -> int:
+def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     """Bytes of the transport header and payload, by IP length; P_POSITION behind the extension headers."""
     if end - at < 40:
         return -C_CUT_IP
@@ -248,19 +249,19 @@ def ipv6_layer(buffer: NDArray[np.uint8], at: int, end: int, packet: NDArray[np.
         return -C_BAD_IP_VERSION
     length = u16(buffer, at + 4)
     proto = u8(buffer, at + 6)
-    wire_end = packet[P_WIRE_END]
+    wire_end = work[P_WIRE_END]
     if length == 0 and proto != NO_NEXT:  # segmentation offload, or a jumbogram
         length = max((wire_end if wire_end >= 0 else end) - at - 40, 0)
-        packet[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= LEN_INFERRED
     elif wire_end >= 0 and at + 40 + length > wire_end:
         length = max(wire_end - at - 40, 0)
-        packet[P_MARKS] |= LEN_INFERRED
-    packet[P_IP_BYTES] = 40 + length
-    packet[P_IDENT] = 0
-    packet[P_SRC_HI] = u64(buffer, at + 8)
-    packet[P_SRC_LO] = u64(buffer, at + 16)
-    packet[P_DST_HI] = u64(buffer, at + 24)
-    packet[P_DST_LO] = u64(buffer, at + 32)
+        work[P_MARKS] |= LEN_INFERRED
+    work[P_IP_BYTES] = 40 + length
+    work[P_IDENT] = 0
+    work[P_SRC_HI] = u64(buffer, at + 8)
+    work[P_SRC_LO] = u64(buffer, at + 16)
+    work[P_DST_HI] = u64(buffer, at + 24)
+    work[P_DST_LO] = u64(buffer, at + 32)
     at += 40
     ip_end = at + length
     headers = 0
@@ -268,117 +269,115 @@ def ipv6_layer(buffer: NDArray[np.uint8], at: int, end: int, packet: NDArray[np.
         if headers == MAX_EXTENSION_HEADERS:
             return -C_TOO_DEEP
         if min(end, ip_end) - at < 8:
-            packet[P_MARKS] |= PM_CUT_TRANSPORT
+            work[P_MARKS] |= PM_CUT_TRANSPORT
             break
         headers += 1
         following = u8(buffer, at)
         if proto == FRAGMENT:
             offset = u16(buffer, at + 2)
             if offset & 0xFFF9:  # an atomic fragment (RFC 6946) is a whole packet
-                packet[P_MARKS] |= FRAGMENTS
-                packet[P_FRAGMENT_AT] = offset & 0xFFF8
-                packet[P_FRAGMENT_ID] = u32(buffer, at + 4)
-                packet[P_FRAGMENT] = LATER_FRAGMENT if offset & 0xFFF8 else FIRST_FRAGMENT
+                work[P_MARKS] |= FRAGMENTS
+                work[P_FRAGMENT_AT] = offset & 0xFFF8
+                work[P_FRAGMENT_ID] = u32(buffer, at + 4)
+                work[P_FRAGMENT] = LATER_FRAGMENT if offset & 0xFFF8 else FIRST_FRAGMENT
             proto = following
             at += 8
-            if packet[P_FRAGMENT] == LATER_FRAGMENT:
+            if work[P_FRAGMENT] == LATER_FRAGMENT:
                 break
         else:
             if following == NO_NEXT and proto >= MOBILITY:  # mobility and host identity headers carry their own message
                 break
             size = 8 + 8 * u8(buffer, at + 1)
             if at + size > ip_end:
-                packet[P_MARKS] |= PM_BAD_TRANSPORT
+                work[P_MARKS] |= PM_BAD_TRANSPORT
                 break
             proto = following
             at += size
-    packet[P_PROTO] = proto
-    packet[P_POSITION] = at
+    work[P_PROTO] = proto
+    work[P_POSITION] = at
     return max(ip_end - at, 0)
 
 
-@kernel
-def transport_layer(buffer: NDArray[np.uint8], at: int, end: int, length: int, packet: NDArray[np.int64]) -> None:
+@inlined
+def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) -> None:
     """Ports, TCP's numbers, ICMP's type, and the payload's length. `end` is where captured bytes end."""
-    proto = packet[P_PROTO]
+    proto = work[P_PROTO]
     captured = min(end - at, length)
-    packet[P_SRC_PORT] = -1
-    packet[P_DST_PORT] = -1
-    packet[P_FLAGS] = -1
-    packet[P_QUOTE] = -1
-    packet[P_ICMP_TYPE] = -1
-    packet[P_PAYLOAD] = length
-    if packet[P_FRAGMENT] == LATER_FRAGMENT:
+    work[P_SRC_PORT] = -1
+    work[P_DST_PORT] = -1
+    work[P_FLAGS] = -1
+    work[P_QUOTE] = -1
+    work[P_ICMP_TYPE] = -1
+    work[P_PAYLOAD] = length
+    if work[P_FRAGMENT] == LATER_FRAGMENT:
         return
     if proto in (TCP, UDP, SCTP, DCCP, UDPLITE):
         if captured < 4:
-            packet[P_MARKS] |= PM_CUT_TRANSPORT
+            work[P_MARKS] |= PM_CUT_TRANSPORT
         else:
-            packet[P_SRC_PORT] = u16(buffer, at)
-            packet[P_DST_PORT] = u16(buffer, at + 2)
+            work[P_SRC_PORT] = u16(buffer, at)
+            work[P_DST_PORT] = u16(buffer, at + 2)
         if proto == TCP:
             header = i64(20)
             if captured < 14:
-                packet[P_MARKS] |= PM_CUT_TRANSPORT
+                work[P_MARKS] |= PM_CUT_TRANSPORT
             else:
-                packet[P_SEQ] = u32(buffer, at + 4)
-                packet[P_ACK] = u32(buffer, at + 8)
+                work[P_SEQ] = u32(buffer, at + 4)
+                work[P_ACK] = u32(buffer, at + 8)
                 header = (u8(buffer, at + 12) >> 4) * 4
-                packet[P_FLAGS] = u8(buffer, at + 13)
-                if header < 20 or (header > length and packet[P_FRAGMENT] == WHOLE):
-                    packet[P_MARKS] |= PM_BAD_TRANSPORT
+                work[P_FLAGS] = u8(buffer, at + 13)
+                if header < 20 or (header > length and work[P_FRAGMENT] == WHOLE):
+                    work[P_MARKS] |= PM_BAD_TRANSPORT
                     header = max(header, 20)
-            packet[P_PAYLOAD] = max(length - header, 0)
+            work[P_PAYLOAD] = max(length - header, 0)
         elif proto == UDP:
-            packet[P_PAYLOAD] = max(length - 8, 0)
+            work[P_PAYLOAD] = max(length - 8, 0)
             if captured >= 8:
                 claimed = u16(buffer, at + 4)
-                if packet[P_FRAGMENT] == WHOLE and claimed != length:
+                if work[P_FRAGMENT] == WHOLE and claimed != length:
                     if 8 <= claimed < length:
-                        packet[P_PAYLOAD] = claimed - 8
+                        work[P_PAYLOAD] = claimed - 8
                     elif claimed != 0:
-                        packet[P_MARKS] |= PM_BAD_TRANSPORT
+                        work[P_MARKS] |= PM_BAD_TRANSPORT
             else:
-                packet[P_MARKS] |= PM_CUT_TRANSPORT
+                work[P_MARKS] |= PM_CUT_TRANSPORT
         elif proto == UDPLITE:
-            packet[P_PAYLOAD] = max(length - 8, 0)
+            work[P_PAYLOAD] = max(length - 8, 0)
         else:
-            packet[P_PAYLOAD] = max(length - 12, 0)
+            work[P_PAYLOAD] = max(length - 12, 0)
     elif proto in (ICMP, ICMPV6):
-        packet[P_PAYLOAD] = max(length - 8, 0)
+        work[P_PAYLOAD] = max(length - 8, 0)
         if captured < 4:
-            packet[P_MARKS] |= PM_CUT_TRANSPORT
+            work[P_MARKS] |= PM_CUT_TRANSPORT
             return
-        packet[P_ICMP_TYPE] = u8(buffer, at)
-        packet[P_ICMP_CODE] = u8(buffer, at + 1)
-        packet[P_ICMP_ID] = u16(buffer, at + 4) if captured >= 6 else 0
-        packet[P_QUOTE] = at + 8
-        packet[P_END] = at + captured
+        work[P_ICMP_TYPE] = u8(buffer, at)
+        work[P_ICMP_CODE] = u8(buffer, at + 1)
+        work[P_ICMP_ID] = u16(buffer, at + 4) if captured >= 6 else 0
+        work[P_QUOTE] = at + 8
+        work[P_END] = at + captured
 
 
-@kernel
-def ip_layer(buffer: NDArray[np.uint8], at: int, end: int, kind: int, packet: NDArray[np.int64]) -> int:
+@inlined
+def ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
     """An IP packet of the version that `kind` says, with its transport header: 0, or why it could not be decoded.
 
     P_VLAN, P_INNER_VLAN, P_WIRE_END are the caller's.
     """
-    packet[P_MARKS] = 0
-    packet[P_FRAGMENT] = WHOLE
+    work[P_MARKS] = 0
+    work[P_FRAGMENT] = WHOLE
     if kind == ANY_IP:
         if end - at < 1:
             return -C_CUT_IP
         kind = IPV6 if u8(buffer, at) >> 4 == 6 else IPV4
-    length = ipv4_layer(buffer, at, end, packet) if kind == IPV4 else ipv6_layer(buffer, at, end, packet)
+    length = ipv4_layer(buffer, at, end, work) if kind == IPV4 else ipv6_layer(buffer, at, end, work)
     if length < 0:
         return length
-    transport_layer(buffer, packet[P_POSITION], end, length, packet)
+    transport_layer(buffer, work[P_POSITION], end, length, work)
     return 0
 
 
-@kernel
-def decode(
-    buffer: NDArray[np.uint8], at: int, caplen: int, wirelen: int, linktype: int, packet: NDArray[np.int64]
-) -> int:
+@inlined
+def decode(buffer: Bytes, at: int, caplen: int, wirelen: int, linktype: int, work: Words) -> int:
     """Fill `packet` from the captured bytes [at, at + caplen) of the buffer; 0, or the negative index of a counter.
 
     Bytes outside the buffer or of a negative length are the caller's mistake; they read as cut off.
@@ -386,8 +385,8 @@ def decode(
     end = min(at + caplen, i64(len(buffer)))
     if at < 0:
         return -C_CUT_LINK
-    packet[P_WIRE_END] = at + wirelen if wirelen >= caplen else i64(-1)
-    kind = link_layer(buffer, at, end, linktype, packet)
+    work[P_WIRE_END] = at + wirelen if wirelen >= caplen else i64(-1)
+    kind = link_layer(buffer, at, end, linktype, work)
     if kind < 0:
         return kind
-    return ip_layer(buffer, packet[P_POSITION], end, kind, packet)
+    return ip_layer(buffer, work[P_POSITION], end, kind, work)

@@ -35,13 +35,17 @@ class FileMetering:
         self._choose = choose
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:
-        from afterfact_agent.capture.pcapfile import read_capture
+        from afterfact_agent.capture.pcapfile import CaptureFile, read_capture
 
         for report in self.reports:
             before = self.meter.undecoded
             try:
-                for packets in read_capture(report.path, report):
-                    yield from self.meter.feed(self._choose(packets) if self._choose else packets)
+                if self._choose is None:
+                    with CaptureFile(report.path, report) as capture:
+                        yield from self.meter.feed_file(capture)
+                else:
+                    for packets in read_capture(report.path, report):
+                        yield from self.meter.feed(self._choose(packets))
             except CaptureError as error:
                 report.damage.append(str(error))
             report.undecoded = self.meter.undecoded - before

@@ -5,14 +5,13 @@ does not, in a session without ports. Set-associative: an entry gives way to a n
 Reassembles nothing.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
 from afterfact_agent.jit import i64, kernel
 
 from .layout import (
     C_WAITING_FRAGMENTS,
+    COUNTS,
     FR_BYTES,
+    FR_COLUMNS,
     FR_DST_HI,
     FR_DST_LO,
     FR_DST_PORT,
@@ -33,6 +32,8 @@ from .layout import (
     FR_TIME,
     FR_WAITING,
     FR_WAYS,
+    FRAGMENT_ENTRIES,
+    FRAGMENTS,
     LATER_FRAGMENT,
     M_FRAGMENTS_WAITING,
     P_COUNT,
@@ -58,121 +59,133 @@ from .layout import (
     P_TIME,
     P_TIME_LAST,
     P_VLAN,
+    PACKET,
+    PACKET_END,
     S_FRAGMENT_WAIT,
     S_SEED,
-    Tables,
+    SAVED,
+    Words,
 )
 from .table import chain
 
 
 @kernel
-def entry_of(tables: Tables, packet: NDArray[np.int64], now: int) -> int:
-    """The entry of a fragment's datagram; or -1 - the entry that it may have: a free or outlived one, or the oldest."""
-    fragments = tables.fragments
-    encap = packet[P_VLAN] | (packet[P_INNER_VLAN] << 12)
-    hashed = chain(tables.settings[S_SEED], packet[P_FRAGMENT_ID])
-    hashed = chain(hashed, packet[P_SRC_LO] ^ packet[P_SRC_HI])
-    hashed = chain(hashed, packet[P_DST_LO] ^ packet[P_DST_HI])
-    base = (hashed & i64(len(fragments) // FR_WAYS - 1)) * FR_WAYS
+def entry_of(work: Words, now: int) -> int:
+    """The entry of a fragment's datagram; or, negative, the one that it may have: a free one, else the oldest."""
+    encap = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
+    hashed = chain(work[S_SEED], work[P_FRAGMENT_ID])
+    hashed = chain(hashed, work[P_SRC_LO] ^ work[P_SRC_HI])
+    hashed = chain(hashed, work[P_DST_LO] ^ work[P_DST_HI])
+    base = FRAGMENTS + (hashed & (FRAGMENT_ENTRIES // FR_WAYS - 1)) * FR_WAYS * FR_COLUMNS
     oldest = base
-    for entry in range(base, base + FR_WAYS):
-        if fragments[entry, FR_STATE] == FR_FREE:
-            if fragments[oldest, FR_STATE] != FR_FREE:
-                oldest = i64(entry)
+    for way in range(FR_WAYS):
+        entry = base + way * FR_COLUMNS
+        if work[entry + FR_STATE] == FR_FREE:
+            if work[oldest + FR_STATE] != FR_FREE:
+                oldest = entry
             continue
         if (
-            fragments[entry, FR_ID] == packet[P_FRAGMENT_ID]
-            and fragments[entry, FR_SRC_LO] == packet[P_SRC_LO]
-            and fragments[entry, FR_DST_LO] == packet[P_DST_LO]
-            and fragments[entry, FR_SRC_HI] == packet[P_SRC_HI]
-            and fragments[entry, FR_DST_HI] == packet[P_DST_HI]
-            and fragments[entry, FR_ENCAP] == encap
-            and now - fragments[entry, FR_TIME] <= tables.settings[S_FRAGMENT_WAIT]
+            work[entry + FR_ID] == work[P_FRAGMENT_ID]
+            and work[entry + FR_SRC_LO] == work[P_SRC_LO]
+            and work[entry + FR_DST_LO] == work[P_DST_LO]
+            and work[entry + FR_SRC_HI] == work[P_SRC_HI]
+            and work[entry + FR_DST_HI] == work[P_DST_HI]
+            and work[entry + FR_ENCAP] == encap
+            and now - work[entry + FR_TIME] <= work[S_FRAGMENT_WAIT]
         ):
             return i64(entry)
-        if fragments[oldest, FR_STATE] != FR_FREE and fragments[entry, FR_TIME] < fragments[oldest, FR_TIME]:
-            oldest = i64(entry)
-    return -1 - oldest
+        if work[oldest + FR_STATE] != FR_FREE and work[entry + FR_TIME] < work[oldest + FR_TIME]:
+            oldest = entry
+    return i64(-oldest)
 
 
 @kernel
-def claim(tables: Tables, entry: int, packet: NDArray[np.int64], now: int, state: int) -> None:
+def claim(work: Words, entry: int, now: int, state: int) -> None:
     """Begin an entry for a fragment's datagram; what waited in it must have been taken out before."""
-    fragments = tables.fragments
-    for column in range(fragments.shape[1]):
-        fragments[entry, column] = 0
-    fragments[entry, FR_SRC_HI], fragments[entry, FR_SRC_LO] = packet[P_SRC_HI], packet[P_SRC_LO]
-    fragments[entry, FR_DST_HI], fragments[entry, FR_DST_LO] = packet[P_DST_HI], packet[P_DST_LO]
-    fragments[entry, FR_ID] = packet[P_FRAGMENT_ID]
-    fragments[entry, FR_ENCAP] = packet[P_VLAN] | (packet[P_INNER_VLAN] << 12)
-    fragments[entry, FR_TIME] = now
-    fragments[entry, FR_STATE] = state
+    for column in range(FR_COLUMNS):
+        work[entry + column] = 0
+    work[entry + FR_SRC_HI], work[entry + FR_SRC_LO] = work[P_SRC_HI], work[P_SRC_LO]
+    work[entry + FR_DST_HI], work[entry + FR_DST_LO] = work[P_DST_HI], work[P_DST_LO]
+    work[entry + FR_ID] = work[P_FRAGMENT_ID]
+    work[entry + FR_ENCAP] = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
+    work[entry + FR_TIME] = now
+    work[entry + FR_STATE] = state
     if state == FR_WAITING:
-        tables.meta[M_FRAGMENTS_WAITING] += 1
-        fragments[entry, FR_START] = packet[P_TIME]
-        fragments[entry, FR_LAST] = packet[P_TIME]
-        fragments[entry, FR_SRC_PORT] = -1
-        fragments[entry, FR_DST_PORT] = -1
-        fragments[entry, FR_ICMP] = -1
-        fragments[entry, FR_PROTO] = packet[P_PROTO]
+        work[M_FRAGMENTS_WAITING] += 1
+        work[entry + FR_START] = work[P_TIME]
+        work[entry + FR_LAST] = work[P_TIME]
+        work[entry + FR_SRC_PORT] = -1
+        work[entry + FR_DST_PORT] = -1
+        work[entry + FR_ICMP] = -1
+        work[entry + FR_PROTO] = work[P_PROTO]
 
 
 @kernel
-def know(tables: Tables, entry: int, packet: NDArray[np.int64]) -> None:
+def know(work: Words, entry: int) -> None:
     """Keep what a first fragment says, for the others of its datagram."""
-    fragments = tables.fragments
-    fragments[entry, FR_PROTO] = packet[P_PROTO]
-    fragments[entry, FR_SRC_PORT], fragments[entry, FR_DST_PORT] = packet[P_SRC_PORT], packet[P_DST_PORT]
-    fragments[entry, FR_ICMP] = -1
-    if packet[P_ICMP_TYPE] >= 0:
-        fragments[entry, FR_ICMP] = (packet[P_ICMP_TYPE] << 24) | (packet[P_ICMP_CODE] << 16) | packet[P_ICMP_ID]
+    work[entry + FR_PROTO] = work[P_PROTO]
+    work[entry + FR_SRC_PORT], work[entry + FR_DST_PORT] = work[P_SRC_PORT], work[P_DST_PORT]
+    work[entry + FR_ICMP] = -1
+    if work[P_ICMP_TYPE] >= 0:
+        work[entry + FR_ICMP] = (work[P_ICMP_TYPE] << 24) | (work[P_ICMP_CODE] << 16) | work[P_ICMP_ID]
 
 
 @kernel
-def settle(tables: Tables, entry: int, packet: NDArray[np.int64]) -> None:
+def settle(work: Words, entry: int) -> None:
     """Give a later fragment the ports of its datagram's first."""
-    fragments = tables.fragments
-    packet[P_PROTO] = fragments[entry, FR_PROTO]
-    packet[P_SRC_PORT], packet[P_DST_PORT] = fragments[entry, FR_SRC_PORT], fragments[entry, FR_DST_PORT]
-    icmp = fragments[entry, FR_ICMP]
-    packet[P_ICMP_TYPE] = -1
+    work[P_PROTO] = work[entry + FR_PROTO]
+    work[P_SRC_PORT], work[P_DST_PORT] = work[entry + FR_SRC_PORT], work[entry + FR_DST_PORT]
+    icmp = work[entry + FR_ICMP]
+    work[P_ICMP_TYPE] = -1
     if icmp >= 0:
-        packet[P_ICMP_TYPE] = icmp >> 24
-        packet[P_ICMP_CODE] = (icmp >> 16) & 0xFF
-        packet[P_ICMP_ID] = icmp & 0xFFFF
+        work[P_ICMP_TYPE] = icmp >> 24
+        work[P_ICMP_CODE] = (icmp >> 16) & 0xFF
+        work[P_ICMP_ID] = icmp & 0xFFFF
 
 
 @kernel
-def wait(tables: Tables, entry: int, packet: NDArray[np.int64], now: int) -> None:
+def wait(work: Words, entry: int, now: int) -> None:
     """Keep a later fragment until the first of its datagram comes."""
-    fragments = tables.fragments
-    fragments[entry, FR_TIME] = now
-    fragments[entry, FR_PKTS] += 1
-    fragments[entry, FR_BYTES] += packet[P_PAYLOAD]
-    fragments[entry, FR_IP_BYTES] += packet[P_IP_BYTES]
-    fragments[entry, FR_START] = min(fragments[entry, FR_START], packet[P_TIME])
-    fragments[entry, FR_LAST] = max(fragments[entry, FR_LAST], packet[P_TIME])
-    fragments[entry, FR_MARKS] |= packet[P_MARKS]
-    tables.counters[C_WAITING_FRAGMENTS] += 1
+    work[entry + FR_TIME] = now
+    work[entry + FR_PKTS] += 1
+    work[entry + FR_BYTES] += work[P_PAYLOAD]
+    work[entry + FR_IP_BYTES] += work[P_IP_BYTES]
+    work[entry + FR_START] = min(work[entry + FR_START], work[P_TIME])
+    work[entry + FR_LAST] = max(work[entry + FR_LAST], work[P_TIME])
+    work[entry + FR_MARKS] |= work[P_MARKS]
+    work[COUNTS + C_WAITING_FRAGMENTS] += 1
 
 
 @kernel
-def take_waiting(tables: Tables, entry: int, state: int) -> None:
-    """Put what waits in an entry into `tables.late`, as one packet; the entry is in `state` after that."""
-    fragments, late = tables.fragments, tables.late
-    late[P_TIME], late[P_TIME_LAST] = fragments[entry, FR_START], fragments[entry, FR_LAST]
-    late[P_COUNT] = fragments[entry, FR_PKTS]
-    late[P_PAYLOAD], late[P_IP_BYTES] = fragments[entry, FR_BYTES], fragments[entry, FR_IP_BYTES]
-    late[P_SRC_HI], late[P_SRC_LO] = fragments[entry, FR_SRC_HI], fragments[entry, FR_SRC_LO]
-    late[P_DST_HI], late[P_DST_LO] = fragments[entry, FR_DST_HI], fragments[entry, FR_DST_LO]
-    late[P_VLAN], late[P_INNER_VLAN] = fragments[entry, FR_ENCAP] & 0xFFF, fragments[entry, FR_ENCAP] >> 12
-    late[P_IDENT] = fragments[entry, FR_ID] & 0xFFFF
-    late[P_MARKS] = fragments[entry, FR_MARKS]
-    late[P_FRAGMENT] = LATER_FRAGMENT
-    late[P_FLAGS] = -1
-    late[P_QUOTE] = -1
-    settle(tables, entry, late)
-    tables.counters[C_WAITING_FRAGMENTS] -= fragments[entry, FR_PKTS]
-    tables.meta[M_FRAGMENTS_WAITING] -= 1
-    fragments[entry, FR_PKTS] = 0
-    fragments[entry, FR_STATE] = state
+def take_waiting(work: Words, entry: int, state: int) -> None:
+    """Put what waits in an entry in place of the packet in hand, as one packet; the entry is in `state` after that."""
+    work[P_TIME], work[P_TIME_LAST] = work[entry + FR_START], work[entry + FR_LAST]
+    work[P_COUNT] = work[entry + FR_PKTS]
+    work[P_PAYLOAD], work[P_IP_BYTES] = work[entry + FR_BYTES], work[entry + FR_IP_BYTES]
+    work[P_SRC_HI], work[P_SRC_LO] = work[entry + FR_SRC_HI], work[entry + FR_SRC_LO]
+    work[P_DST_HI], work[P_DST_LO] = work[entry + FR_DST_HI], work[entry + FR_DST_LO]
+    work[P_VLAN], work[P_INNER_VLAN] = work[entry + FR_ENCAP] & 0xFFF, work[entry + FR_ENCAP] >> 12
+    work[P_IDENT] = work[entry + FR_ID] & 0xFFFF
+    work[P_MARKS] = work[entry + FR_MARKS]
+    work[P_FRAGMENT] = LATER_FRAGMENT
+    work[P_FLAGS] = -1
+    work[P_QUOTE] = -1
+    settle(work, entry)
+    work[COUNTS + C_WAITING_FRAGMENTS] -= work[entry + FR_PKTS]
+    work[M_FRAGMENTS_WAITING] -= 1
+    work[entry + FR_PKTS] = 0
+    work[entry + FR_STATE] = state
+
+
+@kernel
+def put_aside(work: Words) -> None:
+    """Keep the packet in hand while another is counted."""
+    for place in range(PACKET_END - PACKET):
+        work[SAVED + place] = work[PACKET + place]
+
+
+@kernel
+def take_back(work: Words) -> None:
+    """Have the packet in hand again."""
+    for place in range(PACKET_END - PACKET):
+        work[PACKET + place] = work[SAVED + place]

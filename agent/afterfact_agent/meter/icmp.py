@@ -42,6 +42,12 @@ def error_kind(proto: int, kind: int, code: int) -> int:
 
 
 @kernel
+def quotes(proto: int, kind: int) -> bool:
+    """Whether an ICMP message is an error that quotes the packet that caused it."""
+    return bool(IS_ERROR[1 if proto == ICMPV6 else 0, kind])
+
+
+@kernel
 def is_multicast(hi: int, lo: int) -> bool:
     """Whether an address is multicast, or IPv4's limited broadcast."""
     if hi == 0 and (lo >> 32) == 0xFFFF:

@@ -1,48 +1,52 @@
 """Where everything stands in the meter's arrays: columns of the session table, of a decoded packet, of the counters.
 
-Kernels work on plain int64 arrays: one type keeps compilation short, and code that indexes `PKTS + side` serves both
-directions. This module holds numbers only.
+All state of a meter is three int64 arrays: `flows`, the session table, one row a session; `slots`, its hash index; and
+`work`, everything else, in regions of fixed size. Few arrays, because a call between kernels passes each in seven words
+or more; constant places in `work`, because numba checks every computed index for being negative. A structure with an
+array for each table was two to three times slower. Code that indexes `PKTS + side` serves both directions.
+This module holds numbers only.
 
 A *side* is 0 or 1: the lower or the higher endpoint of a session's key, whoever called whom. Which side is the
 originator is one bit, so deciding late who called moves no counter.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-# A decoded packet -----------------------------------------------------------------------------------------------------
+Words = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Rows = NDArray[np.void]
 
-P_TIME = 0
+# The packet in hand, in `work` ----------------------------------------------------------------------------------------
+
+P_TIME = 40
 """When it was captured; of several that are counted at once (fragments that waited), the first."""
-P_SRC_HI, P_SRC_LO, P_DST_HI, P_DST_LO = 1, 2, 3, 4
-P_SRC_PORT, P_DST_PORT = 5, 6
+P_SRC_HI, P_SRC_LO, P_DST_HI, P_DST_LO = 41, 42, 43, 44
+P_SRC_PORT, P_DST_PORT = 45, 46
 """Ports, or -1 if the packet has none or they were cut off."""
-P_PROTO = 7
-P_VLAN, P_INNER_VLAN = 8, 9
+P_PROTO = 47
+P_VLAN, P_INNER_VLAN = 48, 49
 """VLAN ids; 0 is none (a priority tag names no VLAN)."""
-P_IP_BYTES = 10
+P_IP_BYTES = 50
 """IP total length."""
-P_PAYLOAD = 11
+P_PAYLOAD = 51
 """Bytes after the transport header, by IP length."""
-P_SEQ, P_ACK, P_FLAGS = 12, 13, 14
+P_SEQ, P_ACK, P_FLAGS = 52, 53, 54
 """TCP; flags are -1 where they were cut off."""
-P_IDENT = 15
+P_IDENT = 55
 """IPv4 identification; 0 in IPv6."""
-P_MARKS = 16
-P_ICMP_TYPE, P_ICMP_CODE, P_ICMP_ID = 17, 18, 19
-P_QUOTE, P_END = 20, 21
+P_MARKS = 56
+P_ICMP_TYPE, P_ICMP_CODE, P_ICMP_ID = 57, 58, 59
+P_QUOTE, P_END = 60, 61
 """Where the packet that an ICMP error quotes begins in the buffer, and where the captured bytes end."""
-P_FRAGMENT = 22
-P_FRAGMENT_ID, P_FRAGMENT_AT = 23, 24
-P_POSITION = 25
+P_FRAGMENT = 62
+P_FRAGMENT_ID, P_FRAGMENT_AT = 63, 64
+P_POSITION = 65
 """Where the next header begins: how the layers of the decoder pass it on."""
-P_WIRE_END = 26
+P_WIRE_END = 66
 """Where the packet would end in the buffer had all of it been captured, or -1 if the source does not say."""
-P_COUNT, P_TIME_LAST = 27, 28
+P_COUNT, P_TIME_LAST = 67, 68
 """How many packets are counted at once, and when the last of them was captured."""
-P_COLUMNS = 29
 
 PM_CUT_TRANSPORT = 1 << 16
 PM_BAD_TRANSPORT = 1 << 17
@@ -81,7 +85,13 @@ ERRORS, ERROR_HI, ERROR_LO = 34, 35, 36
 """count << 16 | type << 8 | code of the first ICMP error, and who sent it."""
 TAG = 37
 """Low 32 bits of the key's hash."""
-COLUMNS = 38
+WHEEL_PREVIOUS, WHEEL_NEXT, WHEEL_SLOT = 38, 39, 40
+"""The row's place in the list of its tick; WHEEL_SLOT is NOBODY while it is in none."""
+WAITING_PREVIOUS, WAITING_NEXT = 41, 42
+"""Its place in the list of unanswered sessions."""
+COLUMNS = 43
+NOBODY = -1
+"""No row."""
 
 # Bits of BITS. Fields that exist for each side are two bits, side 0 the lower.
 ORIGINATOR = 1 << 0
@@ -108,8 +118,13 @@ DIRECTION_SHIFT = 20
 """Three bits: DirectionBy."""
 ENDPOINT_SHIFT = 24
 """Three bits a side (side 1 at + 3): the endpoint states below."""
+FIN_ACKED = 30
+"""Shift, by side: its FIN was acknowledged."""
 FLAGS_SHIFT = 32
 """Eight bits a side."""
+
+FINS_ACKNOWLEDGED = 3 << FIN_ACKED
+RESETS_SEEN = 3 << RST_SEEN
 
 # Endpoint states, after Zeek's.
 INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, FINISHED, RESET = 0, 1, 2, 3, 4, 5, 6
@@ -118,12 +133,6 @@ INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, FINISHED, RESET = 0, 1, 
 KIND_PORTS, KIND_BARE, KIND_PAIRED, KIND_ONE_WAY = 0, 1, 2, 3
 """Both ports; none; an ICMP request and its reply (type and id in place of the ports); an ICMP message that has no
 reply (type and code, and the sending side, in place of the ports)."""
-
-# Links of a session's row in lists ------------------------------------------------------------------------------------
-
-WHEEL_PREVIOUS, WHEEL_NEXT, WHEEL_SLOT, WAITING_PREVIOUS, WAITING_NEXT = 0, 1, 2, 3, 4
-LINK_COLUMNS = 5
-NOBODY = -1
 
 # Fragments whose datagram is not complete -----------------------------------------------------------------------------
 
@@ -141,70 +150,50 @@ FR_WAYS = 8
 
 FR_FREE, FR_WAITING, FR_KNOWN = 0, 1, 2
 
-# The meter's own variables --------------------------------------------------------------------------------------------
+# The regions of `work` ------------------------------------------------------------------------------------------------
 
 M_CLOCK = 0
 """Meter time: never goes back."""
-M_OFFSET = 1
-"""Meter time less packet time; grows when the packet clock steps back."""
-M_STARTED = 2
-M_WHEEL = 3
-"""The tick up to which the wheel has turned."""
-M_FREE = 4
-"""First row of the chain of free rows."""
-M_ROWS = 5
-"""Rows ever used."""
-M_OPEN = 6
-M_OUT = 7
+M_OFFSET, M_OTHER_OFFSET = 1, 2
+"""Meter time less packet time; changes when the packet clock steps. And what it was before the last step."""
+M_STARTED = 3
+M_WHEEL = 4
+"""The next tick to be looked at."""
+M_FREE = 5
+"""First of the chain of free rows."""
+M_UNUSED = 6
+"""First row that was never used."""
+M_OPEN = 7
+M_OUT = 8
 """Records in the output array."""
-M_WAITING_FIRST, M_WAITING_LAST = 8, 9
-"""The list of unanswered sessions, oldest first."""
-M_WAITING = 10
-"""Length of the list of unanswered sessions."""
-M_FRAGMENTS_WAITING = 11
+M_WAITING_FIRST, M_WAITING_LAST, M_WAITING = 9, 10, 11
+"""The list of unanswered sessions, oldest first, and its length."""
+M_FRAGMENTS_WAITING = 12
 """Entries of the fragment table that wait for their first fragment."""
-M_SWEEP = 12
-"""Where the sweep of the fragment table goes on."""
-M_COLUMNS = 13
+M_SWEEP = 13
+"""The entry at which the sweep of the fragment table goes on."""
 
-# Settings -------------------------------------------------------------------------------------------------------------
-
-S_TCP_IDLE, S_TCP_ATTEMPT, S_TCP_LINGER, S_UDP_IDLE, S_ICMP_IDLE, S_OTHER_IDLE = 0, 1, 2, 3, 4, 5
-S_FIRST_REPORT, S_REPORT_EVERY, S_FRAGMENT_WAIT, S_REORDER = 6, 7, 8, 9
-S_SEED = 10
+S_TCP_IDLE, S_TCP_ATTEMPT, S_TCP_LINGER, S_UDP_IDLE, S_ICMP_IDLE, S_OTHER_IDLE = 16, 17, 18, 19, 20, 21
+S_FIRST_REPORT, S_REPORT_EVERY, S_FRAGMENT_WAIT, S_REORDER = 22, 23, 24, 25
+"""Settings, in microseconds."""
+S_SHORTEST = 26
+"""The shortest of the idle times."""
+S_SEED = 27
 """Of the tables' hash; never of a session's id."""
-S_COLUMNS = 11
 
-
-class Tables(NamedTuple):
-    """All state of a meter; kernels take it as one argument."""
-
-    flows: NDArray[np.int64]
-    """(rows, COLUMNS)"""
-    links: NDArray[np.int32]
-    """(rows, LINK_COLUMNS)"""
-    slots: NDArray[np.int64]
-    """Open addressing: tag << 32 | row + 1, or 0. A power of two long."""
-    wheel: NDArray[np.int32]
-    """First row of each tick's list. A power of two long."""
-    fragments: NDArray[np.int64]
-    """(entries, FR_COLUMNS), a power of two long."""
-    recent: NDArray[np.int64]
-    """(entries, 2): the hash a session id was made from and the last ordinal given. A power of two long."""
-    meta: NDArray[np.int64]
-    counters: NDArray[np.int64]
-    settings: NDArray[np.int64]
-    servers: NDArray[np.uint8]
-    """65536: whether a port is a well-known server port."""
-    packet: NDArray[np.int64]
-    """The packet in hand, P_COLUMNS."""
-    quoted: NDArray[np.int64]
-    """The packet that an ICMP error quotes, P_COLUMNS."""
-    late: NDArray[np.int64]
-    """Fragments that waited and are now counted, as one packet, P_COLUMNS."""
-    key: NDArray[np.int64]
-    """The key in hand, KEY_COLUMNS."""
-
+KEY = 32
+"""The key in hand, KEY_COLUMNS."""
+PACKET, PACKET_END, SAVED = P_TIME, P_TIME_LAST + 1, 72
+"""The packet in hand, and a place to put it aside."""
+COUNTS = 136
+"""The counters."""
+WHEEL, WHEEL_TICKS = 256, 1 << 14
+"""First row of each tick's list. The wheel is just over an hour long: what is due later is then put further on."""
+FRAGMENTS, FRAGMENT_ENTRIES = WHEEL + WHEEL_TICKS, 4096
+"""Entries of FR_COLUMNS."""
+RECENT, RECENT_IDS = FRAGMENTS + FRAGMENT_ENTRIES * FR_COLUMNS, 1 << 13
+"""Pairs: the hash that a session id was made from, and the last ordinal given."""
+WORK_SIZE = RECENT + 2 * RECENT_IDS
 
 # Counters -------------------------------------------------------------------------------------------------------------
 

@@ -6,23 +6,24 @@ Has no clock: time is that of packets, and what `advance` is told.
 
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
-from afterfact_agent.capture.packets import LinkType, Packets
+from afterfact_agent.capture import walk
+from afterfact_agent.capture.packets import Packets
+from afterfact_agent.capture.pcapfile import CaptureFile
+from afterfact_agent.jit import PLAIN_PYTHON
 from afterfact_protocol.session import RECORD
 
-from . import engine
-from .config import SERVER_PORTS, MeterConfig
+from . import engine, table
+from .config import MeterConfig
 from .layout import (
     COLUMNS,
     COUNTERS,
-    FR_COLUMNS,
-    KEY_COLUMNS,
-    LINK_COLUMNS,
+    COUNTS,
     M_CLOCK,
-    M_COLUMNS,
     M_FREE,
     M_OPEN,
     M_OUT,
@@ -30,8 +31,6 @@ from .layout import (
     M_WAITING_FIRST,
     M_WAITING_LAST,
     NOBODY,
-    P_COLUMNS,
-    S_COLUMNS,
     S_FIRST_REPORT,
     S_FRAGMENT_WAIT,
     S_ICMP_IDLE,
@@ -39,66 +38,57 @@ from .layout import (
     S_REORDER,
     S_REPORT_EVERY,
     S_SEED,
+    S_SHORTEST,
     S_TCP_ATTEMPT,
     S_TCP_IDLE,
     S_TCP_LINGER,
     S_UDP_IDLE,
-    Tables,
+    WHEEL,
+    WHEEL_TICKS,
+    WORK_SIZE,
+    Words,
 )
 from .rows import OUTPUT
 
+Records = NDArray[np.void]
 OUTPUT_ROWS = 8192
-WHEEL_TICKS = 1 << 14
-"""Just over an hour; what is due later is looked at then and put further on."""
-FRAGMENT_ENTRIES = 4096
-RECENT_IDS = 1 << 13
+SMALLEST_INDEX = 1 << 13
+"""Entries of the hash index at first. It grows when half full: a lookup in a large one waits for memory."""
+BLOCK = 32
+"""Packets of a file metered at a time."""
 _MICROSECONDS = 1_000_000
-_UNDECODED = [number for number, doc in enumerate(COUNTERS.values()) if doc.startswith("not decoded")]
+_UNDECODED = [COUNTS + number for number, doc in enumerate(COUNTERS.values()) if doc.startswith("not decoded")]
 
 
-def _settings(config: MeterConfig) -> NDArray[np.int64]:
-    settings = np.zeros(S_COLUMNS, np.int64)
-    for column, seconds in (
-        (S_TCP_IDLE, config.tcp_idle),
-        (S_TCP_ATTEMPT, config.tcp_attempt),
-        (S_TCP_LINGER, config.tcp_linger),
-        (S_UDP_IDLE, config.udp_idle),
-        (S_ICMP_IDLE, config.icmp_idle),
-        (S_OTHER_IDLE, config.other_idle),
-        (S_FIRST_REPORT, config.first_report),
-        (S_REPORT_EVERY, config.report_every),
-        (S_FRAGMENT_WAIT, config.fragment_wait),
-        (S_REORDER, config.reorder),
-    ):
-        settings[column] = round(seconds * _MICROSECONDS)
-    settings[S_SEED] = secrets.randbits(63)
-    return settings
+def _work(config: MeterConfig) -> Words:
+    """The array of everything but sessions, at the beginning."""
+    work = np.zeros(WORK_SIZE, np.int64)
+    work[[M_FREE, M_WAITING_FIRST, M_WAITING_LAST]] = NOBODY
+    work[WHEEL : WHEEL + WHEEL_TICKS] = NOBODY
+    idle = {
+        S_TCP_IDLE: config.tcp_idle,
+        S_TCP_ATTEMPT: config.tcp_attempt,
+        S_TCP_LINGER: config.tcp_linger,
+        S_UDP_IDLE: config.udp_idle,
+        S_ICMP_IDLE: config.icmp_idle,
+        S_OTHER_IDLE: config.other_idle,
+    }
+    times = {
+        S_SHORTEST: min(idle.values()),
+        S_FIRST_REPORT: config.first_report,
+        S_REPORT_EVERY: config.report_every,
+        S_FRAGMENT_WAIT: config.fragment_wait,
+        S_REORDER: config.reorder,
+    }
+    for at, seconds in (idle | times).items():
+        work[at] = round(seconds * _MICROSECONDS)
+    work[S_SEED] = secrets.randbits(63)
+    return work
 
 
-def _tables(config: MeterConfig) -> Tables:
-    rows = config.max_sessions
-    slots = 1 << (2 * rows - 1).bit_length()
-    servers = np.zeros(1 << 16, np.uint8)
-    servers[list(SERVER_PORTS)] = 1
-    meta = np.zeros(M_COLUMNS, np.int64)
-    meta[[M_FREE, M_WAITING_FIRST, M_WAITING_LAST]] = NOBODY
-    return Tables(
-        # Pages that are never used stay with the operating system.
-        flows=np.zeros((rows, COLUMNS), np.int64),
-        links=np.zeros((rows, LINK_COLUMNS), np.int32),
-        slots=np.zeros(slots, np.int64),
-        wheel=np.full(WHEEL_TICKS, NOBODY, np.int32),
-        fragments=np.zeros((FRAGMENT_ENTRIES, FR_COLUMNS), np.int64),
-        recent=np.zeros((RECENT_IDS, 2), np.int64),
-        meta=meta,
-        counters=np.zeros(len(COUNTERS), np.int64),
-        settings=_settings(config),
-        servers=servers,
-        packet=np.zeros(P_COLUMNS, np.int64),
-        quoted=np.zeros(P_COLUMNS, np.int64),
-        late=np.zeros(P_COLUMNS, np.int64),
-        key=np.zeros(KEY_COLUMNS, np.int64),
-    )
+def _wrapping() -> AbstractContextManager[object]:
+    """Hashes wrap: as plain Python (NUMBA_DISABLE_JIT) that is an overflow to numpy, which tests take for an error."""
+    return np.errstate(over="ignore") if PLAIN_PYTHON else nullcontext()
 
 
 class Meter:
@@ -110,16 +100,23 @@ class Meter:
 
     def __init__(self, config: MeterConfig | None = None) -> None:
         self.config = config or MeterConfig()
-        self._tables = _tables(self.config)
+        # Pages of the table that are never used stay with the operating system.
+        self._flows = np.zeros((self.config.max_sessions, COLUMNS), np.int64)
+        self._slots = np.zeros(SMALLEST_INDEX, np.int64)
+        self._work = _work(self.config)
         self._out = np.zeros(OUTPUT_ROWS, OUTPUT)
+        zeros = [np.zeros(BLOCK, np.int64) for _ in range(5)]
+        self._columns = (zeros[0], zeros[1], zeros[2], zeros[3], zeros[4])
 
-    def feed(self, packets: Packets) -> Iterator[NDArray[np.void]]:
+    def feed(self, packets: Packets) -> Iterator[Records]:
         """Meter a chunk; the records that leave, interim (end_reason OPEN) and last ones, in order of time."""
         done = 0
         while done < len(packets):
-            with np.errstate(over="ignore"):  # hashes wrap; matters only where kernels run as plain Python
+            with _wrapping():
                 done = engine.meter_packets(
-                    self._tables,
+                    self._flows,
+                    self._slots,
+                    self._work,
                     packets.buffer,
                     packets.offsets,
                     packets.caplens,
@@ -127,66 +124,96 @@ class Meter:
                     packets.times_us,
                     packets.linktypes,
                     done,
+                    len(packets),
                     self._out,
                 )
-            if done < len(packets):
-                yield self._take()
-        if self._tables.meta[M_OUT]:
-            yield self._take()
+            yield from self._take()
 
-    def advance(self, now_us: int) -> Iterator[NDArray[np.void]]:
+    def feed_file(self, capture: CaptureFile) -> Iterator[Records]:
+        """Meter an open capture file to its end, as `feed` does chunks. Raises CaptureError where it is damaged."""
+        while capture.more():
+            complete = False
+            while not complete:
+                with _wrapping():
+                    complete = engine.meter_file(
+                        self._flows,
+                        self._slots,
+                        self._work,
+                        capture.data,
+                        capture.file,
+                        capture.interfaces,
+                        *self._columns,
+                        self._out,
+                    )
+                yield from self._take()
+
+    def advance(self, now_us: int) -> Iterator[Records]:
         """Let time pass on a quiet link, up to `now_us` (microseconds since 1970 by the packets' clock).
 
         Does nothing before the first packet. Time that packets have passed already is no matter.
         """
         complete = False
         while not complete:
-            with np.errstate(over="ignore"):
-                complete = engine.advance(self._tables, now_us, self._out)
-            if self._tables.meta[M_OUT]:
-                yield self._take()
+            with _wrapping():
+                complete = engine.advance(self._flows, self._slots, self._work, now_us, self._out)
+            yield from self._take()
 
-    def finish(self) -> Iterator[NDArray[np.void]]:
+    def finish(self) -> Iterator[Records]:
         """End every open session (end_reason FORCED, or CLOSED if its end was seen). The meter can go on after it."""
         row = 0
         while row != NOBODY:
-            with np.errstate(over="ignore"):
-                row = engine.finish(self._tables, row, self._out)
-            if self._tables.meta[M_OUT]:
-                yield self._take()
+            with _wrapping():
+                row = engine.finish(self._flows, self._slots, self._work, row, self._out)
+            yield from self._take()
 
     @property
     def counters(self) -> dict[str, int]:
         """What was counted so far, by the names and meanings of COUNTERS, and `open`: sessions in the table."""
-        counts = dict(zip(COUNTERS, self._tables.counters.tolist(), strict=True))
-        counts["open"] = int(self._tables.meta[M_OPEN])
+        counts = dict(zip(COUNTERS, self._work[COUNTS : COUNTS + len(COUNTERS)].tolist(), strict=True))
+        counts["open"] = int(self._work[M_OPEN])
         return counts
 
     @property
     def undecoded(self) -> int:
         """How many packets could not be decoded so far."""
-        return int(self._tables.counters[_UNDECODED].sum())
+        return int(self._work[_UNDECODED].sum())
 
     @property
     def clock_us(self) -> int | None:
         """Meter time: the latest packet time, moved on by `advance`; None before the first packet."""
-        return int(self._tables.meta[M_CLOCK]) if self._tables.meta[M_STARTED] else None
+        return int(self._work[M_CLOCK]) if self._work[M_STARTED] else None
 
-    def _take(self) -> NDArray[np.void]:
-        count = int(self._tables.meta[M_OUT])
-        self._tables.meta[M_OUT] = 0
-        return self._out[:count].copy().view(RECORD)
+    def _take(self) -> Iterator[Records]:
+        """The records that are out, if any; and a larger index if it is half full."""
+        count = int(self._work[M_OUT])
+        if 2 * self._work[M_OPEN] >= len(self._slots):
+            self._slots = np.zeros(4 * len(self._slots), np.int64)
+            table.index_rows(self._flows, self._slots, self._work)
+        if count:
+            self._work[M_OUT] = 0
+            yield self._out[:count].copy().view(RECORD)
 
 
 def warm() -> None:
     """Compile the kernels, or load them from the cache: so that no packet waits for it."""
     meter = Meter(MeterConfig(max_sessions=64))
-    nothing = np.zeros(0, np.int64)
-    one = np.zeros(1, np.int64)
-    for column in (nothing, one):
-        packets = Packets(np.zeros(1, np.uint8), column, column, column, column, column + LinkType.ETHERNET)
-        for _ in meter.feed(packets):
-            pass
+    table.index_rows(meter._flows, meter._slots, meter._work)
+    one = np.ones(1, np.int64)
+    data = np.zeros(64, np.uint8)
+    file = walk.new_file()
+    file[walk.F_WHY] = walk.END_OF_DATA
+    engine.meter_file(
+        meter._flows,
+        meter._slots,
+        meter._work,
+        data,
+        file,
+        np.zeros((1, walk.I_COLUMNS), np.int64),
+        *meter._columns,
+        meter._out,
+    )
+    for _ in meter.feed(Packets(data, one, one, one, one, one)):
+        pass
     for _ in meter.advance(1):
         pass
     for _ in meter.finish():

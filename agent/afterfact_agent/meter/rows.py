@@ -4,7 +4,6 @@ Writes one record into the output array; owns the meaning of the session as an a
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from afterfact_agent.jit import i64, kernel
 from afterfact_protocol.session import (
@@ -29,6 +28,7 @@ from .layout import (
     BYTES,
     C_RECORDS,
     CHANGED,
+    COUNTS,
     DETAIL,
     DIRECTION_SHIFT,
     ENCAP,
@@ -64,7 +64,8 @@ from .layout import (
     SYN_SEEN,
     SYN_SENT,
     SYNACK_SEEN,
-    Tables,
+    Rows,
+    Words,
 )
 from .tcp import FIN, HISTORY_COUNT_SHIFT, HISTORY_LETTERS, RST, endpoint_state
 
@@ -150,7 +151,7 @@ def unanswered(bits: int, otherwise: int) -> int:
 
 
 @kernel
-def tcp_outcome(flows: NDArray[np.int64], row: int, originator: int) -> int:
+def tcp_outcome(flows: Words, row: int, originator: int) -> int:
     bits = flows[row, BITS]
     responder = 1 - originator
     opened = bits & (1 << (SYNACK_SEEN + responder))
@@ -170,7 +171,7 @@ def tcp_outcome(flows: NDArray[np.int64], row: int, originator: int) -> int:
 
 
 @kernel
-def write_history(flows: NDArray[np.int64], row: int, originator: int, out: NDArray[np.void], at: int) -> None:
+def write_history(flows: Words, row: int, originator: int, out: Rows, at: int) -> None:
     count = flows[row, HISTORY_SEEN] >> HISTORY_COUNT_SHIFT
     for place in range(HISTORY_BYTES):
         letter = i64(0)
@@ -183,9 +184,8 @@ def write_history(flows: NDArray[np.int64], row: int, originator: int, out: NDAr
 
 
 @kernel
-def write_record(tables: Tables, row: int, reason: int, out: NDArray[np.void]) -> None:
+def write_record(flows: Words, work: Words, row: int, reason: int, out: Rows) -> None:
     """Append the session as it stands to `out` (dtype OUTPUT), which has room."""
-    flows = tables.flows
     bits = flows[row, BITS]
     originator = bits & ORIGINATOR
     responder = 1 - originator
@@ -193,7 +193,7 @@ def write_record(tables: Tables, row: int, reason: int, out: NDArray[np.void]) -
     kind = (key >> 40) & 7
     proto = (key >> 32) & 0xFF
     absent = i64(0)
-    at = tables.meta[M_OUT]
+    at = work[M_OUT]
     record = out[at]
     record["start_time"] = flows[row, START]
     record["end_time"] = flows[row, END]
@@ -279,6 +279,6 @@ def write_record(tables: Tables, row: int, reason: int, out: NDArray[np.void]) -
         absent |= ABSENT_ERROR
     record["source"] = SOURCE_AFTERFACT
     record["absent"] = absent
-    tables.meta[M_OUT] += 1
-    tables.counters[C_RECORDS] += 1
+    work[M_OUT] += 1
+    work[COUNTS + C_RECORDS] += 1
     flows[row, BITS] = (bits | REPORTED) & ~CHANGED

@@ -6,31 +6,35 @@ sessions that only one side has spoken in, oldest first, which go first when roo
 Decides nothing about sessions.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from afterfact_agent.jit import i64, kernel
+from afterfact_agent.jit import i64, inlined, kernel
 
 from .layout import (
     BITS,
+    COLUMNS,
     FIRST_SEQ,
+    KEY,
     KEY_COLUMNS,
     M_FREE,
     M_OPEN,
-    M_ROWS,
+    M_UNUSED,
     M_WAITING,
     M_WAITING_FIRST,
     M_WAITING_LAST,
     M_WHEEL,
     NOBODY,
+    RECENT,
+    RECENT_IDS,
+    S_SEED,
     TAG,
     UNANSWERED,
     WAITING_NEXT,
     WAITING_PREVIOUS,
+    WHEEL,
     WHEEL_NEXT,
     WHEEL_PREVIOUS,
     WHEEL_SLOT,
-    Tables,
+    WHEEL_TICKS,
+    Words,
 )
 
 TICK_SHIFT = 18
@@ -42,7 +46,7 @@ _MULTIPLY_1, _MULTIPLY_2 = -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 _INCREMENT = -0x61C8864680B583EB
 
 
-@kernel
+@inlined
 def scramble(value: int) -> int:
     """splitmix64's finaliser: 64 bits in, 64 well-mixed bits out, as signed numbers."""
     value = i64(value)
@@ -51,26 +55,25 @@ def scramble(value: int) -> int:
     return i64(value ^ ((value >> 31) & 0x1FFFFFFFF))
 
 
-@kernel
+@inlined
 def chain(state: int, word: int) -> int:
     """Take one more word into a hash."""
     return scramble((state ^ word) + i64(_INCREMENT))
 
 
-@kernel
-def key_hash(key: NDArray[np.int64], seed: int) -> int:
-    """For the table only: cheaper than `chain`, and seeded so that senders cannot aim at one slot."""
-    mixed = i64(seed)
+@inlined
+def key_hash(work: Words) -> int:
+    """Of the key in hand, for the table only: cheaper than `chain`, and seeded so that senders cannot aim at a slot."""
+    mixed = work[S_SEED]
     for column in range(KEY_COLUMNS):
-        mixed = (mixed ^ key[column]) * i64(_MULTIPLY_1)
+        mixed = (mixed ^ work[KEY + column]) * i64(_MULTIPLY_1)
         mixed ^= (mixed >> 32) & _LOW32
-    return mixed
+    return i64(mixed)
 
 
-@kernel
-def find(tables: Tables, hashed: int) -> int:
-    """The row of `tables.key`, or NOBODY."""
-    slots, flows, key = tables.slots, tables.flows, tables.key
+@inlined
+def find(flows: Words, slots: Words, work: Words, hashed: int) -> int:
+    """The row of the key in hand, or NOBODY."""
     mask = i64(len(slots) - 1)
     tag = hashed & _LOW32
     at = tag & mask
@@ -82,7 +85,7 @@ def find(tables: Tables, hashed: int) -> int:
             row = (slot & _LOW32) - 1
             same = True
             for column in range(KEY_COLUMNS):
-                if flows[row, column] != key[column]:
+                if flows[row, column] != work[KEY + column]:
                     same = False
             if same:
                 return i64(row)
@@ -90,35 +93,45 @@ def find(tables: Tables, hashed: int) -> int:
 
 
 @kernel
-def take_row(tables: Tables, hashed: int) -> int:
-    """A row for `tables.key`, which is not in the table; the caller sees to it that one is free."""
-    flows, slots, meta = tables.flows, tables.slots, tables.meta
-    row = meta[M_FREE]
+def take_row(flows: Words, slots: Words, work: Words, hashed: int) -> int:
+    """A row for the key in hand, which is not in the table; the caller sees to it that one is free."""
+    row = work[M_FREE]
     if row != NOBODY:
-        meta[M_FREE] = flows[row, FIRST_SEQ]
+        work[M_FREE] = flows[row, FIRST_SEQ]
     else:
-        row = meta[M_ROWS]
-        meta[M_ROWS] += 1
-    meta[M_OPEN] += 1
-    for column in range(flows.shape[1]):
+        row = work[M_UNUSED]
+        work[M_UNUSED] += 1
+    work[M_OPEN] += 1
+    for column in range(COLUMNS):
         flows[row, column] = 0
     for column in range(KEY_COLUMNS):
-        flows[row, column] = tables.key[column]
+        flows[row, column] = work[KEY + column]
     tag = hashed & _LOW32
     flows[row, TAG] = tag
+    flows[row, WHEEL_SLOT] = NOBODY
     mask = i64(len(slots) - 1)
     at = tag & mask
     while slots[at] != 0:
         at = (at + 1) & mask
     slots[at] = (tag << 32) | (row + 1)
-    tables.links[row, WHEEL_SLOT] = NOBODY
     return i64(row)
 
 
 @kernel
-def free_row(tables: Tables, row: int) -> None:
+def index_rows(flows: Words, slots: Words, work: Words) -> None:
+    """Fill an empty index with the rows in use."""
+    mask = i64(len(slots) - 1)
+    for row in range(work[M_UNUSED]):
+        if flows[row, WHEEL_SLOT] != NOBODY:
+            at = flows[row, TAG] & mask
+            while slots[at] != 0:
+                at = (at + 1) & mask
+            slots[at] = (flows[row, TAG] << 32) | (row + 1)
+
+
+@kernel
+def free_row(flows: Words, slots: Words, work: Words, row: int) -> None:
     """Take a session out of the table, the wheel and the list of unanswered sessions."""
-    flows, slots, meta = tables.flows, tables.slots, tables.meta
     mask = i64(len(slots) - 1)
     at = flows[row, TAG] & mask
     while (slots[at] & _LOW32) != row + 1:
@@ -135,109 +148,99 @@ def free_row(tables: Tables, row: int) -> None:
             slots[gap] = slot
             gap = at
     slots[gap] = 0
-    wheel_remove(tables, row)
+    wheel_remove(flows, work, row)
     if flows[row, BITS] & UNANSWERED:
-        waiting_remove(tables, row)
+        waiting_remove(flows, work, row)
     # The chain of free rows runs through a column of the rows themselves.
-    flows[row, FIRST_SEQ] = meta[M_FREE]
-    meta[M_FREE] = row
-    meta[M_OPEN] -= 1
+    flows[row, FIRST_SEQ] = work[M_FREE]
+    work[M_FREE] = row
+    work[M_OPEN] -= 1
 
 
-@kernel
-def wheel_insert(tables: Tables, row: int, due: int) -> None:
+@inlined
+def wheel_insert(flows: Words, work: Words, row: int, due: int) -> None:
     """Have a row looked at when meter time has passed `due` (or at the wheel's horizon, if that is sooner)."""
-    wheel, links, meta = tables.wheel, tables.links, tables.meta
-    turned = meta[M_WHEEL]
+    turned = work[M_WHEEL]
     # One slot stays free: the one whose rows are being looked at.
-    tick = min(max(due >> TICK_SHIFT, turned), turned + len(wheel) - 2)
-    slot = tick & i64(len(wheel) - 1)
-    first = wheel[slot]
-    links[row, WHEEL_SLOT] = slot
-    links[row, WHEEL_PREVIOUS] = NOBODY
-    links[row, WHEEL_NEXT] = first
+    tick = min(max(due >> TICK_SHIFT, turned), turned + WHEEL_TICKS - 2)
+    slot = WHEEL + (tick & (WHEEL_TICKS - 1))
+    first = work[slot]
+    flows[row, WHEEL_SLOT] = slot
+    flows[row, WHEEL_PREVIOUS] = NOBODY
+    flows[row, WHEEL_NEXT] = first
     if first != NOBODY:
-        links[first, WHEEL_PREVIOUS] = row
-    wheel[slot] = row
+        flows[first, WHEEL_PREVIOUS] = row
+    work[slot] = row
 
 
-@kernel
-def wheel_remove(tables: Tables, row: int) -> None:
-    wheel, links = tables.wheel, tables.links
-    slot = links[row, WHEEL_SLOT]
+@inlined
+def wheel_remove(flows: Words, work: Words, row: int) -> None:
+    slot = flows[row, WHEEL_SLOT]
     if slot == NOBODY:
         return
-    before, after = links[row, WHEEL_PREVIOUS], links[row, WHEEL_NEXT]
+    before, after = flows[row, WHEEL_PREVIOUS], flows[row, WHEEL_NEXT]
     if before == NOBODY:
-        wheel[slot] = after
+        work[slot] = after
     else:
-        links[before, WHEEL_NEXT] = after
+        flows[before, WHEEL_NEXT] = after
     if after != NOBODY:
-        links[after, WHEEL_PREVIOUS] = before
-    links[row, WHEEL_SLOT] = NOBODY
+        flows[after, WHEEL_PREVIOUS] = before
+    flows[row, WHEEL_SLOT] = NOBODY
 
 
 @kernel
-def waiting_append(tables: Tables, row: int) -> None:
-    links, meta = tables.links, tables.meta
-    last = meta[M_WAITING_LAST]
-    links[row, WAITING_PREVIOUS] = last
-    links[row, WAITING_NEXT] = NOBODY
+def waiting_append(flows: Words, work: Words, row: int) -> None:
+    last = work[M_WAITING_LAST]
+    flows[row, WAITING_PREVIOUS] = last
+    flows[row, WAITING_NEXT] = NOBODY
     if last == NOBODY:
-        meta[M_WAITING_FIRST] = row
+        work[M_WAITING_FIRST] = row
     else:
-        links[last, WAITING_NEXT] = row
-    meta[M_WAITING_LAST] = row
-    meta[M_WAITING] += 1
-    tables.flows[row, BITS] |= UNANSWERED
+        flows[last, WAITING_NEXT] = row
+    work[M_WAITING_LAST] = row
+    work[M_WAITING] += 1
+    flows[row, BITS] |= UNANSWERED
 
 
 @kernel
-def waiting_remove(tables: Tables, row: int) -> None:
-    links, meta = tables.links, tables.meta
-    before, after = i64(links[row, WAITING_PREVIOUS]), i64(links[row, WAITING_NEXT])
+def waiting_remove(flows: Words, work: Words, row: int) -> None:
+    before, after = flows[row, WAITING_PREVIOUS], flows[row, WAITING_NEXT]
     if before == NOBODY:
-        meta[M_WAITING_FIRST] = after
+        work[M_WAITING_FIRST] = after
     else:
-        links[before, WAITING_NEXT] = after
+        flows[before, WAITING_NEXT] = after
     if after == NOBODY:
-        meta[M_WAITING_LAST] = before
+        work[M_WAITING_LAST] = before
     else:
-        links[after, WAITING_PREVIOUS] = before
-    meta[M_WAITING] -= 1
-    tables.flows[row, BITS] &= ~UNANSWERED
+        flows[after, WAITING_PREVIOUS] = before
+    work[M_WAITING] -= 1
+    flows[row, BITS] &= ~UNANSWERED
 
 
 @kernel
-def soonest_row(tables: Tables) -> int:
+def soonest_row(work: Words) -> int:
     """The row whose time is up next, or NOBODY."""
-    wheel, meta = tables.wheel, tables.meta
-    mask = i64(len(wheel) - 1)
-    for tick in range(meta[M_WHEEL] - 1, meta[M_WHEEL] + len(wheel) - 1):
-        row = i64(wheel[tick & mask])
+    for tick in range(work[M_WHEEL] - 1, work[M_WHEEL] + WHEEL_TICKS - 1):
+        row = work[WHEEL + (tick & (WHEEL_TICKS - 1))]
         if row != NOBODY:
-            return row
+            return i64(row)
     return NOBODY
 
 
 @kernel
-def session_hash(tables: Tables, time_us: int, ident: int) -> int:
-    """A session's id, before the ordinal: from `tables.key`, the first packet's time, and its ISN or IP id."""
-    mixed = chain(i64(0), time_us)
+def session_id(work: Words, time_us: int, ident: int) -> int:
+    """An id for the key in hand, from its first packet's time and ISN or IP id.
+
+    Equals (a session begun, ended and begun again within a microsecond) get ordinals.
+    """
+    base = chain(i64(0), time_us)
     for column in range(KEY_COLUMNS):
-        mixed = chain(mixed, tables.key[column])
-    return chain(mixed, ident)
-
-
-@kernel
-def session_id(tables: Tables, time_us: int, ident: int) -> int:
-    """A session's id; equals (a session begun, ended and begun again within a microsecond) get ordinals."""
-    recent = tables.recent
-    base = session_hash(tables, time_us, ident)
-    at = base & i64(len(recent) - 1)
-    if recent[at, 0] == base:
-        recent[at, 1] += 1
-        return chain(base, recent[at, 1])
-    recent[at, 0] = base
-    recent[at, 1] = 0
+        base = chain(base, work[KEY + column])
+    base = chain(base, ident)
+    at = RECENT + 2 * (base & (RECENT_IDS - 1))
+    if work[at] == base:
+        work[at + 1] += 1
+        return chain(base, work[at + 1])
+    work[at] = base
+    work[at + 1] = 0
     return base

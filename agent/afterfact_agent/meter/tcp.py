@@ -3,10 +3,7 @@
 Works on one row of the session table and the packet in hand; emits nothing, finds nothing.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from afterfact_agent.jit import i64, kernel
+from afterfact_agent.jit import i64, inlined, kernel
 from afterfact_protocol.session import HISTORY_BYTES, DirectionBy, Mark, TcpFlag
 
 from .layout import (
@@ -17,6 +14,7 @@ from .layout import (
     DIRECTION_SHIFT,
     ENDPOINT_SHIFT,
     ESTABLISHED,
+    FIN_ACKED,
     FIN_SEEN,
     FINISHED,
     FIRST_SEQ,
@@ -39,11 +37,13 @@ from .layout import (
     RESET,
     RETRANS,
     RST_SEEN,
+    S_TCP_LINGER,
     SEQ_KNOWN,
     SYN_ACK_SENT,
     SYN_SEEN,
     SYN_SENT,
     SYNACK_SEEN,
+    Words,
 )
 
 FIN, SYN, RST, ACK = int(TcpFlag.FIN), int(TcpFlag.SYN), int(TcpFlag.RST), int(TcpFlag.ACK)
@@ -64,7 +64,7 @@ SEQUENCE_REACH = 1 << 30
 _LOW32 = 0xFFFFFFFF
 
 
-@kernel
+@inlined
 def sequence_difference(later: int, earlier: int) -> int:
     """later - earlier on the 32-bit circle of sequence numbers."""
     difference = (later - earlier) & _LOW32
@@ -72,7 +72,7 @@ def sequence_difference(later: int, earlier: int) -> int:
 
 
 @kernel
-def add_history(flows: NDArray[np.int64], row: int, letter: int, side: int) -> None:
+def add_history(flows: Words, row: int, letter: int, side: int) -> None:
     """Note a letter the first time that a side earns it. Kept as letter index + 1, and the side, in a byte each."""
     seen = flows[row, HISTORY_SEEN]
     bit = i64(1) << (2 * letter + side)
@@ -86,19 +86,19 @@ def add_history(flows: NDArray[np.int64], row: int, letter: int, side: int) -> N
     flows[row, HISTORY_SEEN] = (seen | bit) + (i64(1) << HISTORY_COUNT_SHIFT)
 
 
-@kernel
+@inlined
 def endpoint_state(bits: int, side: int) -> int:
     return (bits >> (ENDPOINT_SHIFT + 3 * side)) & 7
 
 
-@kernel
+@inlined
 def with_endpoint(bits: int, side: int, state: int) -> int:
     shift = ENDPOINT_SHIFT + 3 * side
     return (bits & ~(i64(7) << shift)) | (i64(state) << shift)
 
 
 @kernel
-def set_originator(flows: NDArray[np.int64], row: int, side: int, reason: int) -> None:
+def set_originator(flows: Words, row: int, side: int, reason: int) -> None:
     """What was learned late about who called: identity changes until the first record left, then only a mark is set."""
     bits = flows[row, BITS]
     if bits & REPORTED:
@@ -112,15 +112,13 @@ def set_originator(flows: NDArray[np.int64], row: int, side: int, reason: int) -
 
 
 @kernel
-def begins_anew(
-    flows: NDArray[np.int64], row: int, packet: NDArray[np.int64], side: int, now: int, linger: int
-) -> bool:
+def begins_anew(flows: Words, work: Words, row: int, side: int, now: int) -> bool:
     """Whether a segment opens a new session on the endpoints of this one (port re-use) rather than belonging to it."""
-    flags = packet[P_FLAGS]
+    flags = work[P_FLAGS]
     if flags < 0 or not flags & SYN:
         return False
     bits = flows[row, BITS]
-    seq = packet[P_SEQ]
+    seq = work[P_SEQ]
     peer = 1 - side
     if flags & (ACK | RST | FIN):
         # A SYN-ACK with another sequence number, after the end: the SYN of the new session was not seen.
@@ -132,7 +130,7 @@ def begins_anew(
             return False  # sent again
         # In an open and busy session a SYN is answered by a challenge ACK (RFC 5961) and changes nothing.
         is_open = endpoint_state(bits, side) == ESTABLISHED and endpoint_state(bits, peer) == ESTABLISHED
-        return not (is_open and bool(now - flows[row, LAST] <= linger))
+        return not (is_open and bool(now - flows[row, LAST] <= work[S_TCP_LINGER]))
     if bits & (1 << (SEQ_KNOWN + side)):
         before = (flows[row, FIRST_SEQ + side] - seq) & _LOW32
         return bool(before >= LATE_SYN_REACH)
@@ -143,7 +141,7 @@ def begins_anew(
 
 
 @kernel
-def track_payload(flows: NDArray[np.int64], row: int, side: int, seq: int, length: int) -> None:
+def track_payload(flows: Words, row: int, side: int, seq: int, length: int) -> None:
     """Move the highest sequence number seen, and count what was sent before. Gaps are kept, two a side, so that a
     segment that was only reordered is not taken for one sent again."""
     next_seq = flows[row, NEXT_SEQ + side]
@@ -189,10 +187,10 @@ def track_payload(flows: NDArray[np.int64], row: int, side: int, seq: int, lengt
         flows[row, NEXT_SEQ + side] = (seq + length) & _LOW32
 
 
-@kernel
-def track_sequence(flows: NDArray[np.int64], row: int, packet: NDArray[np.int64], side: int) -> None:
+@inlined
+def track_sequence(flows: Words, work: Words, row: int, side: int) -> None:
     """Sequence numbers of a segment without RST: first and next of its side, retransmitted bytes, SYN retries."""
-    flags, seq, payload = packet[P_FLAGS], packet[P_SEQ], packet[P_PAYLOAD]
+    flags, seq, payload = work[P_FLAGS], work[P_SEQ], work[P_PAYLOAD]
     bits = flows[row, BITS]
     syn = 1 if flags & SYN else 0
     known = i64(1) << (SEQ_KNOWN + side)
@@ -216,12 +214,12 @@ def track_sequence(flows: NDArray[np.int64], row: int, packet: NDArray[np.int64]
     peer_known = i64(1) << (SEQ_KNOWN + 1 - side)
     if syn and flags & ACK and not flows[row, BITS] & peer_known:
         flows[row, BITS] |= peer_known
-        flows[row, FIRST_SEQ + 1 - side] = (packet[P_ACK] - 1) & _LOW32
-        flows[row, NEXT_SEQ + 1 - side] = packet[P_ACK]
+        flows[row, FIRST_SEQ + 1 - side] = (work[P_ACK] - 1) & _LOW32
+        flows[row, NEXT_SEQ + 1 - side] = work[P_ACK]
 
 
-@kernel
-def note_history(flows: NDArray[np.int64], row: int, flags: int, payload: int, side: int) -> None:
+@inlined
+def note_history(flows: Words, row: int, flags: int, payload: int, side: int) -> None:
     control = flags & (SYN | FIN | RST)
     if control == SYN:
         add_history(flows, row, H_SYNACK if flags & ACK else H_SYN, side)
@@ -239,7 +237,7 @@ def note_history(flows: NDArray[np.int64], row: int, flags: int, payload: int, s
         add_history(flows, row, H_ACK, side)
 
 
-@kernel
+@inlined
 def next_states(bits: int, flags: int, payload: int, side: int) -> int:
     """The endpoint states after a segment, after Zeek's TCP state machine; in and out are BITS."""
     peer = 1 - side
@@ -275,13 +273,13 @@ def next_states(bits: int, flags: int, payload: int, side: int) -> int:
     return with_endpoint(with_endpoint(bits, side, mine), peer, theirs)
 
 
-@kernel
-def tcp_segment(flows: NDArray[np.int64], row: int, packet: NDArray[np.int64], side: int) -> None:
+@inlined
+def tcp_segment(flows: Words, work: Words, row: int, side: int) -> None:
     """All that a segment changes in its session, apart from the counts that every protocol has."""
-    flags = packet[P_FLAGS]
+    flags = work[P_FLAGS]
     if flags < 0:
         return
-    payload = packet[P_PAYLOAD]
+    payload = work[P_PAYLOAD]
     bits = flows[row, BITS]
     if flags & SYN and not flags & (RST | FIN):
         peer_called = bits & (1 << (SYN_SEEN + 1 - side))
@@ -293,12 +291,12 @@ def tcp_segment(flows: NDArray[np.int64], row: int, packet: NDArray[np.int64], s
         elif flags & ACK and not peer_called and not bits & (1 << (SYN_SEEN + side)):
             set_originator(flows, row, 1 - side, BY_SYNACK)
     if not flags & RST:
-        track_sequence(flows, row, packet, side)
+        track_sequence(flows, work, row, side)
     elif flags & ACK and not flows[row, BITS] & (1 << (SEQ_KNOWN + 1 - side)):
         # A reset that answers a SYN which was not seen, or comes later: it tells the SYN's number.
         flows[row, BITS] |= i64(1) << (SEQ_KNOWN + 1 - side)
-        flows[row, FIRST_SEQ + 1 - side] = (packet[P_ACK] - 1) & _LOW32
-        flows[row, NEXT_SEQ + 1 - side] = packet[P_ACK]
+        flows[row, FIRST_SEQ + 1 - side] = (work[P_ACK] - 1) & _LOW32
+        flows[row, NEXT_SEQ + 1 - side] = work[P_ACK]
     note_history(flows, row, flags, payload, side)
     bits = next_states(flows[row, BITS], flags, payload, side)
     if flags & SYN:
@@ -307,6 +305,10 @@ def tcp_segment(flows: NDArray[np.int64], row: int, packet: NDArray[np.int64], s
         bits |= i64(1) << (FIN_SEEN + side)
     if flags & RST:
         bits |= i64(1) << (RST_SEEN + side)
+    peer = 1 - side
+    finished = flags & ACK and bits & (1 << (FIN_SEEN + peer))
+    if finished and work[P_ACK] == (flows[row, NEXT_SEQ + peer] + 1) & _LOW32:
+        bits |= i64(1) << (FIN_ACKED + peer)
     if flags & (ACK | SYN | RST) == ACK:
         bits |= i64(1) << (ACK_SEEN + side)
     bits |= i64(flags & 0xFF) << (FLAGS_SHIFT + 8 * side)
