@@ -2,12 +2,15 @@
 
 A batch that the store cannot take now (a full disk) is tried again until it can; its agent waits, since it gets no new
 credit. A batch that can never be taken is refused with the reason and stays with its agent.
+
+The ledger's entries follow the acknowledgements, many at once: every insert has a price of its own, and one more beside
+each group took a quarter of the time. What a crash keeps from the ledger is sent again, and its rows are the same rows.
 """
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,26 +18,40 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.codec import WireError
-from afterfact_protocol.messages import Ack, Batch, BatchRefused, Message, Open, Opened, StreamRefused
+from afterfact_protocol.messages import (
+    MAX_CREDIT,
+    Ack,
+    Batch,
+    BatchRefused,
+    Message,
+    Open,
+    Opened,
+    StreamRefused,
+)
 from afterfact_protocol.records import Records, check, from_bytes
 from afterfact_protocol.session import RECORD, ROW, SCHEMA_VERSION
 from afterfact_server.router import Peer
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger, Stream
 from afterfact_server.store.write import (
+    BatchEntry,
     delete_stream,
     insert_batches,
     insert_observed,
     insert_quarantined,
     insert_sessions,
     insert_stream,
+    joined,
+    picked,
 )
 
 GROUP_BATCHES = 128
 """Batches written by one insert a day, if as many wait: few large inserts beat many small ones."""
-LINGER_SECONDS = 0.01
-"""Waited for more batches before a group is written. Without it a lone agent's four batches in flight fall into groups
-of one and three, each as dear as one of four."""
+LINGER_SECONDS = 0.02
+"""Waited at most, until the agents of the last group have sent what their credit allows, before a group is written.
+Without it a lone agent's four batches in flight fall into groups of one and three, each as dear as one of four."""
+LEDGER_SECONDS = 0.5
+"""How long a durable batch may lack its entry in the stored ledger."""
 RETRY_SECONDS = 2.0
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -87,6 +104,11 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
     return mask
 
 
+def _opens(jobs: Sequence[Job]) -> bool:
+    """Whether the first of them is an OPEN, which is a group of its own."""
+    return bool(jobs) and isinstance(jobs[0].message, Open)
+
+
 class Ingest:
     """Start it after the store's tables exist; `submit` from any thread; answers go to `answer(peer, message)`."""
 
@@ -99,6 +121,12 @@ class Ingest:
         self._log = log
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
+        self._senders: set[bytes] = set()
+        """Identities of the last group's peers: who is likely to send more."""
+        self._entries: list[BatchEntry] = []
+        """Of batches that are acknowledged and not yet in the stored ledger."""
+        self._entries_due = 0.0
+        """Monotonic time by which they shall be."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest")
 
@@ -112,7 +140,8 @@ class Ingest:
             self._changed.notify()
 
     def stop(self) -> None:
-        """End after what is being written; what waits is dropped unacknowledged, and its agents send it again."""
+        """End after what is being written, and its ledger; what waits is dropped unacknowledged, and its agents send it
+        again."""
         self._stopping.set()
         with self._changed:
             self._changed.notify()
@@ -121,34 +150,53 @@ class Ingest:
 
     def _run(self) -> None:
         client = self._engine.client()
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._stopping.is_set())
-                if not self._stopping.is_set() and len(self._jobs) < GROUP_BATCHES:
-                    self._changed.wait_for(self._stopping.is_set, LINGER_SECONDS)
-                if self._stopping.is_set():
-                    return
-                group = [self._jobs.popleft()]
-                while isinstance(group[0].message, Batch) and self._jobs and len(group) < GROUP_BATCHES:
-                    if not isinstance(self._jobs[0].message, Batch):
-                        break
-                    group.append(self._jobs.popleft())
-            if isinstance(group[0].message, Open):
+        while not self._stopping.is_set():
+            group = self._next_group()
+            if _opens(group):
+                self._write_ledger(client)  # it may hold batches of a stream that is to be replaced
                 self._until_done(partial(self._open, client, group[0]))
-            else:
-                self._until_done(partial(self._write, client, group))
+            elif group:
+                self._take_in(client, group)
+            if time.monotonic() >= self._entries_due:
+                self._write_ledger(client)
+        self._write_ledger(client)
 
-    def _until_done(self, work: Callable[[], None]) -> None:
+    def _next_group(self) -> list[Job]:
+        """One OPEN, or the batches that wait; nothing if ledger entries become due first, or at the end."""
+        with self._changed:
+            due = max(0.0, self._entries_due - time.monotonic()) if self._entries else None
+            self._changed.wait_for(lambda: self._jobs or self._stopping.is_set(), due)
+            self._changed.wait_for(
+                lambda: not self._jobs or self._stopping.is_set() or self._all_here(), LINGER_SECONDS
+            )
+            if self._stopping.is_set() or not self._jobs:
+                return []
+            group = [self._jobs.popleft()]
+            if not _opens(group):
+                while self._jobs and len(group) < GROUP_BATCHES and isinstance(self._jobs[0].message, Batch):
+                    group.append(self._jobs.popleft())
+                self._senders = {job.peer.identity for job in group}
+            return group
+
+    def _all_here(self) -> bool:
+        """Whether waiting brings no more batches to the next group."""
+        if _opens(self._jobs) or len(self._jobs) >= GROUP_BATCHES:
+            return True
+        waiting = Counter(job.peer.identity for job in self._jobs)
+        return all(waiting[sender] >= MAX_CREDIT for sender in self._senders | waiting.keys())
+
+    def _until_done(self, work: Callable[[], None]) -> bool:
+        """Try until the store does it; False if we are to stop first."""
         while True:
             try:
                 work()
-                return
+                return True
             except StoreFailure as error:
                 self._log(
                     f"the store does not take sessions in: {str(error).splitlines()[0]}; trying again, agents wait"
                 )
                 if self._stopping.wait(RETRY_SECONDS):
-                    return
+                    return False
 
     def _open(self, client: Client, job: Job) -> None:
         message = job.message
@@ -175,8 +223,25 @@ class Ingest:
             return
         self._answer(job.peer, Opened(message.stream, self._ledger.have(message.stream)))
 
-    def _write(self, client: Client, group: list[Job]) -> None:
+    def _take_in(self, client: Client, group: list[Job]) -> None:
         now = now_us()
+        prepared, again = self._prepare(group, now)
+        if not prepared or not self._until_done(partial(self._write, client, prepared, now)):
+            return
+        if not self._entries:
+            self._entries_due = time.monotonic() + LEDGER_SECONDS
+        for item in prepared:
+            batch, stored, set_aside = item.batch, len(item.rows), len(item.quarantined)
+            newest = int(item.rows["end_time"].max()) if stored else 0
+            self._entries.append((batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest))
+            self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
+            self._answer(item.job.peer, Ack(batch.stream, batch.seq, stored, set_aside, 1))
+        for job in again:  # an agent that reconnected while its first sending was still in our queue
+            assert isinstance(job.message, Batch)
+            self._answer(job.peer, Ack(job.message.stream, job.message.seq, 0, 0, 1))
+
+    def _prepare(self, group: list[Job], now: int) -> tuple[list[_Prepared], list[Job]]:
+        """Checked and stamped batches to be written, and those that came twice in the group. Answers the others."""
         prepared: list[_Prepared] = []
         again: list[Job] = []
         seen: set[tuple[bytes, int]] = set()
@@ -203,12 +268,13 @@ class Ingest:
                 bad = impossible(records, stream.kind, batch, now)
                 rows = stamp(records, job.sensor, batch, now)
                 seen.add((batch.stream, batch.seq))
-                prepared.append(_Prepared(job, batch, rows[~bad], rows[bad]))
-        if not prepared:
-            return
-        insert_sessions(client, np.concatenate([item.rows for item in prepared]))
-        if any(len(item.quarantined) for item in prepared):
-            insert_quarantined(client, np.concatenate([item.quarantined for item in prepared]))
+                prepared.append(_Prepared(job, batch, picked(rows, ~bad), picked(rows, bad)))
+        return prepared, again
+
+    def _write(self, client: Client, prepared: list[_Prepared], now: int) -> None:
+        """Whatever of it was written already, by a try that failed later, is written again: it is the same rows."""
+        insert_sessions(client, joined([item.rows for item in prepared]))
+        insert_quarantined(client, joined([item.quarantined for item in prepared]))
         insert_observed(
             client,
             (
@@ -218,22 +284,10 @@ class Ingest:
             ),
             now,
         )
-        insert_batches(
-            client,
-            [
-                (item.batch.stream, item.batch.seq, item.job.sensor, len(item.rows), len(item.quarantined),
-                 int(item.rows["end_time"].max()) if len(item.rows) else 0)
-                for item in prepared
-            ],
-            now,
-        )  # fmt: skip
-        for item in prepared:
-            batch, stored, set_aside = item.batch, len(item.rows), len(item.quarantined)
-            self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
-            self._answer(item.job.peer, Ack(batch.stream, batch.seq, stored, set_aside, 1))
-        for job in again:  # an agent that reconnected while its first sending was still in our queue
-            assert isinstance(job.message, Batch)
-            self._answer(job.peer, Ack(job.message.stream, job.message.seq, 0, 0, 1))
+
+    def _write_ledger(self, client: Client) -> None:
+        if self._entries and self._until_done(partial(insert_batches, client, self._entries, now_us())):
+            self._entries = []
 
     def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
         self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")

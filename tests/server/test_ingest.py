@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 from afterfact_protocol.messages import Batch
@@ -35,3 +39,135 @@ def test_stamps_are_the_servers() -> None:
         assert (stamped[name] == rows[name]).all(), name
     assert set(stamped["sensor"].tolist()) == {5} and set(stamped["ingest_time"].tolist()) == {NOW}
     assert set(stamped["stream"].tolist()) == {b"s" * 16} and set(stamped["seq"].tolist()) == {7}
+
+
+# --- with the real store, in a process of its own a test: the engine is one to a process ------------------------------
+
+COMMON = """
+import os, sys, time, traceback, numpy as np
+from pathlib import Path
+from afterfact_protocol.messages import Ack, Batch, BatchRefused, Open, Opened
+from afterfact_protocol.records import RECORD_COLUMNS
+from afterfact_protocol.session import RECORD, SCHEMA_VERSION
+from afterfact_server import ingest as module
+from afterfact_server.router import Peer
+from afterfact_server.store import schema
+from afterfact_server.store.engine import StoreEngine
+from afterfact_server.store.ledger import Ledger
+# A failed assertion ends the process although the ingest thread runs.
+sys.excepthook = lambda *error: (traceback.print_exception(*error), sys.stderr.flush(), os._exit(1))
+engine = StoreEngine(Path(sys.argv[1]), "")
+client = engine.client()
+schema.prepare(client)
+answers, said = [], []
+PEER = Peer(b"peer", "key", 0.0)
+ONE, TWO = b"1" * 16, b"2" * 16
+def start():
+    made = module.Ingest(engine, Ledger(client), lambda peer, message: answers.append(message), said.append)
+    made.start()
+    return made
+def opened(stream, replace=False):
+    return module.Job(PEER, 1, Open(stream, "files", b"same files", stream.hex(), replace))
+def batch(stream, seq, rows=3):
+    made = np.zeros(rows, RECORD)
+    made["start_time"] = made["end_time"] = 1_090_000_000_000_000 + seq
+    made["session_id"] = np.arange(rows)
+    return module.Job(PEER, 1, Batch(stream, seq, 0, SCHEMA_VERSION, RECORD_COLUMNS, made.tobytes(), ()))
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, (answers, said)
+        time.sleep(0.01)
+def count(what):
+    return client.query("SELECT count() FROM " + what).result_rows[0][0]
+def of(kind):
+    return [message for message in answers if isinstance(message, kind)]
+"""
+
+
+def run(folder: Path, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMON + script, str(folder / "store")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_batch_that_a_crash_kept_from_the_ledger_comes_again_and_adds_nothing(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+module.LEDGER_SECONDS = 3600
+before = start()
+before.submit(opened(ONE))
+before.submit(batch(ONE, 0))
+until(lambda: of(Ack))
+assert (count("sessions"), count("batches")) == (3, 0)
+after = start()  # as a server killed here would come back
+after.submit(opened(ONE))
+until(lambda: len(of(Opened)) == 2)
+assert of(Opened)[1].have == ()
+after.submit(batch(ONE, 0))
+until(lambda: len(of(Ack)) == 2)
+assert count("sessions FINAL") == 3
+after.stop()
+assert Ledger(client).have(ONE) == ((0, 0),)
+before.stop()
+assert count("batches FINAL") == 1
+""",
+    )
+
+
+def test_ledger_is_written_without_more_batches_to_come(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+running = start()
+running.submit(opened(ONE))
+for seq in range(3):
+    running.submit(batch(ONE, seq))
+until(lambda: count("batches") == 3)
+assert len(of(Ack)) == 3
+running.stop()
+""",
+    )
+
+
+def test_what_is_replaced_leaves_no_ledger_entry(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+module.LEDGER_SECONDS = 3600
+running = start()
+running.submit(opened(ONE))
+running.submit(batch(ONE, 0))
+running.submit(opened(TWO, replace=True))
+running.submit(batch(TWO, 0, rows=2))
+until(lambda: len(of(Ack)) == 2)
+running.stop()
+assert count("sessions FINAL") == 2
+again = Ledger(client)
+assert again.have(ONE) == () and again.have(TWO) == ((0, 0),)
+""",
+    )
+
+
+def test_a_store_that_fails_for_a_while_loses_nothing_and_answers_once(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+module.RETRY_SECONDS = 0.05
+running = start()
+running.submit(opened(ONE))
+until(lambda: of(Opened))
+client.command("RENAME TABLE sessions TO away")
+for job in (batch(ONE, 0), batch(TWO, 0), batch(ONE, 1)):
+    running.submit(job)
+until(lambda: len(said) > 3)
+assert not of(Ack) and all("trying again" in line or "refused" in line for line in said)
+client.command("RENAME TABLE away TO sessions")
+until(lambda: len(of(Ack)) == 2)
+running.stop()
+assert len(of(BatchRefused)) == 1 and len(answers) == 4
+assert (count("sessions FINAL"), count("batches")) == (6, 2)
+""",
+    )

@@ -41,7 +41,7 @@ TABLES: tuple[str, ...] = (
     "CREATE TABLE IF NOT EXISTS streams (stream FixedString(16), sensor UInt16, kind LowCardinality(String), "
     "content String, meter String, opened DateTime64(6, 'UTC'), replaced UInt8) "
     f"ENGINE = ReplacingMergeTree(replaced) ORDER BY stream SETTINGS {_DURABLE}",
-    # Every batch that is durable: what an agent need not send again.
+    # Batches that are durable, each entered soon after it was acknowledged: what an agent need not send again.
     "CREATE TABLE IF NOT EXISTS batches (stream FixedString(16), seq UInt64, sensor UInt16, stored UInt64, "
     "quarantined UInt64, newest DateTime64(6, 'UTC'), ingest_time DateTime64(6, 'UTC')) "
     f"ENGINE = ReplacingMergeTree(ingest_time) ORDER BY (stream, seq) SETTINGS {_DURABLE}",

@@ -4,16 +4,23 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import FIELDS
+from afterfact_protocol.session import FIELDS, ROW
 from afterfact_server.store.ledger import Stream
 from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
 
 _NAMES = [field.name for field in FIELDS]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+BatchEntry = tuple[bytes, int, int, int, int, int]
+"""A ledger entry: stream, seq, sensor, sessions stored, quarantined, newest end_time."""
+
+# numpy joins and picks rows field by field; as opaque bytes they are copied whole, at a fortieth of the price.
+_OPAQUE = np.dtype(f"V{ROW.itemsize}")
 
 
 def time_of(microseconds: int) -> datetime:
@@ -21,16 +28,27 @@ def time_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def joined(parts: Sequence[Records]) -> Records:
+    """ROW records of several arrays in one."""
+    return np.concatenate([part.view(_OPAQUE) for part in parts]).view(ROW)
+
+
+def picked(rows: Records, mask: npt.NDArray[np.bool_]) -> Records:
+    """The ROW records where `mask` holds: `rows` itself where it holds everywhere."""
+    return rows if mask.all() else rows.view(_OPAQUE)[mask].view(ROW)
+
+
 def insert_sessions(client: Client, rows: Records) -> None:
     """Insert ROW records, one insert a UTC day: an insert over several days is not atomic, over 100 it is refused."""
     days = rows["start_time"] // MICROSECONDS_A_DAY
     for day in np.unique(days):
-        _insert(client, SESSIONS, rows[days == day])
+        _insert(client, SESSIONS, picked(rows, days == day))
 
 
 def insert_quarantined(client: Client, rows: Records) -> None:
     """Insert ROW records whose time cannot be; they lie in the partition of their ingest day."""
-    _insert(client, QUARANTINE, rows)
+    if len(rows):
+        _insert(client, QUARANTINE, rows)
 
 
 def _insert(client: Client, table: str, rows: Records) -> None:
@@ -69,8 +87,8 @@ def insert_observed(client: Client, items: Iterable[tuple[int, bytes, int, int, 
         client.insert("observed", rows, column_names=names)
 
 
-def insert_batches(client: Client, entries: Sequence[tuple[bytes, int, int, int, int, int]], now: int) -> None:
-    """Ledger entries as (stream, seq, sensor, stored, quarantined, newest end_time)."""
+def insert_batches(client: Client, entries: Sequence[BatchEntry], now: int) -> None:
+    """Say in the ledger that these batches are durable."""
     rows = [[stream, seq, sensor, stored, quarantined, time_of(newest), time_of(now)]
             for stream, seq, sensor, stored, quarantined, newest in entries]  # fmt: skip
     names = ["stream", "seq", "sensor", "stored", "quarantined", "newest", "ingest_time"]
