@@ -61,7 +61,7 @@ def test_examples_of_the_registries(example: str) -> None:
     "text",
     [
         *(f"{name} IS NULL" for field in FIELDS for name in (field.name, *field.aliases)),
-        *(f"sessions.{name} IS NOT NULL" for name in (*DERIVED, *(set(EITHER) - {"endpoint"}))),
+        *(f"sessions.{name} IS NOT NULL" for name in (*DERIVED, *sorted(set(EITHER) - {"endpoint"}))),
         *PREDICATES,
         *(f"start_time > {word}" for word in TIME_WORDS),
     ],
