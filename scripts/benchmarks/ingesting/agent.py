@@ -1,0 +1,89 @@
+"""One agent of the benchmark, a process of its own: fills its spool as afterfact-agent does, waits for word, delivers.
+
+    agent.py SENSOR.toml SPOOL SESSIONS.npy FIRST STEP
+
+It takes every STEPth session from the FIRST on. A line of JSON on stdout says how long the spool took; after any line
+on stdin it delivers by the agent's own uplink, and a second line of JSON says when. Times are of the monotonic clock,
+which all processes of a machine share.
+"""
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from afterfact_agent.delivery.filestream import batches_of, files_stream
+from afterfact_agent.delivery.spool import Spool, StreamInfo
+from afterfact_agent.delivery.uplink import Uplink
+from afterfact_protocol.codec import encode
+from afterfact_protocol.joinfile import read_join
+from afterfact_protocol.records import Records
+
+BLOCK = 16_384
+"""Sessions a meter hands over at once."""
+METER = "made for a benchmark"
+POLL_SECONDS = 0.25
+
+
+class TimedSpool(Spool):
+    """Notes when the first batch leaves it and when the last one was acknowledged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.left = 0
+        self.first: float | None = None
+        self.last = 0.0
+        self.done = threading.Event()
+
+    def read(self, stream: bytes, seq: int) -> bytes:
+        if self.first is None:
+            self.first = time.monotonic()
+        return super().read(stream, seq)
+
+    def acknowledged(self, stream: bytes, seq: int) -> None:
+        super().acknowledged(stream, seq)
+        self.left -= 1
+        if not self.left:
+            self.last = time.monotonic()
+            self.done.set()
+
+
+def fill(spool: TimedSpool, sensor: str, rows: Records) -> None:
+    """Everything as one stream of files."""
+    content = sensor.encode().ljust(32, b"\0")
+    stream = files_stream(content, sensor, METER)
+    blocks = (rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK))
+    spool.put_stream(StreamInfo(stream, "files", content, METER))
+    for batch in batches_of(stream, blocks, lambda: ()):
+        spool.put(stream, batch.seq, encode(batch))
+        spool.left += 1
+    spool.put_stream(StreamInfo(stream, "files", content, METER, batches=spool.left))
+
+
+def main(join_file: str, folder: str, sessions: str, first: str, step: str) -> None:
+    join = read_join(join_file, "sensor")
+    spool = TimedSpool(Path(folder))
+    rows = np.load(sessions, mmap_mode="r")[int(first) :: int(step)]
+    began = time.monotonic()
+    fill(spool, join.name, rows)
+    say(filled=time.monotonic() - began, batches=spool.left)
+    sys.stdin.readline()
+    uplink = Uplink(join, spool, lambda text: print(text, file=sys.stderr))
+    uplink.start()
+    while not spool.done.wait(POLL_SECONDS) and uplink.failed is None and not spool.refused_count:
+        pass
+    uplink.stop()
+    if not spool.done.is_set():
+        sys.exit("the server did not take everything")
+    say(first=spool.first, last=spool.last)
+
+
+def say(**facts: float | None) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
