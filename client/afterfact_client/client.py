@@ -92,7 +92,7 @@ class Client:
         self.close()
 
 
-def connect(join: str | Path, user: str, password: str, timeout: float = 10.0) -> Client:
+def connect(join: str | Path, user: str, password: str, timeout: float = 5.0) -> Client:
     """Connect with a CONSOLE.toml and log in. JoinError for a bad file; ConnectError when refused or not in time."""
     link = Link(read_join(join, "console"), user, password)
     deadline = time.monotonic() + timeout
