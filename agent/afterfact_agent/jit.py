@@ -86,26 +86,33 @@ def use_cache(*fallbacks: Path) -> Path | None:
 _chosen = False
 
 
+def entry(function: _Function) -> _Function:
+    """Compile a function over arrays and integers that Python calls; it releases the GIL, and its machine code is kept
+    on disk."""
+    return _compiled(function)
+
+
 def kernel(function: _Function) -> _Function:
-    """Compile a function over arrays and integers; it releases the GIL, and its machine code is kept on disk."""
-    return _compiled(function, inline=False)
+    """As `entry`, for a function that only such functions call: compiled sooner, without the way in from Python."""
+    return _compiled(function, no_cpython_wrapper=True)
 
 
 def inlined(function: _Function) -> _Function:
-    """As `kernel`, for a function that is small or called in one place: it becomes part of the kernels that call it."""
-    return _compiled(function, inline=True)
+    """As `kernel`, for a function that is small or called in one place: it becomes part of those that call it."""
+    return _compiled(function, no_cpython_wrapper=True, forceinline=True)
 
 
-def _compiled(function: _Function, inline: bool) -> _Function:
+def _compiled(function: _Function, **special: bool) -> _Function:
     if not _chosen:
         use_cache()
     options: dict[str, Any] = {
         "nogil": True,
         "cache": bool(_numba_settings["CACHE_DIR"]),
         "error_model": "numpy",
-        "forceinline": inline,
+        "no_cfunc_wrapper": True,
         # Kernels make no arrays, so numba need not count references to those that it is given. (What numba uses for
         # its own helpers. Counting took a third of the time: atomically, for each array, at each call.)
         "_nrt": False,
+        **special,
     }
     return cast(_Function, numba.njit(**options)(function))

@@ -10,6 +10,9 @@ import numpy as np
 
 from afterfact_agent.capture.packets import LinkType, Packets
 
+_DLT_RAW = 12
+"""libpcap's own number for raw IP; for the other types it is the registry's."""
+
 
 class FilterError(ValueError):
     """The filter cannot be used. The message is one line."""
@@ -40,7 +43,7 @@ class PacketFilter:
 
     def _program(self, linktype: int) -> Any:
         try:
-            program = self._pcap.bpf(self.expression.encode(), linktype)
+            program = self._pcap.bpf(self.expression.encode(), _DLT_RAW if linktype == LinkType.RAW else linktype)
         except (OSError, ValueError):
             raise FilterError(f"libpcap cannot make a filter of {self.expression!r}; see pcap-filter(7)") from None
         self._by_linktype[linktype] = program

@@ -14,18 +14,26 @@ UNKNOWN_LENGTH = -1
 
 
 class LinkType(IntEnum):
-    """Link types of the tcpdump registry that the meter decodes."""
+    """Link types that the meter decodes, by their numbers in the tcpdump registry."""
 
     NULL = 0
     ETHERNET = 1
-    RAW_BSD = 12
-    RAW_OPENBSD = 14
     RAW = 101
-    LOOP = 108
     LINUX_SLL = 113
     IPV4 = 228
     IPV6 = 229
     LINUX_SLL2 = 276
+
+
+_OTHER_NUMBERS = {12: LinkType.RAW, 14: LinkType.RAW, 108: LinkType.NULL}
+"""Raw IP as some systems number it, and OpenBSD's loopback, which differs from NULL in byte order only."""
+
+
+def linktype_of(number: int) -> LinkType | None:
+    """The link type of a number in a capture file or from libpcap; None if it is not decoded."""
+    if number in _OTHER_NUMBERS:
+        return _OTHER_NUMBERS[number]
+    return LinkType(number) if number in set(LinkType) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import walk
 from .linktypes import linktype_name
-from .packets import LinkType, Packets
+from .packets import Packets, linktype_of
 from .report import CaptureError, FileReport
 
 CHUNK = 4096
@@ -41,7 +41,6 @@ _OTHER_FORMATS = {
     b"snoop\x00": "a snoop capture; convert it with: editcap -F pcap FILE OUT",
 }
 
-_KNOWN = frozenset(LinkType)
 _DAMAGE = {
     walk.CUT_HEADER: "the file ends in the middle of a record header",
     walk.CUT_PACKET: "the file ends in the middle of a record",
@@ -153,9 +152,10 @@ class CaptureFile:
             if len(head) < 24:
                 raise CaptureError(f"{self.name}: the file ends in its header")
             swapped, nanoseconds = _PCAP_MAGIC[head[:4]]
-            linktype = struct.unpack(">I" if swapped else "<I", head[20:24])[0] & 0xFFFF
-            if linktype not in _KNOWN:
-                raise CaptureError(f"{self.name}: link type {linktype_name(linktype)} is not supported")
+            number = struct.unpack(">I" if swapped else "<I", head[20:24])[0] & 0xFFFF
+            linktype = linktype_of(number)
+            if linktype is None:
+                raise CaptureError(f"{self.name}: link type {linktype_name(number)} is not supported")
             self.file[walk.F_FORMAT], self.file[walk.F_SWAPPED], self.file[walk.F_AT] = walk.PCAP, swapped, 24
             self.interfaces[0, walk.I_LINKTYPE] = linktype
             self.interfaces[0, walk.I_DIVIDE] = 1000 if nanoseconds else 1
@@ -219,7 +219,8 @@ class CaptureFile:
         linktype, _, snaplen = self._unpack("HHI", block[8:16])
         row = self.interfaces[number]
         row[:] = 0
-        row[walk.I_LINKTYPE] = linktype if linktype in _KNOWN else -1
+        decoded = linktype_of(linktype)
+        row[walk.I_LINKTYPE] = -1 if decoded is None else decoded
         row[walk.I_SNAPLEN] = snaplen
         row[walk.I_MULTIPLY] = row[walk.I_DIVIDE] = 1
         for code, value in self._options(block[16:-4]):

@@ -7,7 +7,7 @@ draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Opening files and what thei
 import numpy as np
 from numpy.typing import NDArray
 
-from afterfact_agent.jit import i64, kernel
+from afterfact_agent.jit import entry, i64, kernel
 
 F_AT = 0
 """Where in the data the next record begins."""
@@ -208,7 +208,7 @@ def walk_pcapng(
     file[F_COUNT] = count
 
 
-@kernel
+@entry
 def walk(
     data: NDArray[np.uint8],
     file: NDArray[np.int64],

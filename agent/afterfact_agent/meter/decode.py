@@ -62,8 +62,7 @@ from .layout import (
 )
 
 # Kernels see plain numbers.
-LINK_NULL, LINK_ETHERNET, LINK_LOOP = int(LinkType.NULL), int(LinkType.ETHERNET), int(LinkType.LOOP)
-LINK_RAW_BSD, LINK_RAW_OPENBSD, LINK_RAW = int(LinkType.RAW_BSD), int(LinkType.RAW_OPENBSD), int(LinkType.RAW)
+LINK_NULL, LINK_ETHERNET, LINK_RAW = int(LinkType.NULL), int(LinkType.ETHERNET), int(LinkType.RAW)
 LINK_IPV4, LINK_IPV6 = int(LinkType.IPV4), int(LinkType.IPV6)
 LINK_SLL, LINK_SLL2 = int(LinkType.LINUX_SLL), int(LinkType.LINUX_SLL2)
 
@@ -77,6 +76,13 @@ MAX_EXTENSION_HEADERS = 16
 
 ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 58, 132, 136
 HOP_BY_HOP, ROUTING, FRAGMENT, NO_NEXT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6 = 0, 43, 44, 59, 60, 135, 139, 140
+
+NO_ROLE, HAS_PORTS, IS_ICMP, IS_EXTENSION = 0, 1, 2, 3
+ROLE = np.zeros(256, np.uint8)
+"""What an IP protocol number says of the header that follows. (AH is metered as a protocol of its own, in IPv6 too.)"""
+ROLE[[TCP, UDP, SCTP, DCCP, UDPLITE]] = HAS_PORTS
+ROLE[[ICMP, ICMPV6]] = IS_ICMP
+ROLE[[HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6]] = IS_EXTENSION
 
 
 @inlined
@@ -111,10 +117,7 @@ def ethertype_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) ->
     work[P_VLAN] = 0
     work[P_INNER_VLAN] = 0
     tags = 0
-    while True:
-        if kind in (IPV4, IPV6):
-            work[P_POSITION] = at
-            return kind
+    while kind != IPV4 and kind != IPV6:
         if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100 or kind == 0x9200:
             if end - at < 4:
                 return -C_CUT_LINK
@@ -150,6 +153,8 @@ def ethertype_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) ->
             return -C_EAPOL
         else:
             return -C_OTHER_ETHERTYPE
+    work[P_POSITION] = at
+    return kind
 
 
 @inlined
@@ -170,13 +175,13 @@ def link_layer(buffer: Bytes, at: int, end: int, linktype: int, work: Words) -> 
     work[P_VLAN] = 0
     work[P_INNER_VLAN] = 0
     work[P_POSITION] = at
-    if linktype in (LINK_RAW, LINK_RAW_BSD, LINK_RAW_OPENBSD):
+    if linktype == LINK_RAW:
         return ANY_IP
     if linktype == LINK_IPV4:
         return IPV4
     if linktype == LINK_IPV6:
         return IPV6
-    if linktype in (LINK_NULL, LINK_LOOP):
+    if linktype == LINK_NULL:
         if end - at < 4:
             return -C_CUT_LINK
         family = u32(buffer, at)
@@ -265,7 +270,7 @@ def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     at += 40
     ip_end = at + length
     headers = 0
-    while proto in (HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6):
+    while ROLE[proto] == IS_EXTENSION:
         if headers == MAX_EXTENSION_HEADERS:
             return -C_TOO_DEEP
         if min(end, ip_end) - at < 8:
@@ -311,7 +316,7 @@ def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) 
     work[P_PAYLOAD] = length
     if work[P_FRAGMENT] == LATER_FRAGMENT:
         return
-    if proto in (TCP, UDP, SCTP, DCCP, UDPLITE):
+    if ROLE[proto] == HAS_PORTS:
         if captured < 4:
             work[P_MARKS] |= PM_CUT_TRANSPORT
         else:
@@ -345,7 +350,7 @@ def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) 
             work[P_PAYLOAD] = max(length - 8, 0)
         else:
             work[P_PAYLOAD] = max(length - 12, 0)
-    elif proto in (ICMP, ICMPV6):
+    elif ROLE[proto] == IS_ICMP:
         work[P_PAYLOAD] = max(length - 8, 0)
         if captured < 4:
             work[P_MARKS] |= PM_CUT_TRANSPORT

@@ -5,12 +5,12 @@ so a capture gives the same sessions whole, split at any packet, or live.
 """
 
 from afterfact_agent.capture.walk import F_COUNT, F_NEXT, F_WHY, MORE, walk
-from afterfact_agent.jit import i64, inlined, kernel
+from afterfact_agent.jit import entry, i64, inlined, kernel
 from afterfact_protocol.session import EndReason, Mark
 
 from .decode import BAD_CHECKSUM, ICMPV6, IPV4, IPV6, LEN_INFERRED, decode, ip_layer
 from .fragments import claim, entry_of, know, put_aside, settle, take_back, take_waiting, wait
-from .icmp import NOT_DELIVERED, PORT_CLOSED, error_kind, quotes
+from .icmp import PORT_CLOSED, TOO_BIG, error_kind, quotes
 from .layout import (
     BITS,
     C_BAD_IP_CHECKSUM,
@@ -226,7 +226,7 @@ def annotate(flows: Words, slots: Words, work: Words, buffer: Bytes) -> None:
     by_target = reporter_hi == work[P_DST_HI] and reporter_lo == work[P_DST_LO]
     if said == PORT_CLOSED and by_target:
         flows[row, BITS] |= ERROR_REFUSED
-    elif said in (PORT_CLOSED, NOT_DELIVERED):
+    elif said != TOO_BIG:
         flows[row, BITS] |= ERROR_UNREACHABLE
 
 
@@ -255,7 +255,7 @@ def advance_clock(work: Words, time_us: int) -> int:
     return i64(now)
 
 
-@kernel
+@entry
 def meter_packets(
     flows: Words,
     slots: Words,
@@ -299,7 +299,7 @@ def meter_packets(
     return i64(count)
 
 
-@kernel
+@entry
 def meter_file(
     flows: Words,
     slots: Words,
@@ -331,7 +331,7 @@ def meter_file(
         walk(data, file, interfaces, offsets, caplens, wirelens, times_us, linktypes)
 
 
-@kernel
+@entry
 def advance(flows: Words, slots: Words, work: Words, now_us: int, out: Rows) -> bool:
     """Let packet time pass with no packet; False if `out` is full and the call must be made again."""
     if work[M_STARTED] == 0:
@@ -340,7 +340,7 @@ def advance(flows: Words, slots: Words, work: Words, now_us: int, out: Rows) -> 
     return turn_wheel(flows, slots, work, work[M_CLOCK], out)
 
 
-@kernel
+@entry
 def finish(flows: Words, slots: Words, work: Words, first: int, out: Rows) -> int:
     """End every open session, from row `first` on; the row to go on from, or NOBODY when all are out."""
     if work[M_FRAGMENTS_WAITING] > 0:

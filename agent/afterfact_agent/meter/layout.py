@@ -126,8 +126,8 @@ FLAGS_SHIFT = 32
 FINS_ACKNOWLEDGED = 3 << FIN_ACKED
 RESETS_SEEN = 3 << RST_SEEN
 
-# Endpoint states, after Zeek's.
-INACTIVE, SYN_SENT, SYN_ACK_SENT, PARTIAL, ESTABLISHED, FINISHED, RESET = 0, 1, 2, 3, 4, 5, 6
+# Endpoint states, after Zeek's; in this order, since up to PARTIAL no SYN was seen.
+INACTIVE, PARTIAL, SYN_SENT, SYN_ACK_SENT, ESTABLISHED, FINISHED, RESET = 0, 1, 2, 3, 4, 5, 6
 
 # Kinds of key, in PORTS above the protocol.
 KIND_PORTS, KIND_BARE, KIND_PAIRED, KIND_ONE_WAY = 0, 1, 2, 3

@@ -45,7 +45,6 @@ from .layout import (
     HISTORY_SEEN,
     INACTIVE,
     IP_BYTES,
-    KIND_ONE_WAY,
     KIND_PAIRED,
     KIND_PORTS,
     M_OUT,
@@ -62,7 +61,6 @@ from .layout import (
     START,
     SYN_ACK_SENT,
     SYN_SEEN,
-    SYN_SENT,
     SYNACK_SEEN,
     Rows,
     Words,
@@ -111,8 +109,7 @@ def big_endian(word: int) -> int:
 def tcp_state(bits: int, originator: int) -> int:
     """Zeek's conn_state, from the two endpoint states."""
     ours, theirs = endpoint_state(bits, originator), endpoint_state(bits, 1 - originator)
-    ours_unseen = ours in (INACTIVE, PARTIAL)
-    theirs_unseen = theirs in (INACTIVE, PARTIAL)
+    ours_unseen, theirs_unseen = ours <= PARTIAL, theirs <= PARTIAL
     if theirs == RESET:
         if bits & REJECTED:
             return REJ
@@ -126,7 +123,7 @@ def tcp_state(bits: int, originator: int) -> int:
     if theirs == FINISHED:
         return SHR if ours_unseen else S3
     if theirs == INACTIVE:
-        return S0 if ours in (SYN_SENT, SYN_ACK_SENT) else OTH
+        return S0 if PARTIAL < ours <= SYN_ACK_SENT else OTH
     if theirs == ESTABLISHED:
         if ours == ESTABLISHED:
             return S1
@@ -243,13 +240,13 @@ def write_record(flows: Words, work: Words, row: int, reason: int, out: Rows) ->
             outcome = i64(unanswered(bits, UNKNOWN))
     record["state"] = state
     record["outcome"] = outcome
-    if (proto in (PROTO_TCP, PROTO_UDP)) and kind == KIND_PORTS:
-        write_history(flows, row, originator, out, at)
-    else:
+    if kind != KIND_PORTS or (proto != PROTO_TCP and proto != PROTO_UDP):
         absent |= ABSENT_HISTORY
         for place in range(HISTORY_BYTES):
             record["history"][place] = 0
-    if kind in (KIND_PAIRED, KIND_ONE_WAY):
+    else:
+        write_history(flows, row, originator, out, at)
+    if kind >= KIND_PAIRED:
         record["icmp_type"] = (flows[row, DETAIL] >> 24) & 0xFF
         record["icmp_code"] = (flows[row, DETAIL] >> 16) & 0xFF
         record["icmp_id"] = flows[row, DETAIL] & 0xFFFF

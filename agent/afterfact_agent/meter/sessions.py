@@ -9,7 +9,7 @@ from afterfact_agent.jit import i64, inlined, kernel
 from afterfact_protocol.session import DirectionBy, EndReason, Mark
 
 from .config import SERVER_PORTS
-from .decode import ICMP, ICMPV6, TCP, UDP
+from .decode import ICMPV6, IS_ICMP, ROLE, TCP, UDP
 from .icmp import HAS_ID, REQUEST_OF, is_multicast
 from .layout import (
     A_HI,
@@ -140,7 +140,7 @@ def build_key(work: Words) -> int:
         work[KEY + A_HI], work[KEY + A_LO] = work[P_DST_HI], work[P_DST_LO]
         work[KEY + B_HI], work[KEY + B_LO] = work[P_SRC_HI], work[P_SRC_LO]
         ports = (dst_port << 16) | src_port
-    if proto in (ICMP, ICMPV6) and work[P_ICMP_TYPE] >= 0:
+    if work[P_ICMP_TYPE] >= 0:
         version = 1 if proto == ICMPV6 else 0
         message = work[P_ICMP_TYPE]
         request = REQUEST_OF[version, message]
@@ -173,7 +173,7 @@ def idle_limit(flows: Words, work: Words, row: int) -> int:
         return i64(work[S_TCP_IDLE])
     if proto == UDP:
         return i64(work[S_UDP_IDLE])
-    if proto in (ICMP, ICMPV6):
+    if ROLE[proto] == IS_ICMP:
         return i64(work[S_ICMP_IDLE])
     return i64(work[S_OTHER_IDLE])
 
@@ -243,7 +243,7 @@ def begin_session(flows: Words, slots: Words, work: Words, side: int, hashed: in
         add_history(flows, row, H_FLIP, 0)
     if proto == TCP and not (is_tcp and flags & SYN and not flags & ACK):
         flows[row, MARKS] |= MARK_PARTIAL
-    if kind in (KIND_PAIRED, KIND_ONE_WAY):
+    if kind >= KIND_PAIRED:
         version = 1 if proto == ICMPV6 else 0
         detail = (work[P_ICMP_TYPE] << 24) | (work[P_ICMP_CODE] << 16)
         if kind == KIND_PAIRED:

@@ -6,7 +6,7 @@ sessions that only one side has spoken in, oldest first, which go first when roo
 Decides nothing about sessions.
 """
 
-from afterfact_agent.jit import i64, inlined, kernel
+from afterfact_agent.jit import entry, i64, inlined, kernel
 
 from .layout import (
     BITS,
@@ -117,7 +117,7 @@ def take_row(flows: Words, slots: Words, work: Words, hashed: int) -> int:
     return i64(row)
 
 
-@kernel
+@entry
 def index_rows(flows: Words, slots: Words, work: Words) -> None:
     """Fill an empty index with the rows in use."""
     mask = i64(len(slots) - 1)

@@ -244,7 +244,7 @@ def next_states(bits: int, flags: int, payload: int, side: int) -> int:
     mine, theirs = endpoint_state(bits, side), endpoint_state(bits, peer)
     is_originator = (bits & ORIGINATOR) == side
     if flags & SYN:
-        if mine in (INACTIVE, PARTIAL):
+        if mine <= PARTIAL:
             if is_originator:
                 if mine == PARTIAL and theirs != INACTIVE:
                     mine = i64(ESTABLISHED)
@@ -261,7 +261,7 @@ def next_states(bits: int, flags: int, payload: int, side: int) -> int:
         if theirs == RESET and bits & (1 << (FIN_SEEN + peer)):
             theirs = i64(FINISHED)  # FIN and RST, answered by FIN: a normal end
     if flags & RST:
-        if mine == INACTIVE and (theirs in (SYN_SENT, SYN_ACK_SENT)) and not is_originator:
+        if mine == INACTIVE and PARTIAL < theirs <= SYN_ACK_SENT and not is_originator:
             bits |= REJECTED
         if not (mine == FINISHED and theirs == FINISHED):
             mine = i64(RESET)
