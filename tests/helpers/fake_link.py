@@ -119,6 +119,7 @@ class FakeServer:
 
     rows: Records = field(default_factory=lambda: sessions(8))
     password: str = "good"
+    reachable: bool = True
     holding: bool = False
     """Queries are not answered until `release`."""
     holding_pages: bool = False
@@ -153,7 +154,9 @@ class FakeLink:
         self._held_pages: list[tuple[Future[Page], int, int, int]] = []
         self._results: dict[int, Records] = {}
         self.closed = False
-        if password == server.password:
+        if not server.reachable:
+            self.state = LinkState(LinkPhase.CONNECTING, f"no server answers at {JOIN.address}", time.time())
+        elif password == server.password:
             self.state = LinkState(LinkPhase.ONLINE, "connected", time.time(), "0.1.0", "analyst")
         else:
             self.state = LinkState(LinkPhase.REFUSED, f"the server does not know user '{user}' with this password",

@@ -24,6 +24,7 @@ except ImportError as error:
         f"the console cannot load Qt: {error}; install the system packages that scripts/setup names for the console"
     ) from None
 
+from afterfact_client.console.garbage import GuiCollector
 from afterfact_client.console.models.server import MakeLink, Server
 from afterfact_client.console.views.main_window import MainWindow
 from afterfact_client.link import Link
@@ -42,6 +43,7 @@ class Console:
                           "set XDG_STATE_HOME to a directory that you may write to") from None  # fmt: skip
         self.server = Server(join, make_link)
         self.window = MainWindow(self.server, self.storage)
+        self._collector = GuiCollector()
 
     def _unsaved(self, text: str) -> None:
         self.window.unsaved.emit(text)
@@ -51,6 +53,7 @@ class Console:
         self.window.close()
         self.server.close()
         self.storage.close()
+        self._collector.stop()
 
 
 def run(join_path: str, user: str | None = None, password: str | None = None) -> int:

@@ -115,8 +115,12 @@ class Completion(QObject):
 
     def _insert(self, row: int) -> None:
         suggestion = self._suggestions[row]
+        text, at = self._place()
+        quote = text[suggestion.start - 1 : suggestion.start]
+        # Within quotes the suggestion is the bare value: the quotes are closed unless they are already.
+        closing = quote if quote in ("'", '"') and text[at : at + 1] != quote else ""
         cursor = self._editor.textCursor()
         cursor.setPosition(max(self._anchor, 0), QTextCursor.MoveMode.KeepAnchor)
-        cursor.insertText(suggestion.text)
+        cursor.insertText(suggestion.text + closing)
         self._editor.setTextCursor(cursor)
         self.hide()

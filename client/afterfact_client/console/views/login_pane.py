@@ -1,7 +1,6 @@
 """Who asks: user and password for the server of the join file. Whatever goes wrong is said here in one line."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFormLayout, QFrame, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from afterfact_client.console.views.parts import label, rename
@@ -12,7 +11,7 @@ from afterfact_protocol.joinfile import Join
 class LoginPane(QWidget):
     """Signals:
     submitted(str, str): user and password.
-    given_up(): Cancel, or Esc, while connecting.
+    given_up(): Cancel, while connecting.
     """
 
     submitted = Signal(str, str)
@@ -101,11 +100,10 @@ class LoginPane(QWidget):
         self.say("")
         self.begin()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.cancel.isVisible():
-            self.given_up.emit()
-        else:
-            super().keyPressEvent(event)
+    @property
+    def connecting(self) -> bool:
+        """Whether an attempt is under way that can be given up."""
+        return not self.button.isEnabled()
 
     def _from_user(self) -> None:
         if self.password.text():

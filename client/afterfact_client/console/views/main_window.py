@@ -148,7 +148,7 @@ class MainWindow(QMainWindow):
         self._action(file, "&Quit", ["Ctrl+Q"], self.close)
         query = bar.addMenu("&Query")
         self._action(query, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: self._on_tab(QueryTab.run))
-        self._action(query, "&Stop", ["Esc"], lambda: self._on_tab(QueryTab.stop))
+        self._action(query, "&Stop", ["Esc"], self._stop)
         query.addSeparator()
         self._action(query, "&Back on the trail", ["Alt+Left"], lambda: self._on_tab(lambda tab: tab.step(-1)))
         self._action(query, "&Forward on the trail", ["Alt+Right"], lambda: self._on_tab(lambda tab: tab.step(1)))
@@ -226,6 +226,12 @@ class MainWindow(QMainWindow):
     def _log_in(self, user: str, password: str) -> None:
         self.preferences.user = user
         self.server.log_in(user, password)
+
+    def _stop(self) -> None:
+        if self.pages.currentWidget() is self.work:
+            self.tab.stop()
+        elif self.login.connecting:
+            self._give_up()
 
     def _give_up(self) -> None:
         self.server.log_out()
@@ -321,6 +327,7 @@ class MainWindow(QMainWindow):
         tab = self.tabs.widget(at)
         if not isinstance(tab, QueryTab):
             return
+        tab.keep_draft()
         tab.close_down()
         if tab.state.text.strip() or tab.state.trail.texts:
             self._closed = [*self._closed, tab.state][-CLOSED_TABS:]

@@ -111,21 +111,19 @@ class QueryEditor(QPlainTextEdit):
         self.setExtraSelections([])
 
     def event(self, event: QEvent) -> bool:
-        if (
-            event.type() is QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and self.keys_first is not None
-            and self.keys_first.wants(event)
-        ):
-            event.accept()  # Esc closes the list and does not stop the query
-            return True
+        first = self.keys_first
+        if isinstance(event, QKeyEvent) and first is not None and first.wants(event):
+            if event.type() is QEvent.Type.ShortcutOverride:
+                event.accept()  # Esc closes the list and does not stop the query
+                return True
+            if event.type() is QEvent.Type.KeyPress:  # here, since Tab moves the focus before keyPressEvent
+                first.take(event)
+                return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, modifiers = event.key(), event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        if self.keys_first is not None and self.keys_first.wants(event):
-            self.keys_first.take(event)
-        elif key == Qt.Key.Key_Up and modifiers in _HISTORY_KEYS:
+        if key == Qt.Key.Key_Up and modifiers in _HISTORY_KEYS:
             self.older.emit()
         elif key == Qt.Key.Key_Down and modifiers in _HISTORY_KEYS:
             self.newer.emit()

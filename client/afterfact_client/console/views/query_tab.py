@@ -171,9 +171,7 @@ class QueryTab(QWidget):
 
     def ask(self, text: str) -> None:
         """Put a query in the editor and run it; what stood there unrun is kept in the history."""
-        draft = self.editor.text.strip()
-        if draft and draft != self._asked:
-            self._history.add(draft, self._server.join.address, ran=False)
+        self.keep_draft()
         self.editor.replace(text)
         self.run()
 
@@ -478,15 +476,18 @@ class QueryTab(QWidget):
         self.editor.restyle()
         self.view.restyle()
 
+    def keep_draft(self) -> None:
+        """What stands in the editor unrun goes into the history."""
+        draft = self.editor.text.strip()
+        if draft and draft != self._asked:
+            self._history.add(draft, self._server.join.address, ran=False)
+
     def close_down(self) -> None:
         """The tab goes away: the server need not keep its result."""
         self.query.forget()
         result = self.table.result
         if result is not None and not result.complete:
             self._server.cancel(result.answer.request)
-        draft = self.editor.text.strip()
-        if draft and draft != self._asked:
-            self._history.add(draft, self._server.join.address, ran=False)
         self.checker.close()
         self.collector.close()
 
