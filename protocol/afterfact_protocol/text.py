@@ -6,11 +6,11 @@ know is empty in CSV and null in JSON, and so are the server's stamps where the 
 Reads no packets, no sockets; opens no files.
 """
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address
-from typing import TextIO
+from functools import cache, lru_cache
+from ipaddress import IPv6Address
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,25 @@ from afterfact_protocol.session import BY_NAME, FIELDS, IPV4_PREFIX, ROW, Field,
 
 _QUOTED = frozenset({Kind.TIME, Kind.ADDRESS, Kind.NAME, Kind.TEXT, Kind.SENSOR, Kind.BYTES})
 """Kinds that are strings in JSON; the others are numbers."""
+_FREE = frozenset({Kind.TEXT, Kind.SENSOR})
+"""Kinds whose text may hold what CSV and JSON must escape."""
 
 
+@lru_cache(maxsize=1 << 16)
 def address_text(address: bytes) -> str:
     """An address of 16 bytes as text: dotted if it is IPv4-mapped, else IPv6 (RFC 5952)."""
     if address[:12] == IPV4_PREFIX:
-        return str(IPv4Address(address[12:]))
+        a, b, c, d = address[12:]
+        return f"{a}.{b}.{c}.{d}"
     return str(IPv6Address(address))
 
 
 def name_text(field: Field, value: int) -> str:
     """A value's name in lower case, Zeek's states as Zeek writes them; the number if it has none."""
-    return _names(field).get(value, str(value))
+    return _names(field).get(value) or str(value)
 
 
+@cache
 def _names(field: Field) -> dict[int, str]:
     if field.names is None:
         return {}
@@ -41,39 +46,44 @@ def _names(field: Field) -> dict[int, str]:
 
 
 def _times(column: NDArray[np.int64]) -> list[str]:
-    text: list[str] = np.datetime_as_string(column.astype("<M8[us]"), unit="us", timezone="UTC").tolist()
-    return text
+    # Sessions of the same second are many; making the text of a whole time anew costs five times as much.
+    seconds, fractions = np.divmod(column, 1_000_000)
+    different, which = np.unique(seconds, return_inverse=True)
+    prefixes: list[str] = np.datetime_as_string(different.astype("<M8[s]"), unit="s").tolist()
+    return [f"{prefixes[at]}.{micro:06d}Z" for at, micro in zip(which.tolist(), fractions.tolist(), strict=True)]
 
 
-def _addresses(column: NDArray[np.void]) -> list[str]:
-    known: dict[bytes, str] = {}
-    texts = []
-    for raw in column.tolist():
-        text = known.get(raw)
-        if text is None:
-            text = known[raw] = address_text(raw)
-        texts.append(text)
-    return texts
+def _spelling(field: Field, sensors: Mapping[int, str] | None) -> Callable[[Any], str]:
+    """How one value of a field is written."""
+    match field.kind:
+        case Kind.ADDRESS:
+            return address_text
+        case Kind.NAME:
+            names = _names(field)
+            return lambda value: names.get(value) or str(value)
+        case Kind.TEXT:
+            return lambda value: str(value, "latin-1")
+        case Kind.BYTES:
+            return bytes.hex
+        case Kind.SENSOR if sensors is not None:
+            return lambda value: sensors.get(value) or str(value)
+        case _:
+            return str
 
 
 def _raw_text(array: NDArray[np.void], field: Field, sensors: Mapping[int, str] | None) -> list[str]:
     column = array[field.name]
-    match field.kind:
-        case Kind.TIME:
-            return _times(column)
-        case Kind.ADDRESS:
-            return _addresses(column)
-        case Kind.NAME:
-            names = _names(field)
-            return [names.get(value) or str(value) for value in column.tolist()]
-        case Kind.TEXT:
-            return [value.decode("latin-1") for value in column.tolist()]
-        case Kind.BYTES:
-            return [value.hex() for value in column.tolist()]
-        case Kind.SENSOR if sensors is not None:
-            return [sensors.get(value) or str(value) for value in column.tolist()]
-        case _:
-            return [str(value) for value in column.tolist()]
+    if len(column) == 0:
+        return []
+    if field.kind is Kind.TIME:
+        return _times(column)
+    spell = _spelling(field, sensors)
+    if (column == column[0]).all():
+        return [spell(column[0].item())] * len(column)
+    if column.dtype.itemsize == 1 and len(column) > 256:
+        spelled = [spell(value) for value in range(256)]
+        return [spelled[value] for value in column.tolist()]
+    return list(map(spell, column.tolist()))
 
 
 def _missing(array: NDArray[np.void], field: Field) -> NDArray[np.bool_] | None:
@@ -82,6 +92,15 @@ def _missing(array: NDArray[np.void], field: Field) -> NDArray[np.bool_] | None:
         return None
     missing: NDArray[np.bool_] = (array["absent"] & np.uint64(1 << field.id)) != 0
     return missing if missing.any() else None
+
+
+def _without(text: list[str], missing: NDArray[np.bool_] | None, absent: str) -> list[str]:
+    """The texts with `absent` where they are missing."""
+    if missing is None:
+        return text
+    if missing.all():
+        return [absent] * len(text)
+    return [absent if gone else value for gone, value in zip(missing.tolist(), text, strict=True)]
 
 
 def column_text(
@@ -98,11 +117,7 @@ def column_text(
     if array.dtype.names is None or known.name not in array.dtype.names:
         return [absent] * len(array)
     text = _raw_text(array, known, sensors)
-    missing = _missing(array, known)
-    if missing is not None:
-        for at in np.flatnonzero(missing).tolist():
-            text[at] = absent
-    return text
+    return _without(text, _missing(array, known), absent)
 
 
 def _column_json(array: NDArray[np.void], field: Field, sensors: Mapping[int, str] | None) -> list[str]:
@@ -110,15 +125,11 @@ def _column_json(array: NDArray[np.void], field: Field, sensors: Mapping[int, st
     if array.dtype.names is None or field.name not in array.dtype.names:
         return ["null"] * len(array)
     text = _raw_text(array, field, sensors)
-    if field.kind in _QUOTED:
-        # Names, times and addresses need no escaping; a sensor's name or a history may.
-        quote: Callable[[str], str] = json.dumps if field.kind in (Kind.SENSOR, Kind.TEXT) else '"{}"'.format
-        text = [quote(value) for value in text]
-    missing = _missing(array, field)
-    if missing is not None:
-        for at in np.flatnonzero(missing).tolist():
-            text[at] = "null"
-    return text
+    if field.kind in _FREE:
+        text = [json.dumps(value) for value in text]
+    elif field.kind in _QUOTED:
+        text = [f'"{value}"' for value in text]
+    return _without(text, _missing(array, field), "null")
 
 
 def json_objects(
@@ -134,6 +145,13 @@ def _fields(dtype: np.dtype[np.void]) -> list[Field]:
     return [BY_NAME[name] for name in dtype.names or ()]
 
 
+def _escaped(value: str) -> str:
+    """A value as RFC 4180 has it."""
+    if '"' in value or "," in value or "\n" in value or "\r" in value:
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
 class CsvWriter:
     """Sessions as CSV (RFC 4180, lines end in LF): a header, then a line a row.
 
@@ -141,13 +159,18 @@ class CsvWriter:
     """
 
     def __init__(self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None) -> None:
-        self._fields, self._sensors = _fields(dtype), sensors
-        self._writer = csv.writer(out, lineterminator="\n")
-        self._writer.writerow([field.name for field in self._fields])
+        self._out, self._fields, self._sensors = out, _fields(dtype), sensors
+        out.write(",".join(field.name for field in self._fields) + "\n")
 
     def write(self, array: NDArray[np.void]) -> None:
-        columns = [column_text(array, field, self._sensors) for field in self._fields]
-        self._writer.writerows(zip(*columns, strict=True))
+        if not len(array):
+            return
+        columns = [self._column(array, field) for field in self._fields]
+        self._out.write("\n".join(map(",".join, zip(*columns, strict=True))) + "\n")
+
+    def _column(self, array: NDArray[np.void], field: Field) -> list[str]:
+        text = column_text(array, field, self._sensors)
+        return [_escaped(value) for value in text] if field.kind in _FREE else text
 
     def close(self) -> None:
         """Nothing is left to write; there so that all writers are used alike."""

@@ -145,7 +145,9 @@ class Meter:
                         *self._columns,
                         self._out,
                     )
-                yield from self._take()
+                if self._work[M_OUT] > OUTPUT_ROWS // 2 or not complete:
+                    yield from self._take()
+        yield from self._take()
 
     def advance(self, now_us: int) -> Iterator[Records]:
         """Let time pass on a quiet link, up to `now_us` (microseconds since 1970 by the packets' clock).
