@@ -13,17 +13,20 @@ from typing import Any, TextIO
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
+from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import complete, counted, verdicts
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.query import Query, QueryError, parse, reading
-from afterfact_protocol.session import BY_NAME, ROW
+from afterfact_protocol.records import Records
+from afterfact_protocol.session import ROW
 from afterfact_protocol.statustext import time_text
-from afterfact_protocol.text import CsvWriter, JsonLinesWriter, JsonWriter, column_text
+from afterfact_protocol.text import CsvWriter, JsonLinesWriter, JsonWriter
 
 TABLE_COLUMNS = (
-    "sensor", "start_time", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "src_pkts", "src_bytes", "dst_pkts",
-    "dst_bytes", "outcome",
+    "sensor", "start_time", "duration", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "src_pkts", "src_bytes",
+    "dst_pkts", "dst_bytes", "outcome",
 )  # fmt: skip
+"""As wide as fits a terminal beside addresses; csv and json have every field."""
 
 
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
@@ -119,8 +122,7 @@ def _write(result: Result, form: str, out: TextIO) -> int:
     total = 0
     if form == "table":
         rows = result.fetch()
-        columns = [column_text(rows, BY_NAME[name], sensors) for name in TABLE_COLUMNS]
-        _write_table([BY_NAME[name].label for name in TABLE_COLUMNS], columns, out)
+        _write_table([BY_NAME[name] for name in TABLE_COLUMNS], rows, sensors, out)
         return len(rows)
     make: dict[str, type[CsvWriter] | type[JsonWriter] | type[JsonLinesWriter]]
     make = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}
@@ -132,10 +134,15 @@ def _write(result: Result, form: str, out: TextIO) -> int:
     return total
 
 
-def _write_table(header: list[str], columns: list[list[str]], out: TextIO) -> None:
-    widths = [max([len(title), *map(len, column)]) for title, column in zip(header, columns, strict=True)]
-    for row in (header, *zip(*columns, strict=True)):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+def _write_table(columns: list[Column], rows: Records, sensors: dict[int, str], out: TextIO) -> None:
+    shown = [["-" if text is None else text for text in column.texts(rows, sensors)] for column in columns]
+    titles = [column.title for column in columns]
+    widths = [max([len(title), *map(len, texts)]) for title, texts in zip(titles, shown, strict=True)]
+    aligned = list(zip(widths, (column.right for column in columns), strict=True))
+    for row in (titles, *zip(*shown, strict=True)):
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width) for cell, (width, right) in zip(row, aligned, strict=True)
+        ]
         out.write("  ".join(cells).rstrip() + "\n")
 
 
