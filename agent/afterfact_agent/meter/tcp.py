@@ -246,10 +246,12 @@ def next_states(bits: int, flags: int, payload: int, side: int) -> int:
     if flags & SYN:
         if mine <= PARTIAL:
             if is_originator:
-                if mine == PARTIAL and theirs != INACTIVE:
-                    mine = i64(ESTABLISHED)
+                if theirs == ESTABLISHED or (mine == PARTIAL and theirs != INACTIVE):
+                    mine = i64(ESTABLISHED)  # it was answered already: the SYN comes late
                 else:
                     mine = i64(SYN_ACK_SENT if flags & ACK else SYN_SENT)
+                if theirs == RESET and not bits & (1 << (SYNACK_SEEN + peer)) and not bits & (1 << (ACK_SEEN + peer)):
+                    bits |= REJECTED
             else:
                 if theirs == SYN_SENT or (theirs == PARTIAL and flags & ACK):
                     theirs = i64(ESTABLISHED)
