@@ -7,11 +7,13 @@ import numpy as np
 from helpers.desk import CONTROL, SHIFT, Desk, Key, Modifier
 from helpers.fake_link import FakeServer, mapped, sessions
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QStyleOptionViewItem
+from PySide6.QtWidgets import QApplication
 
 from afterfact_client.console.models.session_table import ABSENT
+from afterfact_client.console.views.session_view import PAD
+from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state.columns import DEFAULT
 from afterfact_client.state.result import LOCAL_ROWS
 
@@ -133,8 +135,8 @@ def test_every_text_fits_its_column(work: Desk, fake: FakeServer) -> None:
     view, model = work.tab.view, work.tab.table
     for column in range(model.columnCount()):
         for row in range(model.rowCount()):
-            wanted = view.itemDelegate().sizeHint(QStyleOptionViewItem(), model.index(row, column)).width()
-            assert view.columnWidth(column) >= wanted, model.columns[column].name
+            wanted = QFontMetricsF(LOOK.mono).horizontalAdvance(model.index(row, column).data())
+            assert view.columnWidth(column) >= wanted + 2 * PAD - 0.5, model.columns[column].name
 
 
 def infected(fake: FakeServer) -> None:

@@ -1,6 +1,7 @@
 """The table of sessions: dense rows, addresses and digits that line up, cells and rows to select, a menu on each value.
 
-Painting is done here, cell by cell and without style options, because it decides how smooth scrolling is.
+It paints itself, a column at a time from the texts that state/ makes in blocks: a delegate's call for every cell, with
+an index and a style option each, takes some 50 ms a screen, and scrolling shows it.
 """
 
 import math
@@ -12,19 +13,11 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QPoint,
     QRect,
-    QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPen, QResizeEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.views.theme import LOOK, OUTCOME_COLOURS
@@ -62,7 +55,6 @@ class SessionView(QTableView):
         self._preferences = preferences
         self._fitting = False
         self.setAccessibleName("Sessions")
-        self.setItemDelegate(_Delegate(self))
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectItems)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -81,6 +73,8 @@ class SessionView(QTableView):
         across.sectionClicked.connect(self.sort_wanted)
         across.sectionMoved.connect(self._moved)
         across.sectionResized.connect(self._resized)
+        # Once, while there are no rows: changing it later looks at each of them.
+        down.setMinimumSectionSize(8)
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         down.setHighlightSections(False)
@@ -92,10 +86,16 @@ class SessionView(QTableView):
         assert isinstance(model, SessionTable)
         return model
 
+    def setSelectionModel(self, model: QItemSelectionModel) -> None:
+        super().setSelectionModel(model)
+        # A header asks of every section whether all of it is selected, cell by cell: seconds at a million rows.
+        self._none = QItemSelectionModel(model.model())
+        self.horizontalHeader().setSelectionModel(self._none)
+        self.verticalHeader().setSelectionModel(self._none)
+
     def restyle(self) -> None:
         """Theme or text size changed."""
         down, across = self.verticalHeader(), self.horizontalHeader()
-        down.setMinimumSectionSize(LOOK.row_height)
         down.setDefaultSectionSize(LOOK.row_height)
         across.setFixedHeight(LOOK.row_height + 4)
         across.setFont(LOOK.sans)
@@ -108,22 +108,24 @@ class SessionView(QTableView):
 
     def fit_columns(self) -> None:
         """Each column as wide as its title and what the first rows hold; as it was set where it was set by hand."""
-        table = self.table
-        titles = QFontMetrics(LOOK.sans)
         self._fitting = True
-        for at, column in enumerate(table.columns):
+        for at, column in enumerate(self.table.columns):
             width = self._preferences.widths.get(column.name)
-            if width is None:
-                longest = 0
-                if table.result is not None:
-                    rows = min(table.result.total, SAMPLE_ROWS)
-                    longest = max((len(table.text(row, at)[0]) for row in range(rows)), default=0)
-                mark = MARK if column.name == "outcome" else 0
-                title = titles.horizontalAdvance(table.title(at)) + 2 * PAD
-                width = max(_width(longest) + mark, title)
-                width = min(width, MOST_WIDTH)
-            self.setColumnWidth(at, width)
+            self.setColumnWidth(at, min(self.fitting_width(at), MOST_WIDTH) if width is None else width)
         self._fitting = False
+
+    def fitting_width(self, section: int) -> int:
+        """Pixels that a column's title and its texts in the first rows need."""
+        table = self.table
+        rows = min(table.result.total, SAMPLE_ROWS) if table.result is not None else 0
+        longest = max((len(table.text(row, section)[0]) for row in range(rows)), default=0)
+        mark = MARK if table.columns[section].name == "outcome" else 0
+        title = QFontMetrics(LOOK.sans).horizontalAdvance(table.title(section)) + 2 * PAD + 2
+        return max(_width(longest) + mark, title)
+
+    def sizeHintForColumn(self, column: int) -> int:
+        """A double click on the edge of a header fits the column."""
+        return self.fitting_width(column)
 
     def _resized(self, section: int, _before: int, after: int) -> None:
         if not self._fitting and 0 <= section < len(self.table.columns):
@@ -133,6 +135,72 @@ class SessionView(QTableView):
         across = self.horizontalHeader()
         names = [self.table.columns[across.logicalIndex(at)].name for at in range(len(self.table.columns))]
         self.order_changed.emit(names)
+
+    # --- painting -----------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        table, rows = self.table, self._rows_in(event.rect())
+        if table.result is None or not rows:
+            return
+        painter = QPainter(self.viewport())
+        self._paint_grounds(painter, event.rect(), rows)
+        painter.setFont(LOOK.mono)
+        text_ink, dim_ink = QColor(LOOK.colours.text), QColor(LOOK.colours.dim)
+        metrics = QFontMetrics(LOOK.mono)
+        height = self.rowHeight(rows[0])
+        below = (height + metrics.ascent() - metrics.descent()) // 2
+        tops = [self.rowViewportPosition(row) for row in rows]
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for at, column in enumerate(table.columns):
+            left, width = self.columnViewportPosition(at) + PAD, self.columnWidth(at) - 2 * PAD
+            if left > event.rect().right() or left + width < event.rect().left():
+                continue
+            marked = column.name == "outcome"
+            for row, top in zip(rows, tops, strict=True):
+                text, known = table.text(row, at)
+                start, room = left, width
+                if marked and known and text in _OUTCOMES:
+                    _mark(painter, left, top + height // 2, _OUTCOMES[text])
+                    start, room = left + MARK, width - MARK
+                if len(text) * LOOK.advance > room + 0.5:
+                    text = _fitting(text, room)
+                elif column.right:
+                    start += int(room - len(text) * LOOK.advance + 0.5)
+                painter.setPen(text_ink if known else dim_ink)
+                painter.drawText(start, top + below, text)
+        painter.end()
+
+    def _rows_in(self, area: QRect) -> range:
+        """Rows that touch an area of the viewport."""
+        first, last = self.rowAt(area.top()), self.rowAt(area.bottom())
+        if first < 0:
+            return range(0)
+        return range(first, (last if last >= 0 else self.table.rowCount() - 1) + 1)
+
+    def _paint_grounds(self, painter: QPainter, area: QRect, rows: range) -> None:
+        """Stripes, the current row, the selection, and a frame around the current cell."""
+        colours, height = LOOK.colours, self.rowHeight(rows[0])
+        right = self.columnViewportPosition(self.model().columnCount() - 1) + self.columnWidth(
+            self.model().columnCount() - 1
+        )
+        parts = [part for part in self._parts() if part.top() <= rows[-1] and part.bottom() >= rows[0]]
+        current = self.currentIndex()
+        stripe, here, selected = QColor(colours.stripe), QColor(colours.here), QColor(colours.selected)
+        for row in rows:
+            top = self.rowViewportPosition(row)
+            if row == current.row() and parts:
+                painter.fillRect(0, top, right, height, here)
+            elif row % 2:
+                painter.fillRect(0, top, right, height, stripe)
+        for part in parts:
+            first, last = max(part.top(), rows[0]), min(part.bottom(), rows[-1])
+            left = self.columnViewportPosition(part.left())
+            edge = self.columnViewportPosition(part.right()) + self.columnWidth(part.right())
+            top = self.rowViewportPosition(first)
+            painter.fillRect(left, top, edge - left, self.rowViewportPosition(last) + height - top, selected)
+        if current.isValid() and current.row() in rows and self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1))
+            painter.drawRect(self.visualRect(current).adjusted(0, 0, -1, -1))
 
     # --- selection ----------------------------------------------------------------------------------------------------
 
@@ -218,60 +286,21 @@ class SessionView(QTableView):
         self.table.need(first, min(first + 2 * shown, self.table.result.total - 1))
 
 
-class _Delegate(QStyledItemDelegate):
-    """Paints one cell. Texts come straight from the table's state, not through roles."""
-
-    def __init__(self, view: SessionView) -> None:
-        super().__init__(view)
-        self._view = view
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        text = self._view.table.text(index.row(), index.column())[0]
-        mark = MARK if self._view.table.columns[index.column()].name == "outcome" else 0
-        return QSize(_width(len(text)) + mark, LOOK.row_height)
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        view, colours = self._view, LOOK.colours
-        row, at = index.row(), index.column()
-        area: QRect = option.rect
-        column = view.table.columns[at]
-        text, known = view.table.text(row, at)
-        current = view.currentIndex()
-        if view.selectionModel().isSelected(index):
-            painter.fillRect(area, QColor(colours.selected))
-        elif current.row() == row and view.selectionModel().hasSelection():
-            painter.fillRect(area, QColor(colours.here))
-        elif row % 2:
-            painter.fillRect(area, QColor(colours.stripe))
-        if current.row() == row and current.column() == at and view.hasFocus():
-            painter.setPen(QPen(QColor(colours.accent), 1))
-            painter.drawRect(area.adjusted(0, 0, -1, -1))
-        painter.setFont(LOOK.mono)
-        painter.setPen(QColor(colours.text if known else colours.dim))
-        inner = area.adjusted(PAD, 0, -PAD, 0)
-        if column.name == "outcome" and known and text in _OUTCOMES:
-            _mark(painter, inner, _OUTCOMES[text])
-            inner.setLeft(inner.left() + MARK)
-        side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-        if len(text) * LOOK.advance > inner.width() + 1:
-            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
-        painter.drawText(inner, side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, text)
-
-
 def _width(characters: int) -> int:
     """Pixels of a cell that holds so many characters."""
     return math.ceil(characters * LOOK.advance) + 2 * PAD
 
 
-def _mark(painter: QPainter, area: QRect, outcome: Outcome) -> None:
+def _fitting(text: str, room: float) -> str:
+    """As much of a text as fits in so many pixels, with an ellipsis where something is left out."""
+    whole = int(room / LOOK.advance + 0.01)
+    return text if len(text) <= whole else text[: max(whole - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _mark(painter: QPainter, left: int, middle: int, outcome: Outcome) -> None:
     """Colour and shape: round for established, square for failed, a ring where it is not known."""
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     colour = QColor(OUTCOME_COLOURS[outcome])
-    size = 8
-    box = QRect(area.left(), area.center().y() - size // 2 + 1, size, size)
+    box = QRect(left, middle - 4, 8, 8)
     painter.setPen(QPen(colour.darker(130), 1))
     painter.setBrush(colour)
     if outcome in ESTABLISHED:
@@ -282,4 +311,3 @@ def _mark(painter: QPainter, area: QRect, outcome: Outcome) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(colour, 1.5))
         painter.drawEllipse(box)
-    painter.restore()
