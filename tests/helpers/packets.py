@@ -124,7 +124,9 @@ class Talk:
             self.out(time + 0.02, "A", isn + 1, peer_isn + 1),
         ]
 
-    def whole(self, time: float = 0.0, isn: int = 100, peer_isn: int = 500, ask: int = 10, answer: int = 20) -> list[Frame]:
+    def whole(
+        self, time: float = 0.0, isn: int = 100, peer_isn: int = 500, ask: int = 10, answer: int = 20
+    ) -> list[Frame]:
         """Handshake, a question, an answer, FINs both ways and the last ACK."""
         a, b = isn + 1, peer_isn + 1
         return [
@@ -150,7 +152,9 @@ def chunk(
     wires = np.array([len(data) if wire else UNKNOWN_LENGTH for _, data in listed], np.int64)
     times = np.array([EPOCH * MICROSECONDS + round(time * MICROSECONDS) for time, _ in listed], np.int64)
     buffer = np.frombuffer(b"".join(captured) or b"\0", np.uint8)
-    return Packets(buffer, np.cumsum(lengths) - lengths, lengths, wires, times, np.full(len(listed), linktype, np.int64))
+    return Packets(
+        buffer, np.cumsum(lengths) - lengths, lengths, wires, times, np.full(len(listed), linktype, np.int64)
+    )
 
 
 def records(meter: Meter, packets: Packets, finish: bool = True) -> npt.NDArray[np.void]:

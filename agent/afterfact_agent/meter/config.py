@@ -16,8 +16,8 @@ SERVER_PORTS: tuple[int, ...] = (
     *(5355, 5432, 5671, 5672, 5683, 5900, 5984, 5985, 5986, 6000, 6081, 6379, 6443, 6514, 6666, 6667, 6668, 6669),
     *(6697, 8000, 8008, 8080, 8081, 8443, 8883, 8888, 9042, 9090, 9092, 9100, 9200, 9418, 11211, 27017),
 )
-"""Ports that servers listen on: the privileged ones and well-known services above (IANA's registry). None from 32768 on,
-where systems take the ports of clients."""
+"""Ports that servers listen on: the privileged ones and well-known services above (IANA's registry). None from 32768
+on, where systems take the ports of clients."""
 
 
 @dataclass(frozen=True, slots=True)

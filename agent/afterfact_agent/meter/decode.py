@@ -37,12 +37,14 @@ from .layout import (
     P_FRAGMENT,
     P_FRAGMENT_AT,
     P_FRAGMENT_ID,
+    P_HEADER,
     P_ICMP_CODE,
     P_ICMP_ID,
     P_ICMP_TYPE,
     P_IDENT,
     P_INNER_VLAN,
     P_IP_BYTES,
+    P_LATER_FLAGS,
     P_MARKS,
     P_PAYLOAD,
     P_POSITION,
@@ -315,6 +317,11 @@ def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) 
     work[P_ICMP_TYPE] = -1
     work[P_PAYLOAD] = length
     if work[P_FRAGMENT] == LATER_FRAGMENT:
+        work[P_LATER_FLAGS] = -1
+        if proto == TCP and work[P_FRAGMENT_AT] == 8 and captured >= 6:  # the smallest first fragment ends before them
+            work[P_ACK] = u32(buffer, at)
+            work[P_HEADER] = max((u8(buffer, at + 4) >> 4) * 4, 20)
+            work[P_LATER_FLAGS] = u8(buffer, at + 5)
         return
     if ROLE[proto] == HAS_PORTS:
         if captured < 4:
@@ -324,16 +331,19 @@ def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) 
             work[P_DST_PORT] = u16(buffer, at + 2)
         if proto == TCP:
             header = i64(20)
-            if captured < 14:
-                work[P_MARKS] |= PM_CUT_TRANSPORT
-            else:
+            if captured >= 8:
                 work[P_SEQ] = u32(buffer, at + 4)
+            if captured < 14:
+                if work[P_FRAGMENT] == WHOLE or captured < length:
+                    work[P_MARKS] |= PM_CUT_TRANSPORT
+            else:
                 work[P_ACK] = u32(buffer, at + 8)
                 header = (u8(buffer, at + 12) >> 4) * 4
                 work[P_FLAGS] = u8(buffer, at + 13)
                 if header < 20 or (header > length and work[P_FRAGMENT] == WHOLE):
                     work[P_MARKS] |= PM_BAD_TRANSPORT
                     header = max(header, 20)
+            work[P_HEADER] = header
             work[P_PAYLOAD] = max(length - header, 0)
         elif proto == UDP:
             work[P_PAYLOAD] = max(length - 8, 0)

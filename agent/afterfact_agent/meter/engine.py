@@ -9,7 +9,7 @@ from afterfact_agent.jit import entry, i64, inlined, kernel
 from afterfact_protocol.session import EndReason, Mark
 
 from .decode import BAD_CHECKSUM, ICMPV6, IPV4, IPV6, LEN_INFERRED, decode, ip_layer
-from .fragments import claim, entry_of, know, put_aside, settle, take_back, take_waiting, wait
+from .fragments import claim, entry_of, know, put_aside, settle, take_back, take_header, take_waiting, wait
 from .icmp import PORT_CLOSED, TOO_BIG, error_kind, quotes
 from .layout import (
     BITS,
@@ -142,6 +142,8 @@ def count_fragment(flows: Words, slots: Words, work: Words, now: int, out: Rows)
             flush_entry(flows, slots, work, entry, out)
             take_back(work)
         claim(work, entry, now, i64(FR_WAITING if later else FR_KNOWN))
+    if later:
+        take_header(work, entry)
     if later and work[entry + FR_STATE] == FR_WAITING:
         wait(work, entry, now)
         return

@@ -7,16 +7,20 @@ Reassembles nothing.
 
 from afterfact_agent.jit import i64, kernel
 
+from .decode import TCP
 from .layout import (
     C_WAITING_FRAGMENTS,
     COUNTS,
+    FR_ACK,
     FR_BYTES,
     FR_COLUMNS,
     FR_DST_HI,
     FR_DST_LO,
     FR_DST_PORT,
     FR_ENCAP,
+    FR_FLAGS,
     FR_FREE,
+    FR_HEADER,
     FR_ICMP,
     FR_ID,
     FR_IP_BYTES,
@@ -24,6 +28,7 @@ from .layout import (
     FR_MARKS,
     FR_PKTS,
     FR_PROTO,
+    FR_SEQ,
     FR_SRC_HI,
     FR_SRC_LO,
     FR_SRC_PORT,
@@ -31,28 +36,34 @@ from .layout import (
     FR_STATE,
     FR_TIME,
     FR_WAITING,
+    FR_WANTED,
     FR_WAYS,
     FRAGMENT_ENTRIES,
     FRAGMENTS,
     LATER_FRAGMENT,
     M_FRAGMENTS_WAITING,
+    P_ACK,
     P_COUNT,
     P_DST_HI,
     P_DST_LO,
     P_DST_PORT,
     P_FLAGS,
     P_FRAGMENT,
+    P_FRAGMENT_AT,
     P_FRAGMENT_ID,
+    P_HEADER,
     P_ICMP_CODE,
     P_ICMP_ID,
     P_ICMP_TYPE,
     P_IDENT,
     P_INNER_VLAN,
     P_IP_BYTES,
+    P_LATER_FLAGS,
     P_MARKS,
     P_PAYLOAD,
     P_PROTO,
     P_QUOTE,
+    P_SEQ,
     P_SRC_HI,
     P_SRC_LO,
     P_SRC_PORT,
@@ -110,6 +121,8 @@ def claim(work: Words, entry: int, now: int, state: int) -> None:
     work[entry + FR_ENCAP] = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
     work[entry + FR_TIME] = now
     work[entry + FR_STATE] = state
+    work[entry + FR_FLAGS] = -1
+    work[entry + FR_HEADER] = 20
     if state == FR_WAITING:
         work[M_FRAGMENTS_WAITING] += 1
         work[entry + FR_START] = work[P_TIME]
@@ -128,11 +141,30 @@ def know(work: Words, entry: int) -> None:
     work[entry + FR_ICMP] = -1
     if work[P_ICMP_TYPE] >= 0:
         work[entry + FR_ICMP] = (work[P_ICMP_TYPE] << 24) | (work[P_ICMP_CODE] << 16) | work[P_ICMP_ID]
+    if work[P_PROTO] == TCP:
+        work[entry + FR_SEQ] = work[P_SEQ]
+        if work[P_FLAGS] >= 0:
+            work[entry + FR_HEADER] = work[P_HEADER]
+        else:
+            work[entry + FR_WANTED] = 1
+
+
+@kernel
+def take_header(work: Words, entry: int) -> None:
+    """Of a later fragment, keep what is the rest of a TCP header, and do not count it as payload."""
+    if work[P_PROTO] != TCP:
+        return
+    if work[P_LATER_FLAGS] >= 0:
+        work[entry + FR_ACK] = work[P_ACK]
+        work[entry + FR_FLAGS] = work[P_LATER_FLAGS]
+        work[entry + FR_HEADER] = max(work[entry + FR_HEADER], work[P_HEADER])
+    rest = work[entry + FR_HEADER] - work[P_FRAGMENT_AT]
+    work[P_PAYLOAD] -= max(min(work[P_PAYLOAD], rest), 0)
 
 
 @kernel
 def settle(work: Words, entry: int) -> None:
-    """Give a later fragment the ports of its datagram's first."""
+    """Give a later fragment the ports of its datagram's first, and the TCP flags if that left them to another."""
     work[P_PROTO] = work[entry + FR_PROTO]
     work[P_SRC_PORT], work[P_DST_PORT] = work[entry + FR_SRC_PORT], work[entry + FR_DST_PORT]
     icmp = work[entry + FR_ICMP]
@@ -141,6 +173,10 @@ def settle(work: Words, entry: int) -> None:
         work[P_ICMP_TYPE] = icmp >> 24
         work[P_ICMP_CODE] = (icmp >> 16) & 0xFF
         work[P_ICMP_ID] = icmp & 0xFFFF
+    if work[entry + FR_WANTED] and work[entry + FR_FLAGS] >= 0:
+        work[entry + FR_WANTED] = 0
+        work[P_SEQ], work[P_ACK] = work[entry + FR_SEQ], work[entry + FR_ACK]
+        work[P_FLAGS] = work[entry + FR_FLAGS]
 
 
 @kernel

@@ -45,6 +45,8 @@ P_POSITION = 65
 """Where the next header begins: how the layers of the decoder pass it on."""
 P_WIRE_END = 66
 """Where the packet would end in the buffer had all of it been captured, or -1 if the source does not say."""
+P_HEADER, P_LATER_FLAGS = 69, 70
+"""Length of the TCP header; flags that stand in a later fragment, or -1."""
 P_COUNT, P_TIME_LAST = 67, 68
 """How many packets are counted at once, and when the last of them was captured."""
 
@@ -144,7 +146,9 @@ FR_PROTO, FR_SRC_PORT, FR_DST_PORT, FR_ICMP = 8, 9, 10, 11
 """What the first fragment said; FR_ICMP is type << 24 | code << 16 | id, or -1."""
 FR_PKTS, FR_BYTES, FR_IP_BYTES, FR_START, FR_LAST, FR_MARKS = 12, 13, 14, 15, 16, 17
 """What came before the first fragment and waits for it."""
-FR_COLUMNS = 18
+FR_SEQ, FR_ACK, FR_FLAGS, FR_HEADER, FR_WANTED = 18, 19, 20, 21, 22
+"""Of TCP: numbers and flags, if they came; the header's length; whether the first fragment left the flags to others."""
+FR_COLUMNS = 23
 FR_WAYS = 8
 """Entries that one hash value may use; the oldest gives way."""
 
@@ -183,7 +187,7 @@ S_SEED = 27
 
 KEY = 32
 """The key in hand, KEY_COLUMNS."""
-PACKET, PACKET_END, SAVED = P_TIME, P_TIME_LAST + 1, 72
+PACKET, PACKET_END, SAVED = P_TIME, P_LATER_FLAGS + 1, 72
 """The packet in hand, and a place to put it aside."""
 COUNTS = 136
 """The counters."""

@@ -289,7 +289,7 @@ def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
         if silent > work[S_SHORTEST] and silent > idle_limit(flows, work, row):
             end_session(flows, slots, work, row, i64(REASON_IDLE), out)
             row = i64(NOBODY)
-        elif is_tcp and work[P_FLAGS] & SYN and begins_anew(flows, work, row, side, now):
+        elif is_tcp and work[P_FLAGS] > 0 and work[P_FLAGS] & SYN and begins_anew(flows, work, row, side, now):
             end_session(flows, slots, work, row, i64(REASON_REUSED), out)
             row = i64(NOBODY)
     is_new = row == NOBODY
@@ -303,9 +303,9 @@ def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
     flows[row, MARKS] |= work[P_MARKS] & 0xFFFF
     before = flows[row, BITS]
     flows[row, BITS] = before | CHANGED
-    if is_tcp:
+    if is_tcp and work[P_FLAGS] >= 0:
         tcp_segment(flows, work, row, side)
-    elif work[P_PROTO] == UDP and work[P_PAYLOAD] > 0:
+    elif work[P_PAYLOAD] > 0 and (is_tcp or work[P_PROTO] == UDP):
         add_history(flows, row, H_DATA, side)
     closing = flows[row, BITS] & (CLOSED | FINS_ACKNOWLEDGED | RESETS_SEEN)
     if is_new or (closing & CLOSED and closing != before & (CLOSED | FINS_ACKNOWLEDGED | RESETS_SEEN)):

@@ -113,10 +113,8 @@ def set_originator(flows: Words, row: int, side: int, reason: int) -> None:
 
 @kernel
 def begins_anew(flows: Words, work: Words, row: int, side: int, now: int) -> bool:
-    """Whether a segment opens a new session on the endpoints of this one (port re-use) rather than belonging to it."""
+    """Whether a segment with SYN opens a new session on the endpoints of this one (port re-use)."""
     flags = work[P_FLAGS]
-    if flags < 0 or not flags & SYN:
-        return False
     bits = flows[row, BITS]
     seq = work[P_SEQ]
     peer = 1 - side
@@ -277,10 +275,8 @@ def next_states(bits: int, flags: int, payload: int, side: int) -> int:
 
 @inlined
 def tcp_segment(flows: Words, work: Words, row: int, side: int) -> None:
-    """All that a segment changes in its session, apart from the counts that every protocol has."""
+    """All that a segment whose flags are known changes in its session, apart from what every protocol counts."""
     flags = work[P_FLAGS]
-    if flags < 0:
-        return
     payload = work[P_PAYLOAD]
     bits = flows[row, BITS]
     if flags & SYN and not flags & (RST | FIN):

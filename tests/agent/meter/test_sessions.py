@@ -146,7 +146,9 @@ def test_icmpv6_errors(kind: int, code: int, outcome: str) -> None:
 
 def test_an_error_finds_tcp_and_echo_sessions() -> None:
     syn, ping = Talk().out(0, "S", 1), icmp(0, A, B, 8, ident=9)
-    rows = sessions([syn, ping, icmp(1, ROUTER, A, 3, 1, data=quote(syn[1])), icmp(1, ROUTER, A, 3, 1, data=quote(ping[1]))])
+    rows = sessions(
+        [syn, ping, icmp(1, ROUTER, A, 3, 1, data=quote(syn[1])), icmp(1, ROUTER, A, 3, 1, data=quote(ping[1]))]
+    )
     by_proto = {(row["proto"], row["icmp_type"]): row for row in rows}
     assert by_proto[6, None]["outcome"] == by_proto[1, 8]["outcome"] == "unreachable"
 
@@ -158,7 +160,9 @@ def test_an_error_that_quotes_nothing_known_is_counted() -> None:
 
 
 def test_other_protocols_are_keyed_by_addresses() -> None:
-    rows = sessions([(0, frame(A, B, 50, bytes(40))), (1, frame(B, A, 50, bytes(60))), (2, frame(A, "224.0.0.5", 89, bytes(44)))])
+    rows = sessions(
+        [(0, frame(A, B, 50, bytes(40))), (1, frame(B, A, 50, bytes(60))), (2, frame(A, "224.0.0.5", 89, bytes(44)))]
+    )
     assert [(row["proto"], row["src_pkts"], row["dst_pkts"], row["src_bytes"], row["outcome"]) for row in rows] == [
         (50, 1, 1, 40, "both_ways"),
         (89, 1, 0, 44, "unknown"),
@@ -200,7 +204,9 @@ def test_long_sessions_are_reported_every_five_minutes_with_counters_that_grow()
 
 def test_identity_is_frozen_by_the_first_report() -> None:
     late_syn = Talk(sport=40000, dport=50000)
-    (learned,) = sessions([late_syn.back(0, "A", 500, 101), late_syn.out(0.5, "A", 101, 501), late_syn.out(1, "S", 100)])
+    (learned,) = sessions(
+        [late_syn.back(0, "A", 500, 101), late_syn.out(0.5, "A", 101, 501), late_syn.out(1, "S", 100)]
+    )
     assert (learned["src_ip"], learned["direction_by"]) == (A, "syn")
     frames = [late_syn.back(0, "A", 500, 101), late_syn.out(0.5, "A", 101, 501), late_syn.out(28, "S", 100)]
     (frozen,) = sessions(frames)
