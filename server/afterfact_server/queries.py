@@ -1,11 +1,12 @@
 """Runs analysts' queries: parses, checks, compiles, keeps results, serves their pages; cancels, reports progress.
 
 A query runs on one of a few workers, each with its own client of the store; pages and status on others, so that a slow
-query never holds up a page. A query in the store is found by a comment in its text, since the embedded engine gives no
-query id to hold on to.
+query never holds up a page. A running query is found in the store by its `log_comment`, since the embedded engine takes
+no query id of ours, and the client strips comments from a text with parameters.
 """
 
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,7 @@ from afterfact_server.store.ledger import Ledger
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
 """Keys fetched at a time while a result is paged through beyond its bound."""
+MAX_READING = 2000
 COUNT_CONVERSATIONS = 50_000
 """Larger results of several sensors are not looked through for conversations seen twice."""
 PROGRESS_SECONDS = 0.3
@@ -59,6 +61,8 @@ ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "pr
 
 Send = Callable[[Message], None]
 _numbers = itertools.count(1)
+_PROCESS = secrets.token_hex(4)
+"""Tells our queries from those of another server that asks the same ClickHouse."""
 
 
 def _parts(keys: Records, size: int) -> list[Records]:
@@ -140,7 +144,7 @@ class QueryService:
             )
         else:
             running = Running(
-                request, send, time.monotonic(), f"afterfact-{next(_numbers)}-", everything=message.everything
+                request, send, time.monotonic(), f"afterfact-{_PROCESS}-{next(_numbers)}", everything=message.everything
             )
             scope.running[request] = running
             self._workers.submit(self._guarded, running, partial(self._ask, running, message.text))
@@ -225,6 +229,7 @@ class QueryService:
 
     def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
         settings = {
+            "log_comment": running.tag,
             "max_execution_time": self._limits.query_seconds,
             "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
             "use_skip_indexes_if_final": 1,
@@ -232,9 +237,7 @@ class QueryService:
         }
         if running.cancelled.is_set():
             raise Cancelled
-        data = client.raw_query(
-            f"/* {running.tag} */ {compiled.sql}", parameters=compiled.parameters, settings=settings, fmt="RowBinary"
-        )
+        data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
         return np.frombuffer(data, dtype)
 
     def _ask(self, running: Running, text: str) -> None:
@@ -262,7 +265,7 @@ class QueryService:
                 limit=bound,
                 columns=ROW_COLUMNS,
                 sensors={number: sensor.name for number, sensor in names.items()},
-                reading=reading(query),
+                reading=reading(query)[:MAX_READING],
                 span_start=start,
                 span_end=end,
                 conversations=self._conversations(client, running, keys, len(observers)),
@@ -363,17 +366,16 @@ class QueryService:
     def _look_after(self, client: Client, active: list[Running]) -> None:
         now = time.monotonic()
         told: dict[str, Any] = {}
-        for text, read_rows in client.query(
-            "SELECT query, read_rows FROM system.processes WHERE query LIKE '/* afterfact-%'"
+        for tag, read_rows in client.query(
+            "SELECT Settings['log_comment'], read_rows FROM system.processes"
         ).result_rows:
-            told[text.split()[1]] = read_rows
+            told[tag] = read_rows
         for running in active:
             if running.tag not in told:
                 continue
             if running.cancelled.is_set():
                 client.command(
-                    "KILL QUERY WHERE startsWith(query, {start:String}) ASYNC",
-                    parameters={"start": f"/* {running.tag} */"},
+                    "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC", parameters={"tag": running.tag}
                 )
             elif running.result is None and now - running.started > PROGRESS_SECONDS:
                 elapsed = int((now - running.started) * 1e6)
