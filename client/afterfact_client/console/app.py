@@ -78,8 +78,10 @@ def make_application() -> QApplication:
     if sys.platform.startswith("linux") and not asked:
         if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
             raise Failure("no display: run the console on a desktop, or from a shell: afterfact query", FAILED)
-    qInstallMessageHandler(_on_message)
+    messages = _Messages()
+    qInstallMessageHandler(messages.take)
     application = QApplication.instance() or QApplication(["afterfact"])
+    messages.started()
     assert isinstance(application, QApplication)
     application.setApplicationName("afterfact")
     application.setApplicationDisplayName("Afterfact")
@@ -87,16 +89,33 @@ def make_application() -> QApplication:
     return application
 
 
-def _on_message(kind: QtMsgType, _where: QMessageLogContext, text: str) -> None:
-    """Qt's own messages in one line; Qt aborts after a fatal one, which would be a core dump and no word to act on."""
-    if kind is QtMsgType.QtFatalMsg:
-        first = text.splitlines()[0] if text else "Qt cannot start"
-        sys.stderr.write(f"afterfact: the console cannot start: {first}\n")
-        sys.stderr.flush()
-        os._exit(FAILED)
-    quiet = ("could not connect to display", "This plugin does not support")
-    if kind is not QtMsgType.QtDebugMsg and not any(words in text for words in quiet):
-        sys.stderr.write(f"afterfact: Qt: {text}\n")
+class _Messages:
+    """Qt's own messages on stderr, a line each. Those of a start that fails are one line that says what to do: Qt's
+    advice there is about its plugins, and then it aborts."""
+
+    def __init__(self) -> None:
+        self._early: list[str] | None = []
+
+    def take(self, kind: QtMsgType, _where: QMessageLogContext, text: str) -> None:
+        """Called by Qt, on any thread."""
+        if kind is QtMsgType.QtFatalMsg:
+            asked = os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+            first = text.splitlines()[0] if self._early is None else f"Qt cannot use the display {asked!r}"
+            sys.stderr.write(f"afterfact: the console cannot go on: {first}; from a shell: afterfact query\n")
+            sys.stderr.flush()
+            os._exit(FAILED)
+        if kind is QtMsgType.QtDebugMsg or "This plugin does not support" in text:
+            return
+        if self._early is None:
+            sys.stderr.write(f"afterfact: Qt: {text}\n")
+        else:
+            self._early.append(text)
+
+    def started(self) -> None:
+        """The application stands: from now on messages are shown as they come."""
+        early, self._early = self._early, None
+        for text in early or []:
+            sys.stderr.write(f"afterfact: Qt: {text}\n")
 
 
 def _excepthook(

@@ -105,9 +105,9 @@ class Column:
 def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[str]:
     match column.type:
         case Type.TIME if column.name == "end_time":
-            days = rows["start_time"] // DAY != rows["end_time"] // DAY
-            full = times(rows["end_time"])
-            return [text if other_day else text[11:] for text, other_day in zip(full, days.tolist(), strict=True)]
+            days = (rows["end_time"] // DAY - rows["start_time"] // DAY).tolist()
+            clocks = [text[11:] for text in times(rows["end_time"])]
+            return [f"+{later}d {clock}" if later else clock for later, clock in zip(days, clocks, strict=True)]
         case Type.TIME:
             return times(rows[column.name])
         case Type.DURATION:

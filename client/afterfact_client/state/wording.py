@@ -3,7 +3,7 @@
 Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
 """
 
-from afterfact_client.state.coverage import complete, verdicts
+from afterfact_client.state.coverage import SHOWN_GAPS, complete, verdicts
 from afterfact_protocol.messages import Answer, Progress, SensorStatus
 from afterfact_protocol.statustext import age_text, time_text
 
@@ -29,8 +29,8 @@ def elapsed(us: int) -> str:
 
 def searched(answer: Answer, now: int) -> str:
     """The span of start times that was searched."""
-    if answer.span_end - answer.span_start <= 0:
-        return "searched nothing: no sessions are stored"
+    if answer.span_end <= answer.span_start:
+        return "nothing is stored to search"
     end = "now" if answer.span_end >= now - NEAR_NOW else short_time(answer.span_end)
     return f"searched {short_time(answer.span_start)} to {end}"
 
@@ -75,7 +75,7 @@ def gaps(answer: Answer) -> list[tuple[str, str]]:
     for verdict in verdicts(answer):
         own = next(item for item in answer.coverage if item.sensor == verdict.sensor)
         lines.append((own.sensor, verdict.text))
-        if len(own.gaps) > 1:
+        if len(own.gaps) > SHOWN_GAPS:  # the verdict names only the first of them
             lines += [
                 ("", f"no data {time_text(gap.start)} to {time_text(gap.end)} ({age_text(gap.end - gap.start)})")
                 for gap in own.gaps
@@ -85,6 +85,8 @@ def gaps(answer: Answer) -> list[tuple[str, str]]:
 
 def nothing_found(answer: Answer) -> str:
     """Under an empty result: whether its emptiness proves anything."""
+    if not answer.coverage:
+        return "No sensor is enrolled: nothing was watched."
     if complete(answer):
         return "Every sensor watched all of this time. As far as they see, there was no such session."
     return "What was not watched cannot be known. There may have been such sessions while data is missing:"
@@ -124,7 +126,7 @@ def sensor_line(sensor: SensorStatus, now: int) -> str:
         # backlog_since is of the sensor's own clock.
         waits = age_text(now + sensor.clock_offset - sensor.backlog_since)
         behind = f", {waits} behind" if sensor.backlog_since else ""
-        return f"{sensor.state}{behind}, {count(sensor.backlog_batches, 'batch', 'batches')} waiting"
+        return f"{sensor.state}{behind or ', batches waiting'}"
     return f"{sensor.state}, no backlog"
 
 
@@ -138,6 +140,7 @@ def sensor_details(sensor: SensorStatus, now: int) -> str:
         f"last contact {time_text(sensor.last_contact)} UTC" if sensor.last_contact else "never connected",
         span if sensor.last_data else "no data",
         f"{count(sensor.sessions, 'record')} stored",
+        f"{count(sensor.backlog_batches, 'batch', 'batches')} waiting at the sensor" if sensor.backlog_batches else "",
         f"{count(sensor.lost, 'packet')} lost" if sensor.lost else "",
         f"{count(sensor.quarantined, 'session')} set aside for impossible times" if sensor.quarantined else "",
         clock if abs(offset) > 2 * SECOND else "",

@@ -69,6 +69,7 @@ def test_a_failed_query_leaves_the_last_answer_in_place(work: Desk, fake: FakeSe
     work.until(lambda: work.tab.query.phase is RunPhase.FAILED)
     assert work.tab.said.text() == "✕ not answered within 60 s; narrow it"
     assert work.tab.view.isVisible() and len(work.cells("src_ip")) == 8
+    assert work.tab.notes.texts == ["Below is still the answer to the query before: port = 1034"]
     assert work.tab.state.trail.texts == ["port = 1034"]
 
 
@@ -113,7 +114,7 @@ def test_an_empty_answer_says_what_was_searched_and_whether_anyone_watched(work:
     text = work.tab.page.text
     assert work.tab.page.isVisible()
     assert text.startswith("No sessions match\n")
-    assert "Searched 2004-07-26 16:37:49 to 2004-07-26 17:37:50, UTC." in text
+    assert "Searched 2004-07-26 16:37:49 to 2004-07-26 17:37:50 (UTC)." in text
     assert "There may have been such sessions" in text
     assert "inside: blind 2004-07-26 17:07:49 to 17:22:49" in text
     assert "border: watched throughout" in text

@@ -21,7 +21,7 @@ def test_the_span_searched() -> None:
     assert wording.searched(answer, START + 86_400 * SECOND) == "searched 2004-07-26 16:37:49 to 2004-07-26 17:37:50"
     assert wording.searched(answer, START + 2 * SECOND) == "searched 2004-07-26 16:37:49 to now"
     empty = answer_to(sessions(0), span_start=START, span_end=START)
-    assert wording.searched(empty, START) == "searched nothing: no sessions are stored"
+    assert wording.searched(empty, START) == "nothing is stored to search"
 
 
 def test_truncation_is_said_and_only_then() -> None:
@@ -60,7 +60,7 @@ def test_an_empty_answer_proves_only_what_was_watched() -> None:
     assert "there was no such session" in wording.nothing_found(answer_to(sessions(0)))
     gap = (START - 1800 * SECOND, START - 900 * SECOND)
     assert "may have been" in wording.nothing_found(answer_to(sessions(0), coverage=(covered("inside", gap),)))
-    assert "may have been" in wording.nothing_found(answer_to(sessions(0), coverage=()))
+    assert wording.nothing_found(answer_to(sessions(0), coverage=())) == "No sensor is enrolled: nothing was watched."
 
 
 def test_progress() -> None:
@@ -75,8 +75,8 @@ def test_progress() -> None:
         ("never", {"last_contact": 0}, "never connected"),
         ("revoked", {}, "revoked"),
         ("down", {"ago": 41}, "down, silent 41.0 s"),
-        ("late", {"backlog_batches": 2, "behind": 180}, "late, 3 min behind, 2 batches waiting"),
-        ("up", {"backlog_batches": 1, "behind": 0.4}, "up, 0.4 s behind, 1 batch waiting"),
+        ("late", {"backlog_batches": 2, "behind": 180}, "late, 3 min behind"),
+        ("up", {"backlog_batches": 1, "behind": 0.4}, "up, 0.4 s behind"),
     ],
 )
 def test_sensor_states_in_words(state: str, changes: dict[str, float], line: str) -> None:
@@ -96,5 +96,12 @@ def test_old_data_are_shown_by_their_day() -> None:
     assert wording.sensor_age(sensor_status("x", last_data=START), now) == "2004-07-26"
     assert wording.sensor_age(sensor_status("x", last_data=now - 12 * SECOND), now) == "12.0 s"
     assert wording.sensor_age(sensor_status("x", last_data=0), now) == "no data"
-    details = wording.sensor_details(sensor_status("x", lost=3, quarantined=1, clock_offset=-90 * SECOND), now)
-    assert "3 packets lost" in details and "1 session set aside" in details and "clock is 90.0 s behind" in details
+    details = wording.sensor_details(
+        sensor_status("x", lost=3, backlog_batches=2, quarantined=1, clock_offset=-90 * SECOND), now
+    )
+    assert (
+        "3 packets lost" in details
+        and "2 batches waiting" in details
+        and "1 session set aside" in details
+        and "clock is 90.0 s behind" in details
+    )

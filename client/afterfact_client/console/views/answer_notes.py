@@ -3,6 +3,7 @@
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from afterfact_client.console.views.parts import ElidedLabel, button, label
+from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
 from afterfact_protocol.messages import Answer
 
@@ -32,6 +33,7 @@ class AnswerNotes(QWidget):
         for part in (self._trouble, self._truncation, strip, self.full):
             layout.addWidget(part)
         self._button.clicked.connect(self.toggle)
+        self.restyle()
         self.clear()
 
     @property
@@ -51,7 +53,9 @@ class AnswerNotes(QWidget):
         self._set(self._truncation, wording.truncation(answer))
         # An empty result's page says it all already.
         self._set(self._missing, wording.missing(answer) if answer.total else "")
-        lines = [f"{name + ':' if name else '':<12} {text}" for name, text in wording.gaps(answer)]
+        told = wording.gaps(answer)
+        widest = max((len(name) for name, _ in told), default=0)
+        lines = [f"{name:<{widest}}  {text}" for name, text in told]
         self.full.setText("\n".join(lines))
         if not self._missing.whole:
             self.full.hide()
@@ -59,6 +63,10 @@ class AnswerNotes(QWidget):
     def trouble(self, text: str) -> None:
         """Rows cannot be shown."""
         self._set(self._trouble, text)
+
+    def restyle(self) -> None:
+        """Theme or text size changed."""
+        self.full.setFont(LOOK.mono)  # its lines are columns
 
     def toggle(self) -> None:
         """Open or close the coverage in full."""

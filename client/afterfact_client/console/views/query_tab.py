@@ -232,6 +232,8 @@ class QueryTab(QWidget):
             self._stack.setCurrentWidget(self.page)
         else:
             self._show(self.table.result)  # what was asked before is still true
+            asked = " ".join(self._asked.split())
+            self.notes.trouble(f"Below is still the answer to the query before: {asked}" if asked else "")
 
     def _answered(self, answer: Answer) -> None:
         self._leave_result()
@@ -276,7 +278,7 @@ class QueryTab(QWidget):
         else:
             self.page.say(
                 "No sessions match",
-                f"{answer.reading[:1].upper()}{answer.reading[1:]}.\n{_capital(wording.searched(answer, now))}, UTC.",
+                f"{answer.reading[:1].upper()}{answer.reading[1:]}.\n{_capital(wording.searched(answer, now))} (UTC).",
                 wording.nothing_found(answer),
                 [f"{name}: {text}" if name else text for name, text in wording.gaps(answer)],
             )
@@ -304,7 +306,16 @@ class QueryTab(QWidget):
             self.view.fit_columns()
 
     def _show_idle(self) -> None:
-        self.page.say("", "Type a query and press Ctrl-Enter.")
+        self.page.say(
+            "",
+            "Type a query and press Ctrl-Enter.",
+            "",
+            [
+                "Ctrl-Space suggests what may come next.",
+                "Ctrl-Up brings back earlier queries.",
+                "Ctrl-/ lists all keys.",
+            ],
+        )
         self._say_status("")
 
     # --- the text -----------------------------------------------------------------------------------------------------
@@ -474,6 +485,7 @@ class QueryTab(QWidget):
     def restyle(self) -> None:
         """Theme or text size changed."""
         self.editor.restyle()
+        self.notes.restyle()
         self.view.restyle()
 
     def keep_draft(self) -> None:

@@ -188,6 +188,8 @@ QHeaderView::section {{ background: {colours.raised}; color: {colours.text}; bor
   border-right: 1px solid {colours.line}; border-bottom: 1px solid {colours.line}; padding: 0 5px; }}
 QTableCornerButton::section {{ background: {colours.raised}; border: none; border-bottom: 1px solid {colours.line}; }}
 QTableView {{ border: none; border-top: 1px solid {colours.line}; }}
+QListWidget {{ background: {colours.raised}; border: 1px solid {colours.line}; }}
+QListWidget::item:selected {{ background: {colours.selected}; color: {colours.text}; }}
 QSplitter::handle {{ background: {colours.line}; }}
 QPlainTextEdit {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 1px; }}
 QPlainTextEdit:focus {{ border: 1px solid {colours.accent}; }}

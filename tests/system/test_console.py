@@ -1,0 +1,236 @@
+"""The founding case at the console: a real server with what two real sensors delivered, and the real window driven with
+keys and mouse over a real connection."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+from helpers.case import CASE, INBOUND, WORM, Case
+from helpers.desk import CONTROL, SHIFT, Desk, Key
+from helpers.processes import PASSWORD, Server, ask, free_ports
+from pytestqt.qtbot import QtBot
+
+from afterfact_client.console.app import Console
+from afterfact_client.console.models.query_run import RunPhase
+from afterfact_client.state.columns import BY_NAME
+from afterfact_protocol.joinfile import read_join
+
+pytestmark = [
+    pytest.mark.qt_log_level_fail("WARNING"),
+    pytest.mark.qt_log_ignore("This plugin does not support (raise|propagateSizeHints|grabbing)", extend=True),
+]
+EXPECTED = {
+    " ".join(item["query"].split()): item["rows"]
+    for item in json.loads((CASE / "expected.json").read_text())["queries"]
+}
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, tmp_path: Path, case: Case) -> Iterator[Desk]:
+    made = Desk(qtbot, Console(read_join(case.console, "console"), tmp_path / "state"))
+    made.open()
+    yield made
+    made.console.close()
+
+
+def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.until(lambda: [sensor.name for sensor in desk.window.sensors.sensors] == ["border", "inside"])
+
+    desk.ask(WORM)
+    expected = EXPECTED[" ".join(WORM.split())]
+    names = ("sensor", "src_ip", "src_port", "dst_ip", "dst_port", "outcome", "src_pkts", "src_bytes", "dst_pkts")
+    assert desk.cells(*names) == [
+        tuple(f"{row[name]:,}" if BY_NAME[name].type.value == "number" else str(row[name]) for name in names)
+        for row in expected
+    ]
+    told = desk.cells(
+        "src_ip", "start_time", "src_port", "dst_ip", "dst_port", "src_pkts", "src_bytes", "dst_pkts", "dst_bytes",
+        "src_flags", "outcome",
+    )  # fmt: skip
+    assert [(row[1][:19], *row[2:]) for row in told if row[0] == "1.2.3.4"] == [
+        (f"2004-07-26 {clock}", port, to, "1034", "6", "0", "0", "0", ".S....", "attempted")
+        for clock, port, to in (
+            ("17:39:13", "47317", "16.133.77.85"),
+            ("17:38:52", "47235", "16.49.36.18"),
+            ("17:38:31", "47209", "16.190.234.172"),
+            ("17:38:10", "47146", "16.138.31.128"),
+            ("17:37:49", "47076", "15.136.19.27"),
+        )
+    ]
+    assert "port 1034 on either side" in desk.tab.said.text()
+    assert desk.window.summary.whole.startswith(f"{len(expected)} observations of ")
+    assert "searched 2004-07-20 00:00 to now" in desk.window.summary.whole
+    assert any("no data since 2004-07-27" in text for text in desk.tab.notes.texts)
+
+    # From a row of the sweep: did anyone come in to that port of the infected host?
+    row = [ip for (ip,) in desk.cells("src_ip")].index("1.2.3.4")
+    desk.go_to(row, "dst_port")
+    desk.key(Key.Key_Return)
+    desk.choose("connections to 1.2.3.4:1034")
+    desk.answered()
+    assert desk.tab.editor.text == "WHERE sessions.start_time > '2004-07-20' AND dst_ip = 1.2.3.4 AND dst_port = 1034"
+    outcomes = desk.cells("src_ip", "outcome")
+    desk.go_to([outcome for _, outcome in outcomes].index("both_ways"), "outcome")
+    desk.key(Key.Key_Return)
+    desk.choose("AND outcome = both_ways")
+    desk.answered()
+    inbound = EXPECTED[" ".join(INBOUND.split())]
+    found = desk.cells("src_ip", "src_port", "src_bytes", "dst_bytes")
+    assert found == [
+        (row["src_ip"], str(row["src_port"]), f"{row['src_bytes']:,}", f"{row['dst_bytes']:,}") for row in inbound
+    ]
+
+    # What is copied is what the command line prints.
+    desk.window.columns_menu.aboutToShow.emit()
+    desk.go_to(0, "src_ip")
+    desk.key(Key.Key_Space, SHIFT)
+    desk.key(Key.Key_C, CONTROL | SHIFT)
+    desk.until(lambda: desk.clipboard.startswith("sensor,"))
+    printed = ask(case.console, desk.tab.editor.text, "--format", "csv").stdout.splitlines()
+    header, line = (text.split(",") for text in printed)
+    copied_header, copied = (text.split(",") for text in desk.clipboard.splitlines())
+    values = dict(zip(header, line, strict=True))
+    for name, value in zip(copied_header, copied, strict=True):
+        assert name == "duration" or values[name] == value, name
+
+    # Back along the trail the first answer is there at once, although the server no longer keeps it.
+    desk.key(Key.Key_L, CONTROL)
+    desk.window.tab.step(-1)
+    desk.window.tab.step(-1)
+    assert desk.tab.editor.text == WORM.strip() and len(desk.cells("src_ip")) == len(expected)
+
+
+def test_an_answer_without_rows_says_what_was_watched(desk: Desk) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.ask("WHERE dst_port = 31337 AND start_time BETWEEN '2004-07-26 10:00' AND '2004-07-26 11:00'")
+    assert desk.tab.page.isVisible()
+    assert "Searched 2004-07-26 10:00 to 2004-07-26 11:00 (UTC)." in desk.tab.page.text
+    assert "there was no such session" in desk.tab.page.text
+    desk.ask("WHERE dst_port = 31337")
+    assert "There may have been such sessions" in desk.tab.page.text
+    assert "border: " in desk.tab.page.text and "no data since" in desk.tab.page.text
+
+
+def test_the_servers_word_on_a_query_it_cannot_answer(desk: Desk) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.write("WHERE port = 1034; DROP TABLE sessions")
+    desk.key(Key.Key_Return, CONTROL)
+    desk.until(lambda: desk.tab.query.phase is RunPhase.FAILED)
+    assert desk.tab.said.objectName() == "error"
+    assert len(desk.tab.editor.extraSelections()) == 1
+
+
+def test_a_cut_off_answer_is_sorted_by_the_server(desk: Desk) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.ask("WHERE start_time > '2004-07-20' LIMIT 5")
+    assert any(text.startswith("Truncated: 5 sessions") for text in desk.tab.notes.texts)
+    desk.click_header("src_bytes")
+    desk.answered()
+    assert desk.tab.editor.text == "WHERE start_time > '2004-07-20' ORDER BY src_bytes DESC LIMIT 5"
+    top = [int(text.replace(",", "")) for (text,) in desk.cells("src_bytes")]
+    desk.ask("WHERE start_time > '2004-07-20'")
+    every = sorted(
+        (int(text.replace(",", "")) for (text,) in desk.cells("src_bytes") if text[0].isdigit()), reverse=True
+    )
+    assert top == every[:5]
+
+
+def test_wrong_password(desk: Desk) -> None:
+    desk.try_login("ana", "not hers")
+    desk.until(lambda: desk.window.login.button.isEnabled() and desk.window.login.line.text() != "")
+    assert desk.window.login.line.text() == "The server does not know user 'ana' with this password."
+    desk.log_in("ana", PASSWORD)
+
+
+def test_server_away_and_back_and_account_disabled(qtbot: QtBot, tmp_path: Path, server: Server) -> None:
+    console_file = server.console_file()
+    console = Console(read_join(console_file, "console"), tmp_path / "state")
+    desk = Desk(qtbot, console)
+    desk.open()
+    desk.log_in("ana", PASSWORD)
+    desk.ask("WHERE port = 1034")
+    assert "No sensor is enrolled" in desk.tab.page.text
+    server.stop()
+    desk.until(desk.window.trouble.isVisible)
+    assert desk.window.trouble.whole.startswith("Connection lost, last good ")
+    desk.write("WHERE port = 1035")
+    desk.key(Key.Key_Return, CONTROL)
+    desk.until(lambda: desk.tab.query.phase is RunPhase.FAILED)
+    assert "Run it again when connected" in desk.tab.said.text()
+    server.start()
+    desk.until(lambda: not desk.window.trouble.isVisible())
+    desk.key(Key.Key_Return, CONTROL)
+    desk.answered()
+    assert desk.tab.editor.text == "WHERE port = 1035"
+    server.do("user", "disable", server.dir, "ana")
+    desk.until(lambda: "does not let this console in any more" in desk.window.trouble.whole)
+    assert desk.tab.editor.text == "WHERE port = 1035", "nothing typed is lost"
+    console.close()
+
+
+def test_a_key_that_is_not_enrolled_and_a_server_that_is_not_there(qtbot: QtBot, tmp_path: Path, case: Case) -> None:
+    join = read_join(case.console, "console")
+    public, secret = (half.decode() for half in zmq.curve_keypair())
+    for number, (changes, said) in enumerate((
+        ({"public_key": public, "secret_key": secret}, "does not admit the key of"),
+        ({"address": f"tcp://127.0.0.1:{free_ports(1)[0]}"}, "No server answers at"),
+        ({"server_key": public}, "is not the server that this join file knows"),
+    )):  # fmt: skip
+        console = Console(join.model_copy(update=changes), tmp_path / str(number))
+        desk = Desk(qtbot, console)
+        desk.open()
+        desk.try_login("ana", PASSWORD)
+        desk.until(lambda desk=desk, said=said: said in desk.window.login.line.text())  # type: ignore[misc]
+        assert desk.window.login.line.objectName() == "error" and "\n" not in desk.window.login.line.text()
+        console.close()
+
+
+def run_console(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    cleared = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    cleared.pop("QT_QPA_PLATFORM", None)
+    return subprocess.run(
+        [sys.executable, "-m", "afterfact_client", *map(str, arguments)],
+        capture_output=True, text=True, timeout=60, env={**cleared, **environment},
+    )  # fmt: skip
+
+
+def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path, case: Case) -> None:
+    done = run_console("--join", case.console)
+    assert done.returncode == 1
+    assert done.stderr == "afterfact: no display: run the console on a desktop, or from a shell: afterfact query\n"
+    done = run_console("--join", case.console, DISPLAY=":987")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("afterfact: the console cannot go on: ")
+    done = run_console("--join", tmp_path / "none.toml", QT_QPA_PLATFORM="offscreen")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "none.toml: cannot read the join file" in done.stderr
+    (tmp_path / "file").write_text("")
+    done = run_console("--join", case.console, QT_QPA_PLATFORM="offscreen", XDG_STATE_HOME=str(tmp_path / "file"))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "cannot keep the console's files there" in done.stderr and "XDG_STATE_HOME" in done.stderr
+
+
+def test_the_program_itself_logs_in_asks_and_ends_in_good_order(tmp_path: Path, case: Case) -> None:
+    """`afterfact console` as a process of its own; SIGTERM closes it as its window does."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_STATE_HOME": str(tmp_path),
+                   "AFTERFACT_PASSWORD": PASSWORD}  # fmt: skip
+    command = [sys.executable, "-m", "afterfact_client", "console", "--join", str(case.console), "--user", "ana"]
+    log = case.server.process
+    assert log is not None
+    before = sum("ana (analyst) logged in" in line for line in log.lines)
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while sum("ana (analyst) logged in" in line for line in log.lines) == before:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert json.loads((tmp_path / "afterfact" / "preferences.json").read_text())["user"] == "ana"
