@@ -135,7 +135,8 @@ def test_what_was_missed_stands_above_the_rows(work: Desk, fake: FakeServer) -> 
     assert not work.tab.notes.full.isVisible()
     work.key(Key.Key_D, CONTROL)
     assert work.tab.notes.full.isVisible()
-    assert "border" in work.tab.notes.full.text() and "watched throughout" in work.tab.notes.full.text()
+    assert "border" in work.tab.notes.full.toPlainText()
+    assert "watched throughout" in work.tab.notes.full.toPlainText()
     fake.changes = {}
     work.ask("port = 1034")
     assert work.tab.notes.texts == []

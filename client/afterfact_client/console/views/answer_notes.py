@@ -1,11 +1,14 @@
 """What stands above and in place of a table: warnings, the coverage in full, and pages of words."""
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from afterfact_client.console.views.parts import ElidedLabel, button, label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
 from afterfact_protocol.messages import Answer
+
+MOST_LINES = 8
+"""Lines of coverage that show without scrolling."""
 
 
 class AnswerNotes(QWidget):
@@ -17,8 +20,10 @@ class AnswerNotes(QWidget):
         self._trouble = ElidedLabel("notice")
         self._missing = ElidedLabel("notice")
         self._button = button("Details", "plain", "All of the coverage (Ctrl-D)")
-        self.full = label(spoken="Coverage")
-        self.full.setContentsMargins(10, 4, 8, 6)
+        self.full = QPlainTextEdit()
+        self.full.setReadOnly(True)
+        self.full.setAccessibleName("Coverage")
+        self.full.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.full.hide()
         strip = QFrame()
         inside = QHBoxLayout(strip)
@@ -56,7 +61,8 @@ class AnswerNotes(QWidget):
         told = wording.gaps(answer)
         widest = max((len(name) for name, _ in told), default=0)
         lines = [f"{name:<{widest}}  {text}" for name, text in told]
-        self.full.setText("\n".join(lines))
+        self.full.setPlainText("\n".join(lines))
+        self._fit()
         if not self._missing.whole:
             self.full.hide()
 
@@ -67,10 +73,16 @@ class AnswerNotes(QWidget):
     def restyle(self) -> None:
         """Theme or text size changed."""
         self.full.setFont(LOOK.mono)  # its lines are columns
+        self._fit()
 
     def toggle(self) -> None:
         """Open or close the coverage in full."""
-        self.full.setVisible(not self.full.isVisible() and bool(self.full.text()))
+        self.full.setVisible(not self.full.isVisible() and bool(self.full.toPlainText()))
+
+    def _fit(self) -> None:
+        """As high as its lines and the scroll bar under them, within bounds."""
+        lines = min(self.full.blockCount(), MOST_LINES) + 1
+        self.full.setFixedHeight(lines * self.full.fontMetrics().lineSpacing() + 8)
 
     def _set(self, line: ElidedLabel, text: str) -> None:
         line.show_text(text)
@@ -87,7 +99,7 @@ class MessagePage(QWidget):
         self._heading = label(name="heading")
         self._body = label(wrap=True)
         self._verdict = label(wrap=True)
-        self._lines = label(name="dim")
+        self._lines = label(name="dim", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 24, 24, 24)
         layout.setSpacing(8)

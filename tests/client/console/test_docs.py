@@ -1,0 +1,27 @@
+"""docs/console.md lists every key that the console takes."""
+
+from pathlib import Path
+
+from helpers.desk import Desk
+from PySide6.QtGui import QKeySequence
+
+from afterfact_client.console.views.keys_help import EDITOR, TABLE
+
+PAGE = Path(__file__).parents[3] / "docs" / "console.md"
+
+
+def listed() -> set[str]:
+    lines = (line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| "))
+    return {key.strip() for cells in lines for key in cells[1].split(", ") if key.strip()}
+
+
+def test_every_key_is_in_the_page_and_no_other(desk: Desk) -> None:
+    real = of_the_menus(desk)
+    real |= {key for keys, _ in (*EDITOR, *TABLE) for key in keys.split(", ") if "header" not in key}
+    assert listed() == real
+
+
+def of_the_menus(desk: Desk) -> set[str]:
+    actions = [action for menu in desk.window._menus for action in menu.actions()]
+    form = QKeySequence.SequenceFormat.PortableText
+    return {key.toString(form) for action in actions for key in action.shortcuts()}
