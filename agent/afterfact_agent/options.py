@@ -8,7 +8,7 @@ import re
 
 from afterfact_agent.meter.config import MeterConfig
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _IDLE = {"tcp": "tcp_idle", "attempt": "tcp_attempt", "linger": "tcp_linger", "udp": "udp_idle", "icmp": "icmp_idle",
          "other": "other_idle"}  # fmt: skip
 

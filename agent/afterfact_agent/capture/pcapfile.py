@@ -164,14 +164,14 @@ class CaptureFile:
         else:
             raise CaptureError(f"{self.name}: {_not_a_capture(head)}")
 
-    def _block(self) -> bytes:
-        """The pcapng block at F_AT, whole; F_AT is behind it afterwards."""
+    def _block(self, least: int) -> bytes:
+        """The pcapng block at F_AT, whole, of at least so many bytes; F_AT is behind it afterwards."""
         at = int(self.file[walk.F_AT])
         head = self.data[at : at + 12].tobytes()
         if len(head) < 12:
             raise self._damaged(walk.CUT_HEADER)
         length = self._unpack("I", head[4:8])[0]
-        if not 12 <= length <= walk.MAX_BLOCK or length % 4:
+        if not least <= length <= walk.MAX_BLOCK or length % 4:
             raise self._damaged(walk.BAD_LENGTH)
         while len(self.data) - at < length:
             more = self._refill(at)
@@ -200,17 +200,13 @@ class CaptureFile:
         if magic not in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
             raise CaptureError(f"{self.name}: damaged at byte {self._base + at}: a section without its byte-order mark")
         self.file[walk.F_SWAPPED] = magic == b"\x1a\x2b\x3c\x4d"
-        block = self._block()
-        if len(block) < 28:
-            raise self._damaged(walk.BAD_LENGTH)
+        block = self._block(28)
         major = self._unpack("H", block[12:14])[0]
         if major != 1:
             raise CaptureError(f"{self.name}: pcapng version {major} is not supported")
 
     def _interface(self) -> None:
-        block = self._block()
-        if len(block) < 20:
-            raise self._damaged(walk.BAD_LENGTH)
+        block = self._block(20)
         number = len(self._linktypes)
         if number == _MAX_INTERFACES:
             raise CaptureError(f"{self.name}: more than {_MAX_INTERFACES} interfaces in one section")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 METER_VERSION = 1
 """Of the rules. Raised whenever the same packets may give other sessions: it is part of a stream's identity."""
 
+MAX_SECONDS = 366 * 86400
 SERVER_PORTS: tuple[int, ...] = (
     *range(1, 1024),
     *(1080, 1194, 1352, 1433, 1434, 1494, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2181, 2375, 2376, 2379),
@@ -45,16 +46,19 @@ class MeterConfig:
     """Open sessions at most, 340 bytes each once used; when they are taken, the oldest unanswered one ends early."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if not getattr(self, field.name) > 0:
-                raise ValueError(f"{field.name} must be more than 0, and is {getattr(self, field.name)}")
+        for name, seconds in self._times().items():
+            if not 1e-6 <= seconds <= MAX_SECONDS:
+                raise ValueError(f"{name} must be between a microsecond and a year, and is {seconds} s")
         if not 64 <= self.max_sessions <= 1 << 26:
             raise ValueError(f"max_sessions must be between 64 and {1 << 26}, and is {self.max_sessions}")
 
+    def _times(self) -> dict[str, float]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "max_sessions"}
+
     def canonical(self) -> str:
         """One line that is the same exactly when the meter cuts the same packets into the same sessions."""
-        settings = " ".join(f"{field.name}={getattr(self, field.name):g}" for field in fields(self))
-        return f"meter={METER_VERSION} {settings}"
+        times = " ".join(f"{name}={round(seconds, 6):.16g}" for name, seconds in self._times().items())
+        return f"meter={METER_VERSION} {times} max_sessions={self.max_sessions}"
 
     def fingerprint(self) -> str:
         """SHA-256 of `canonical()` in hexadecimal: part of a stream's identity."""

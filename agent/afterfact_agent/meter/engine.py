@@ -63,6 +63,7 @@ from .layout import (
     P_ICMP_TYPE,
     P_IP_BYTES,
     P_MARKS,
+    P_NOW,
     P_PROTO,
     P_QUOTE,
     P_SRC_HI,
@@ -290,6 +291,7 @@ def meter_packets(
             continue
         work[P_TIME] = time_us
         work[P_TIME_LAST] = time_us
+        work[P_NOW] = now
         work[P_COUNT] = 1
         if work[P_FRAGMENT] == WHOLE:
             count_packet(work)

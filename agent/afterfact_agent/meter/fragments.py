@@ -60,6 +60,7 @@ from .layout import (
     P_IP_BYTES,
     P_LATER_FLAGS,
     P_MARKS,
+    P_NOW,
     P_PAYLOAD,
     P_PROTO,
     P_QUOTE,
@@ -196,6 +197,7 @@ def wait(work: Words, entry: int, now: int) -> None:
 def take_waiting(work: Words, entry: int, state: int) -> None:
     """Put what waits in an entry in place of the packet in hand, as one packet; the entry is in `state` after that."""
     work[P_TIME], work[P_TIME_LAST] = work[entry + FR_START], work[entry + FR_LAST]
+    work[P_NOW] = work[entry + FR_TIME]  # the packets' clock may have stepped since
     work[P_COUNT] = work[entry + FR_PKTS]
     work[P_PAYLOAD], work[P_IP_BYTES] = work[entry + FR_BYTES], work[entry + FR_IP_BYTES]
     work[P_SRC_HI], work[P_SRC_LO] = work[entry + FR_SRC_HI], work[entry + FR_SRC_LO]

@@ -45,6 +45,8 @@ P_POSITION = 65
 """Where the next header begins: how the layers of the decoder pass it on."""
 P_WIRE_END = 66
 """Where the packet would end in the buffer had all of it been captured, or -1 if the source does not say."""
+P_NOW = 71
+"""Meter time of the packet, or of the last of several."""
 P_HEADER, P_LATER_FLAGS = 69, 70
 """Length of the TCP header; flags that stand in a later fragment, or -1."""
 P_COUNT, P_TIME_LAST = 67, 68
@@ -187,7 +189,7 @@ S_SEED = 27
 
 KEY = 32
 """The key in hand, KEY_COLUMNS."""
-PACKET, PACKET_END, SAVED = P_TIME, P_LATER_FLAGS + 1, 72
+PACKET, PACKET_END, SAVED = P_TIME, P_NOW + 1, 72
 """The packet in hand, and a place to put it aside."""
 COUNTS = 136
 """The counters."""

@@ -39,7 +39,6 @@ from .layout import (
     KIND_PORTS,
     LAST,
     M_FREE,
-    M_OFFSET,
     M_UNUSED,
     M_WAITING,
     M_WAITING_FIRST,
@@ -58,6 +57,7 @@ from .layout import (
     P_INNER_VLAN,
     P_IP_BYTES,
     P_MARKS,
+    P_NOW,
     P_PAYLOAD,
     P_PROTO,
     P_SEQ,
@@ -279,7 +279,7 @@ def resume_session(flows: Words, work: Words, row: int, side: int, now: int) -> 
 @kernel
 def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
     """Count a decoded packet, whose ports are settled, in its session. Emits two records at most."""
-    now = work[P_TIME_LAST] + work[M_OFFSET]
+    now = work[P_NOW]
     side = build_key(work)
     hashed = key_hash(work)
     row = i64(find(flows, slots, work, hashed))
