@@ -111,7 +111,7 @@ def _drive(arguments: argparse.Namespace, width: int, height: int) -> None:
         until("an answer", lambda: tab.query.phase in (RunPhase.ANSWERED, RunPhase.FAILED))
         if tab.query.error is not None:
             raise NotShown(f"the query was not answered: {tab.query.error.text}")
-        until("all rows", lambda: tab.table.result is not None and tab.table.result.complete)
+        until("all rows", lambda: tab.answer.table.result is not None and tab.answer.table.result.complete)
 
     until("the keyboard", window.isActiveWindow)
     window.begin(arguments.user)
@@ -126,22 +126,22 @@ def _drive(arguments: argparse.Namespace, width: int, height: int) -> None:
     first = window.tab
     type_in(first.editor, arguments.query)
     run()
-    if not first.table.rowCount():
+    if not first.answer.table.rowCount():
         raise NotShown("the query found no sessions")
     save("console-dark")
     QTest.keyClick(window, Qt.Key.Key_L, control | Qt.KeyboardModifier.ShiftModifier)
     save("console-light")
     QTest.keyClick(window, Qt.Key.Key_L, control | Qt.KeyboardModifier.ShiftModifier)
 
-    view = first.view
-    names = [column.name for column in first.table.columns]
-    at = first.table.index(min(4, first.table.rowCount() - 1), names.index("dst_port"))
+    view = first.answer.view
+    names = [column.name for column in first.answer.table.columns]
+    at = first.answer.table.index(min(4, first.answer.table.rowCount() - 1), names.index("dst_port"))
     view.setCurrentIndex(at)
     QTest.keyClick(view, Qt.Key.Key_Return)
-    until("the menu", lambda: first.menu is not None and first.menu.isVisible())
+    until("the menu", lambda: first.answer.menu is not None and first.answer.menu.isVisible())
     save("console-menu")
-    assert first.menu is not None
-    QTest.keyClick(first.menu, Qt.Key.Key_Escape)
+    assert first.answer.menu is not None
+    QTest.keyClick(first.answer.menu, Qt.Key.Key_Escape)
 
     second = window.new_tab()
     type_in(second.editor, "WHERE sessions.start_time > '2004-07-20' AND prot = 1034 LIMIT 500")

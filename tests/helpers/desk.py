@@ -99,36 +99,36 @@ class Desk:
         """Wait for the answer and, if it is small, its rows."""
         self.until(lambda: not self.tab.query.running)
         assert self.tab.query.phase is RunPhase.ANSWERED, (self.tab.query.phase, self.tab.said.text())
-        result = self.tab.table.result
+        result = self.tab.answer.table.result
         assert result is not None
         if result.small:
             self.until(lambda: result.complete)
 
     def cells(self, *names: str) -> list[tuple[str, ...]]:
         """What the table shows in some columns."""
-        model = self.tab.table
+        model = self.tab.answer.table
         at = [[column.name for column in model.columns].index(name) for name in names]
         return [tuple(model.index(row, column).data() for column in at) for row in range(model.rowCount())]
 
     def go_to(self, row: int, name: str) -> None:
         """Put the cursor of the table on a cell."""
-        model = self.tab.table
-        self.tab.view.setFocus()
+        model = self.tab.answer.table
+        self.tab.answer.view.setFocus()
         column = [column.name for column in model.columns].index(name)
-        self.tab.view.setCurrentIndex(model.index(row, column))
+        self.tab.answer.view.setCurrentIndex(model.index(row, column))
 
     def cell_place(self, row: int, name: str) -> QPoint:
         """The middle of a cell, in the table's viewport."""
-        model = self.tab.table
+        model = self.tab.answer.table
         index = model.index(row, [column.name for column in model.columns].index(name))
-        self.tab.view.scrollTo(index)
-        return self.tab.view.visualRect(index).center()
+        self.tab.answer.view.scrollTo(index)
+        return self.tab.answer.view.visualRect(index).center()
 
     def menu(self) -> QMenu:
         """The menu that is open."""
-        self.until(lambda: self.tab.menu is not None and self.tab.menu.isVisible())
-        assert self.tab.menu is not None
-        return self.tab.menu
+        self.until(lambda: self.tab.answer.menu is not None and self.tab.answer.menu.isVisible())
+        assert self.tab.answer.menu is not None
+        return self.tab.answer.menu
 
     def choose(self, label: str, modifiers: Qt.KeyboardModifier = Modifier.NoModifier) -> None:
         """Walk down the open menu to an entry and take it with Enter."""
@@ -143,9 +143,9 @@ class Desk:
 
     def click_header(self, name: str) -> None:
         """Click on the title of a column."""
-        header = self.tab.view.horizontalHeader()
-        at = [column.name for column in self.tab.table.columns].index(name)
-        self.tab.view.scrollTo(self.tab.table.index(0, at))
+        header = self.tab.answer.view.horizontalHeader()
+        at = [column.name for column in self.tab.answer.table.columns].index(name)
+        self.tab.answer.view.scrollTo(self.tab.answer.table.index(0, at))
         place = QPoint(header.sectionViewportPosition(at) + header.sectionSize(at) // 2, header.height() // 2)
         QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, Modifier.NoModifier, place)
 

@@ -67,7 +67,7 @@ def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> N
     assert "port 1034 on either side" in desk.tab.said.text()
     assert desk.window.summary.whole.startswith(f"{len(expected)} observations of ")
     assert "searched 2004-07-20 00:00 to now" in desk.window.summary.whole
-    assert any("no data since 2004-07-27" in text for text in desk.tab.notes.texts)
+    assert any("no data since 2004-07-27" in text for text in desk.tab.answer.notes.texts)
 
     # From a row of the sweep: did anyone come in to that port of the infected host?
     row = [ip for (ip,) in desk.cells("src_ip")].index("1.2.3.4")
@@ -110,12 +110,12 @@ def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> N
 def test_an_answer_without_rows_says_what_was_watched(desk: Desk) -> None:
     desk.log_in("ana", PASSWORD)
     desk.ask("WHERE dst_port = 31337 AND start_time BETWEEN '2004-07-26 10:00' AND '2004-07-26 11:00'")
-    assert desk.tab.page.isVisible()
-    assert "Searched 2004-07-26 10:00 to 2004-07-26 11:00 (UTC)." in desk.tab.page.text
-    assert "there was no such session" in desk.tab.page.text
+    assert desk.tab.answer.page.isVisible()
+    assert "Searched 2004-07-26 10:00 to 2004-07-26 11:00 (UTC)." in desk.tab.answer.page.text
+    assert "there was no such session" in desk.tab.answer.page.text
     desk.ask("WHERE dst_port = 31337")
-    assert "There may have been such sessions" in desk.tab.page.text
-    assert "border: " in desk.tab.page.text and "no data since" in desk.tab.page.text
+    assert "There may have been such sessions" in desk.tab.answer.page.text
+    assert "border: " in desk.tab.answer.page.text and "no data since" in desk.tab.answer.page.text
 
 
 def test_the_servers_word_on_a_query_it_cannot_answer(desk: Desk) -> None:
@@ -130,7 +130,7 @@ def test_the_servers_word_on_a_query_it_cannot_answer(desk: Desk) -> None:
 def test_a_cut_off_answer_is_sorted_by_the_server(desk: Desk) -> None:
     desk.log_in("ana", PASSWORD)
     desk.ask("WHERE start_time > '2004-07-20' LIMIT 5")
-    assert any(text.startswith("Truncated: 5 sessions") for text in desk.tab.notes.texts)
+    assert any(text.startswith("Truncated: 5 sessions") for text in desk.tab.answer.notes.texts)
     desk.click_header("src_bytes")
     desk.answered()
     assert desk.tab.editor.text == "WHERE start_time > '2004-07-20' ORDER BY src_bytes DESC LIMIT 5"
@@ -156,7 +156,7 @@ def test_server_away_and_back_and_account_disabled(qtbot: QtBot, tmp_path: Path,
     desk.open()
     desk.log_in("ana", PASSWORD)
     desk.ask("WHERE port = 1034")
-    assert "No sensor is enrolled" in desk.tab.page.text
+    assert "No sensor is enrolled" in desk.tab.answer.page.text
     server.stop()
     desk.until(desk.window.trouble.isVisible)
     assert desk.window.trouble.whole.startswith("Connection lost, last good ")

@@ -22,6 +22,6 @@ def test_every_key_is_in_the_page_and_no_other(desk: Desk) -> None:
 
 
 def of_the_menus(desk: Desk) -> set[str]:
-    actions = [action for menu in desk.window._menus for action in menu.actions()]
+    actions = [action for menu in desk.window.menus.all for action in menu.actions()]
     form = QKeySequence.SequenceFormat.PortableText
     return {key.toString(form) for action in actions for key in action.shortcuts()}

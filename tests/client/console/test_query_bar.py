@@ -68,8 +68,8 @@ def test_a_failed_query_leaves_the_last_answer_in_place(work: Desk, fake: FakeSe
     work.key(Key.Key_Return, CONTROL)
     work.until(lambda: work.tab.query.phase is RunPhase.FAILED)
     assert work.tab.said.text() == "✕ not answered within 60 s; narrow it"
-    assert work.tab.view.isVisible() and len(work.cells("src_ip")) == 8
-    assert work.tab.notes.texts == ["Below is still the answer to the query before: port = 1034"]
+    assert work.tab.answer.view.isVisible() and len(work.cells("src_ip")) == 8
+    assert work.tab.answer.notes.texts == ["Below is still the answer to the query before: port = 1034"]
     assert work.tab.state.trail.texts == ["port = 1034"]
 
 
@@ -81,11 +81,11 @@ def test_escape_stops_and_says_so(work: Desk, fake: FakeServer) -> None:
     assert work.tab.stop_button.isEnabled()
     fake.link.progress(1_234_567)
     work.until(lambda: "1,234,567 rows read" in work.window.summary.whole)
-    work.until(lambda: "rows read" in work.tab.page.text)
+    work.until(lambda: "rows read" in work.tab.answer.page.text)
     work.key(Key.Key_Escape)
     work.until(lambda: work.tab.query.phase is RunPhase.STOPPED)
     assert work.window.summary.whole == "stopped"
-    assert work.tab.page.text.startswith("Stopped") and work.tab.page.isVisible()
+    assert work.tab.answer.page.text.startswith("Stopped") and work.tab.answer.page.isVisible()
     assert not work.tab.stop_button.isEnabled()
     assert fake.cancelled == [1]
     assert work.tab.editor.text == "port = 1034", "what was typed stays"
@@ -111,8 +111,8 @@ def test_an_empty_answer_says_what_was_searched_and_whether_anyone_watched(work:
     gap = (START - 1800 * SECOND, START - 900 * SECOND)
     fake.changes = {"coverage": (covered("border"), covered("inside", gap)), "total": 0, "conversations": 0}
     work.ask("port = 31337")
-    text = work.tab.page.text
-    assert work.tab.page.isVisible()
+    text = work.tab.answer.page.text
+    assert work.tab.answer.page.isVisible()
     assert text.startswith("No sessions match\n")
     assert "Searched 2004-07-26 16:37:49 to 2004-07-26 17:37:50 (UTC)." in text
     assert "There may have been such sessions" in text
@@ -120,26 +120,26 @@ def test_an_empty_answer_says_what_was_searched_and_whether_anyone_watched(work:
     assert "border: watched throughout" in text
     fake.changes = {"total": 0, "conversations": 0}
     work.ask("port = 31338")
-    assert "there was no such session" in work.tab.page.text
+    assert "there was no such session" in work.tab.answer.page.text
 
 
 def test_what_was_missed_stands_above_the_rows(work: Desk, fake: FakeServer) -> None:
     gap = (START - 1800 * SECOND, START - 900 * SECOND)
     fake.changes = {"coverage": (covered("border"), covered("inside", gap)), "truncated": True}
     work.ask("port = 1034 LIMIT 8")
-    assert work.tab.notes.texts == [
+    assert work.tab.answer.notes.texts == [
         "Truncated: 8 sessions shown, more match. Narrow the query or raise its LIMIT.",
         "Not everything was seen. inside: blind 2004-07-26 17:07:49 to 17:22:49.",
     ]
     assert "truncated at" in work.window.summary.whole
-    assert not work.tab.notes.full.isVisible()
+    assert not work.tab.answer.notes.full.isVisible()
     work.key(Key.Key_D, CONTROL)
-    assert work.tab.notes.full.isVisible()
-    assert "border" in work.tab.notes.full.toPlainText()
-    assert "watched throughout" in work.tab.notes.full.toPlainText()
+    assert work.tab.answer.notes.full.isVisible()
+    assert "border" in work.tab.answer.notes.full.toPlainText()
+    assert "watched throughout" in work.tab.answer.notes.full.toPlainText()
     fake.changes = {}
     work.ask("port = 1034")
-    assert work.tab.notes.texts == []
+    assert work.tab.answer.notes.texts == []
 
 
 def test_completion_offers_fields_values_and_sensors(work: Desk, fake: FakeServer) -> None:

@@ -48,7 +48,7 @@ def test_whole_rows_as_csv(work: Desk) -> None:
 def test_everything_is_copied_though_most_is_not_loaded(work: Desk, fake: FakeServer) -> None:
     fake.rows = sessions(LOCAL_ROWS + 1000)
     work.ask("port = 1034")
-    work.tab.show_columns(["src_ip", "src_port"])
+    work.tab.answer.show_columns(["src_ip", "src_port"])
     work.go_to(0, "src_ip")
     work.key(Key.Key_A, CONTROL)
     work.key(Key.Key_C, CONTROL)
@@ -74,7 +74,7 @@ def test_a_whole_result_is_sorted_here(work: Desk, fake: FakeServer) -> None:
     work.click_header("src_bytes")
     numbers = [int(text.replace(",", "")) for (text,) in work.cells("src_bytes")]
     assert numbers == sorted(numbers, reverse=True), "numbers: the largest first"
-    assert work.tab.table.headerData(DEFAULT.index("src_bytes"), Qt.Orientation.Horizontal) == "S Bytes ▾"
+    assert work.tab.answer.table.headerData(DEFAULT.index("src_bytes"), Qt.Orientation.Horizontal) == "S Bytes ▾"
     work.click_header("src_bytes")
     numbers = [int(text.replace(",", "")) for (text,) in work.cells("src_bytes")]
     assert numbers == sorted(numbers)
@@ -92,7 +92,7 @@ def test_a_cut_off_result_is_asked_for_in_the_new_order(work: Desk, fake: FakeSe
     work.answered()
     assert fake.asked[-1] == "WHERE port = 1034 ORDER BY src_bytes DESC LIMIT 8"
     assert work.tab.editor.text == fake.asked[-1]
-    assert work.tab.table.headerData(DEFAULT.index("src_bytes"), Qt.Orientation.Horizontal) == "S Bytes ▾"
+    assert work.tab.answer.table.headerData(DEFAULT.index("src_bytes"), Qt.Orientation.Horizontal) == "S Bytes ▾"
     work.click_header("src_bytes")
     work.answered()
     assert fake.asked[-1] == "WHERE port = 1034 ORDER BY src_bytes LIMIT 8"
@@ -108,13 +108,15 @@ def test_columns_are_hidden_shown_and_moved_in_all_tabs(work: Desk) -> None:
     assert ticks["Src IP  (src_ip)"].isChecked() and not ticks["History  (history)"].isChecked()
     ticks["Session ID  (session_id)"].trigger()
     ticks["History  (history)"].trigger()
-    names = [column.name for column in work.tab.table.columns]
+    names = [column.name for column in work.tab.answer.table.columns]
     assert "session_id" not in names and names[-1] == "history"
     assert work.cells("history")[0] == ("S",)
-    header = work.tab.view.horizontalHeader()
+    header = work.tab.answer.view.horizontalHeader()
     header.moveSection(header.visualIndex(names.index("outcome")), 0)
-    assert [column.name for column in work.tab.table.columns][:2] == ["outcome", "sensor"]
-    assert [column.name for column in other.table.columns] == [column.name for column in work.tab.table.columns]
+    assert [column.name for column in work.tab.answer.table.columns][:2] == ["outcome", "sensor"]
+    assert [column.name for column in other.answer.table.columns] == [
+        column.name for column in work.tab.answer.table.columns
+    ]
     assert work.window.preferences.columns[0] == "outcome"
     assert header.visualIndex(0) == 0, "the header and the model agree again"
     ticks["Standard columns"].trigger()
@@ -123,16 +125,16 @@ def test_columns_are_hidden_shown_and_moved_in_all_tabs(work: Desk) -> None:
 
 def test_a_width_set_by_hand_stays(work: Desk) -> None:
     work.ask("port = 1034")
-    work.tab.view.horizontalHeader().resizeSection(DEFAULT.index("src_ip"), 222)
+    work.tab.answer.view.horizontalHeader().resizeSection(DEFAULT.index("src_ip"), 222)
     work.ask("port = 1035")
-    assert work.tab.view.columnWidth(DEFAULT.index("src_ip")) == 222
+    assert work.tab.answer.view.columnWidth(DEFAULT.index("src_ip")) == 222
 
 
 def test_every_text_fits_its_column(work: Desk, fake: FakeServer) -> None:
     fake.rows = sessions(40)
     fake.rows["dst_ip"] = np.frombuffer(bytes.fromhex("20010db8111122223333444455556666"), "V16")
     work.ask("port = 1034")
-    view, model = work.tab.view, work.tab.table
+    view, model = work.tab.answer.view, work.tab.answer.table
     for column in range(model.columnCount()):
         for row in range(model.rowCount()):
             wanted = QFontMetricsF(LOOK.mono).horizontalAdvance(model.index(row, column).data())
@@ -173,12 +175,12 @@ def test_right_click_is_on_the_cell_under_the_mouse(work: Desk, fake: FakeServer
     infected(fake)
     work.ask("port = 1034")
     place = work.cell_place(3, "dst_ip")
-    viewport = work.tab.view.viewport()
+    viewport = work.tab.answer.view.viewport()
     event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, viewport.mapToGlobal(place))
     QApplication.sendEvent(viewport, event)
     labels = [action.text().replace("&", "") for action in work.menu().actions()]
     assert "16.133.77.85 as destination" in labels and "Hold Ctrl to ask in a new tab" in labels
-    assert work.tab.view.currentIndex().row() == 3
+    assert work.tab.answer.view.currentIndex().row() == 3
     work.choose("AND NOT dst_ip = 16.133.77.85")
     work.answered()
     assert fake.asked[-1] == "WHERE port = 1034 AND NOT dst_ip = 16.133.77.85"
@@ -188,7 +190,7 @@ def test_the_menu_key_and_copy_value(work: Desk) -> None:
     work.ask("port = 1034")
     work.go_to(1, "src_ip")
     event = QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(), QPoint())
-    QApplication.sendEvent(work.tab.view.viewport(), event)
+    QApplication.sendEvent(work.tab.answer.view.viewport(), event)
     work.choose("Copy value")
     assert work.clipboard == "10.0.0.1"
 
@@ -206,9 +208,9 @@ def test_what_the_menu_replaces_is_kept_in_the_history(work: Desk) -> None:
 def test_keys_walk_between_query_and_table(work: Desk) -> None:
     work.ask("port = 1034")
     work.key(Key.Key_J, CONTROL)
-    assert work.focus is work.tab.view
+    assert work.focus is work.tab.answer.view
     work.key(Key.Key_Down)
-    assert work.tab.view.currentIndex().row() == 1
+    assert work.tab.answer.view.currentIndex().row() == 1
     work.key(Key.Key_L, CONTROL)
     assert work.focus is work.tab.editor
 
@@ -225,8 +227,8 @@ def test_function_keys_do_nothing_here(work: Desk, fake: FakeServer) -> None:
 
 def test_rows_select_by_their_numbers(work: Desk) -> None:
     work.ask("port = 1034")
-    numbers = work.tab.view.verticalHeader()
+    numbers = work.tab.answer.view.verticalHeader()
     for row, modifiers in ((1, Modifier.NoModifier), (3, CONTROL)):
         place = QPoint(5, numbers.sectionViewportPosition(row) + 5)
         QTest.mouseClick(numbers.viewport(), LEFT, modifiers, place)
-    assert work.tab.view.selected_cells() == ([(1, 1), (3, 3)], list(range(len(DEFAULT))))
+    assert work.tab.answer.view.selected_cells() == ([(1, 1), (3, 3)], list(range(len(DEFAULT))))

@@ -186,7 +186,7 @@ def test_outcomes_have_colours_of_their_own() -> None:
 
 def test_theme_and_size_change_everything_at_once_and_are_kept(work: Desk) -> None:
     work.ask("port = 1034")
-    first, height = LOOK.colours, work.tab.view.rowHeight(0)
+    first, height = LOOK.colours, work.tab.answer.view.rowHeight(0)
     assert height == 20
     work.key(Key.Key_L, CONTROL | SHIFT)
     assert LOOK.colours is not first
@@ -194,9 +194,9 @@ def test_theme_and_size_change_everything_at_once_and_are_kept(work: Desk) -> No
     assert pixel == QColor(LOOK.colours.base)
     work.key(Key.Key_Plus, CONTROL)
     work.key(Key.Key_Plus, CONTROL)
-    assert work.tab.view.rowHeight(0) == 22 and work.tab.editor.font().pixelSize() == 14
+    assert work.tab.answer.view.rowHeight(0) == 22 and work.tab.editor.font().pixelSize() == 14
     work.key(Key.Key_0, CONTROL)
-    assert work.tab.view.rowHeight(0) == 20
+    assert work.tab.answer.view.rowHeight(0) == 20
     work.key(Key.Key_B, CONTROL)
     assert not work.window.panel.isVisible() and not work.window.preferences.sensors_shown
 

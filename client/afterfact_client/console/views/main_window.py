@@ -4,17 +4,17 @@ It wires the parts together and keeps on disk what was typed. The GUI thread wai
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QKeySequence
+from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
     QMainWindow,
-    QMenu,
     QSplitter,
     QStackedWidget,
     QTabBar,
@@ -33,8 +33,9 @@ from afterfact_client.console.views.query_tab import QueryTab
 from afterfact_client.console.views.sensor_panel import WIDTH as SENSORS_WIDTH
 from afterfact_client.console.views.sensor_panel import SensorPanel
 from afterfact_client.console.views.theme import LOOK, resolved
+from afterfact_client.console.views.window_menus import WindowMenus
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
-from afterfact_client.state import preferences, querytext, session
+from afterfact_client.state import querytext, session
 from afterfact_client.state.history import History
 from afterfact_client.state.pivots import sensor_condition
 from afterfact_client.state.preferences import SIZES, Theme
@@ -89,13 +90,12 @@ class MainWindow(QMainWindow):
         self._save = QTimer(self, singleShot=True, interval=SAVE_MS)
         self._second = QTimer(self, interval=1000)
         self._poll = QTimer(self, interval=STATUS_MS)
-        self.columns_menu = ColumnsMenu("&Columns", lambda: self.preferences.columns, self._set_columns)
+        self.columns_menu = ColumnsMenu("&Columns", lambda: self.preferences.columns, self.set_columns)
         self._lay_out()
-        self._make_menus()
+        self.menus = WindowMenus(self)
         self._connect()
         self._restore()
-        for name, action in self._themes.items():
-            action.setChecked(name == self.preferences.theme)
+        self.menus.show_theme(self.preferences.theme)
         self._tick()
         self._second.start()
 
@@ -137,50 +137,6 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.connection)
         bar.addPermanentWidget(self.clock)
 
-    def _make_menus(self) -> None:
-        bar = self.menuBar()
-        file = bar.addMenu("&File")
-        self._action(file, "New &tab", ["Ctrl+T"], lambda: self.new_tab())
-        self._action(file, "&Close tab", ["Ctrl+W"], lambda: self.close_tab(self.tabs.currentIndex()))
-        self._action(file, "&Reopen closed tab", ["Ctrl+Shift+T"], self.reopen_tab)
-        file.addSeparator()
-        self._action(file, "Log &out", [], self.log_out)
-        self._action(file, "&Quit", ["Ctrl+Q"], self.close)
-        query = bar.addMenu("&Query")
-        self._action(query, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: self._on_tab(QueryTab.run))
-        self._action(query, "&Stop", ["Esc"], self._stop)
-        query.addSeparator()
-        self._action(query, "&Back on the trail", ["Alt+Left"], lambda: self._on_tab(lambda tab: tab.step(-1)))
-        self._action(query, "&Forward on the trail", ["Alt+Right"], lambda: self._on_tab(lambda tab: tab.step(1)))
-        query.addSeparator()
-        self._action(query, "Go to the &query", ["Ctrl+L"], lambda: self._on_tab(lambda tab: tab.editor.setFocus()))
-        self._action(query, "Go to the t&able", ["Ctrl+J"], lambda: self._on_tab(lambda tab: tab.view.setFocus()))
-        self._action(query, "Coverage &details", ["Ctrl+D"], lambda: self._on_tab(lambda tab: tab.notes.toggle()))
-        view = bar.addMenu("&View")
-        view.addMenu(self.columns_menu)
-        theme = view.addMenu("&Theme")
-        self._themes: dict[Theme, QAction] = {}
-        for name, words in (("system", "As the &system"), ("dark", "&Dark"), ("light", "&Light")):
-            action = self._action(theme, words, [], lambda name=name: self._set_theme(name))
-            action.setCheckable(True)
-            self._themes[name] = action  # type: ignore[index]
-        self._action(view, "Dark or light", ["Ctrl+Shift+L"], self._other_theme)
-        view.addSeparator()
-        self._action(view, "&Larger text", ["Ctrl++", "Ctrl+="], lambda: self._set_size(self.preferences.text_px + 1))
-        self._action(view, "S&maller text", ["Ctrl+-"], lambda: self._set_size(self.preferences.text_px - 1))
-        self._action(view, "&Standard text", ["Ctrl+0"], lambda: self._set_size(preferences.Preferences().text_px))
-        view.addSeparator()
-        self._action(view, "S&ensors", ["Ctrl+B"], self._toggle_sensors)
-        help_menu = bar.addMenu("&Help")
-        self._action(help_menu, "&Keys", ["Ctrl+/", "?"], self.show_keys)
-        self._menus: list[QMenu] = [file, query, view, help_menu]
-
-    def _action(self, menu: QMenu, text: str, keys: list[str], do: object) -> QAction:
-        action = menu.addAction(text)
-        action.setShortcuts([QKeySequence(key) for key in keys])
-        action.triggered.connect(lambda _checked=False: do())  # type: ignore[operator]
-        return action
-
     def _connect(self) -> None:
         self.server.state_changed.connect(self._state_changed)
         self.login.submitted.connect(self._log_in)
@@ -188,7 +144,7 @@ class MainWindow(QMainWindow):
         self.again.clicked.connect(self.log_out)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.tabs.tabBar().tabMoved.connect(lambda: self._save.start())
-        self.panel.chosen.connect(lambda name: self._on_tab(lambda tab: tab.add_condition(sensor_condition(name))))
+        self.panel.chosen.connect(lambda name: self.on_tab(lambda tab: tab.add_condition(sensor_condition(name))))
         self._told.timeout.connect(self._show_summary)
         self._save.timeout.connect(self.save)
         self._second.timeout.connect(self._tick)
@@ -227,7 +183,8 @@ class MainWindow(QMainWindow):
         self.preferences.user = user
         self.server.log_in(user, password)
 
-    def _stop(self) -> None:
+    def stop_or_give_up(self) -> None:
+        """Esc: stop the query, or at the login the attempt."""
         if self.pages.currentWidget() is self.work:
             self.tab.stop()
         elif self.login.connecting:
@@ -250,7 +207,7 @@ class MainWindow(QMainWindow):
             self._poll.start()
             self._ask_status()
             if first:
-                self._on_tab(lambda tab: tab.editor.setFocus())
+                self.on_tab(lambda tab: tab.editor.setFocus())
         self._tick()
 
     # --- every second -------------------------------------------------------------------------------------------------
@@ -351,7 +308,7 @@ class MainWindow(QMainWindow):
         tab.told.connect(self._tell)
         tab.drafted.connect(self._save.start)
         tab.asked_elsewhere.connect(lambda text: self.new_tab(text, run=True))
-        tab.columns_changed.connect(self._set_columns)
+        tab.columns_changed.connect(self.set_columns)
         tab.columns_menu_wanted.connect(self._popup_columns)
         at = self.tabs.addTab(tab, "")
         close = button("\N{MULTIPLICATION SIGN}", "close", "Close the tab (Ctrl-W)", "Close the tab")
@@ -374,9 +331,10 @@ class MainWindow(QMainWindow):
         if tab is self.tabs.currentWidget():
             self._show_summary()
 
-    def _on_tab(self, do: object) -> None:
+    def on_tab(self, do: Callable[[QueryTab], object]) -> None:
+        """Do something with the tab in front; nothing at the login."""
         if self.pages.currentWidget() is self.work and isinstance(self.tabs.currentWidget(), QueryTab):
-            do(self.tab)  # type: ignore[operator]
+            do(self.tab)
 
     # --- status line --------------------------------------------------------------------------------------------------
 
@@ -401,42 +359,46 @@ class MainWindow(QMainWindow):
     def restyle(self) -> None:
         """Theme or text size changed."""
         self._dress()
-        for name, action in self._themes.items():
-            action.setChecked(name == self.preferences.theme)
+        self.menus.show_theme(self.preferences.theme)
         for tab in self.all_tabs():
             tab.restyle()
         self.panel.refresh()
 
-    def _set_theme(self, theme: Theme) -> None:
+    def set_theme(self, theme: Theme) -> None:
+        """Dress in another theme, and remember it."""
         self.preferences.theme = theme
         self.restyle()
         self._save.start()
 
-    def _other_theme(self) -> None:
-        self._set_theme("light" if resolved(self.preferences.theme) == "dark" else "dark")
+    def other_theme(self) -> None:
+        """Dark becomes light, light dark."""
+        self.set_theme("light" if resolved(self.preferences.theme) == "dark" else "dark")
 
-    def _set_size(self, pixels: int) -> None:
+    def set_text_size(self, pixels: int) -> None:
+        """Make all text so many pixels high, within bounds."""
         self.preferences.text_px = min(max(pixels, SIZES[0]), SIZES[1])
         self.restyle()
         self._save.start()
 
-    def _set_columns(self, names: list[str]) -> None:
+    def set_columns(self, names: list[str]) -> None:
+        """Show these columns in all tabs."""
         self.preferences.columns = list(names)
         for tab in self.all_tabs():
-            tab.show_columns(names)
+            tab.answer.show_columns(names)
         self._save.start()
 
     def _popup_columns(self, at: QPoint) -> None:
         self.columns_menu.popup(at)
 
-    def _toggle_sensors(self) -> None:
+    def toggle_sensors(self) -> None:
+        """Show or hide the sensors."""
         self.preferences.sensors_shown = not self.panel.isVisible()
         self.panel.setVisible(self.preferences.sensors_shown)
         self._save.start()
 
     def show_keys(self) -> None:
         """All keys, in a window of their own that blocks nothing."""
-        KeysHelp(self._menus, self).show()
+        KeysHelp(self.menus.all, self).show()
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,77 @@
+"""The menu bar: what each entry is called, its keys, and which of the window's methods it calls."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu
+
+from afterfact_client.state.preferences import Preferences, Theme
+
+if TYPE_CHECKING:
+    from afterfact_client.console.views.main_window import MainWindow
+
+_THEMES: tuple[tuple[Theme, str], ...] = (("system", "As the &system"), ("dark", "&Dark"), ("light", "&Light"))
+
+
+class WindowMenus:
+    """F1 to F9 stay free: they belong to the queue of events, as in Sguil."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        self._window = window
+        self._themes: dict[Theme, QAction] = {}
+        bar = window.menuBar()
+        self.all: list[QMenu] = [bar.addMenu(title) for title in ("&File", "&Query", "&View", "&Help")]
+        file, query, view, help_menu = self.all
+        self._fill_file(file)
+        self._fill_query(query)
+        self._fill_view(view)
+        _add(help_menu, "&Keys", ["Ctrl+/", "?"], window.show_keys)
+
+    def show_theme(self, theme: Theme) -> None:
+        """Tick the theme in use."""
+        for name, action in self._themes.items():
+            action.setChecked(name == theme)
+
+    def _fill_file(self, menu: QMenu) -> None:
+        window = self._window
+        _add(menu, "New &tab", ["Ctrl+T"], lambda: window.new_tab())
+        _add(menu, "&Close tab", ["Ctrl+W"], lambda: window.close_tab(window.tabs.currentIndex()))
+        _add(menu, "&Reopen closed tab", ["Ctrl+Shift+T"], window.reopen_tab)
+        menu.addSeparator()
+        _add(menu, "Log &out", [], window.log_out)
+        _add(menu, "&Quit", ["Ctrl+Q"], window.close)
+
+    def _fill_query(self, menu: QMenu) -> None:
+        on_tab = self._window.on_tab
+        _add(menu, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: on_tab(lambda tab: tab.run()))
+        _add(menu, "&Stop", ["Esc"], self._window.stop_or_give_up)
+        menu.addSeparator()
+        _add(menu, "&Back on the trail", ["Alt+Left"], lambda: on_tab(lambda tab: tab.step(-1)))
+        _add(menu, "&Forward on the trail", ["Alt+Right"], lambda: on_tab(lambda tab: tab.step(1)))
+        menu.addSeparator()
+        _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus()))
+        _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: on_tab(lambda tab: tab.answer.view.setFocus()))
+        _add(menu, "Coverage &details", ["Ctrl+D"], lambda: on_tab(lambda tab: tab.answer.notes.toggle()))
+
+    def _fill_view(self, menu: QMenu) -> None:
+        window, liked = self._window, self._window.preferences
+        menu.addMenu(window.columns_menu)
+        themes = menu.addMenu("&Theme")
+        for name, words in _THEMES:
+            self._themes[name] = _add(themes, words, [], lambda name=name: window.set_theme(name))  # type: ignore[misc]
+            self._themes[name].setCheckable(True)
+        _add(menu, "Dark or light", ["Ctrl+Shift+L"], window.other_theme)
+        menu.addSeparator()
+        _add(menu, "&Larger text", ["Ctrl++", "Ctrl+="], lambda: window.set_text_size(liked.text_px + 1))
+        _add(menu, "S&maller text", ["Ctrl+-"], lambda: window.set_text_size(liked.text_px - 1))
+        _add(menu, "&Standard text", ["Ctrl+0"], lambda: window.set_text_size(Preferences().text_px))
+        menu.addSeparator()
+        _add(menu, "S&ensors", ["Ctrl+B"], window.toggle_sensors)
+
+
+def _add(menu: QMenu, text: str, keys: list[str], do: Callable[[], object]) -> QAction:
+    action = menu.addAction(text)
+    action.setShortcuts([QKeySequence(key) for key in keys])
+    action.triggered.connect(lambda _checked=False: do())
+    return action
