@@ -61,34 +61,39 @@ WHOLE, FIRST_FRAGMENT, LATER_FRAGMENT = 0, 1, 2
 
 # A session ------------------------------------------------------------------------------------------------------------
 
+# In order of how often they are touched: what every packet needs lies in the first three cache lines of eight.
 A_HI, A_LO, B_HI, B_LO, PORTS, ENCAP = 0, 1, 2, 3, 4, 5
 """The key. PORTS holds kind, protocol and both ports; ENCAP the VLAN ids (and, to come, a tunnel's id)."""
 KEY_COLUMNS = 6
 LAST = 6
-"""Meter time of the last packet: see `clock`, in table.py."""
-START, END = 7, 8
-"""Packet times."""
-BITS = 9
-PKTS, BYTES, IP_BYTES, RETRANS = 10, 12, 14, 16
+"""Meter time of the last packet: see `advance_clock`, in engine.py."""
+END = 7
+"""The latest packet time."""
+BITS = 8
+PKTS, BYTES, IP_BYTES = 9, 11, 13
 """Two columns each, by side."""
-NEXT_SEQ, FIRST_SEQ = 18, 20
+MARKS = 15
+NEXT_SEQ, FIRST_SEQ = 16, 18
 """TCP, by side: the sequence number after the highest seen; that of the SYN, or one before the first byte seen."""
-HOLES = 22
-"""TCP, two a side: gaps in the sequence that a late segment may fill, as start << 32 | length."""
-HISTORY = 26
-"""Three words of eight letters."""
-HISTORY_SEEN = 29
+HISTORY_SEEN = 20
 """Which letters stand in the history, by side, and above them how many there are."""
-SESSION_ID = 30
-REPORT_AT = 31
+START = 21
+"""The first packet's time."""
+RETRANS = 22
+"""TCP, by side."""
+HOLES = 24
+"""TCP, two a side: gaps in the sequence that a late segment may fill, as start << 31 | length."""
+HISTORY = 28
+"""Three words of eight letters."""
+SESSION_ID = 31
+REPORT_AT = 32
 """Meter time at which the next interim record is due."""
-MARKS = 32
-DETAIL = 33
-"""Of ICMP: 1 << 32 if it has an id | type << 24 | code << 16 | id. Of TCP: the number of SYN retries."""
-ERRORS, ERROR_HI, ERROR_LO = 34, 35, 36
-"""count << 16 | type << 8 | code of the first ICMP error, and who sent it."""
-TAG = 37
+TAG = 33
 """Low 32 bits of the key's hash."""
+DETAIL = 34
+"""Of ICMP: 1 << 32 if it has an id | type << 24 | code << 16 | id. Of TCP: the number of SYN retries."""
+ERRORS, ERROR_HI, ERROR_LO = 35, 36, 37
+"""count << 16 | type << 8 | code of the first ICMP error, and who sent it."""
 WHEEL_PREVIOUS, WHEEL_NEXT, WHEEL_SLOT = 38, 39, 40
 """The row's place in the list of its tick; WHEEL_SLOT is NOBODY while it is in none."""
 WAITING_PREVIOUS, WAITING_NEXT = 41, 42

@@ -189,7 +189,7 @@ class Meter:
         """The records that are out, if any; and a larger index if it is half full."""
         count = int(self._work[M_OUT])
         if 2 * self._work[M_OPEN] >= len(self._slots):
-            self._slots = np.zeros(4 * len(self._slots), np.int64)
+            self._slots = np.zeros(2 * len(self._slots), np.int64)
             table.index_rows(self._flows, self._slots, self._work)
         if count:
             self._work[M_OUT] = 0
