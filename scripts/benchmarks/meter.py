@@ -54,8 +54,9 @@ def run(command: list[str]) -> dict[str, float]:
 def bare(capture: Path) -> dict[str, float]:
     """The same for metering alone: no start of a program, no text."""
     from afterfact_agent.capture.pcapfile import CaptureFile
-    from afterfact_agent.meter.meter import Meter
+    from afterfact_agent.meter.meter import Meter, warm
 
+    warm()
     began, cpu = time.monotonic(), time.thread_time()
     meter = Meter()
     with CaptureFile(capture) as file:

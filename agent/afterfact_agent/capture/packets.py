@@ -36,12 +36,20 @@ def linktype_of(number: int) -> LinkType | None:
     return LinkType(number) if number in set(LinkType) else None
 
 
+def read_only(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same bytes, not to be written. To the compiler of kernels that is a type of its own, and bytes that a live
+    capture hands out are always of it; so that they all are, or kernels would be compiled twice."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True, slots=True)
 class Packets:
     """A chunk of captured packets. All columns have one entry a packet and dtype int64."""
 
     buffer: NDArray[np.uint8]
-    """The bytes that the offsets point into."""
+    """The bytes that the offsets point into, read_only."""
     offsets: NDArray[np.int64]
     """Where a packet begins in the buffer."""
     caplens: NDArray[np.int64]

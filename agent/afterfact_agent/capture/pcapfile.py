@@ -15,7 +15,7 @@ import numpy as np
 
 from . import walk
 from .linktypes import linktype_name
-from .packets import Packets, linktype_of
+from .packets import Packets, linktype_of, read_only
 from .report import CaptureError, FileReport
 
 CHUNK = 4096
@@ -71,7 +71,7 @@ class CaptureFile:
         self._buffer = np.zeros(WINDOW, np.uint8)
         self._base = 0
         """Where in the file `data` begins."""
-        self.data = self._buffer[:0]
+        self.data = read_only(self._buffer[:0])
         """The bytes at hand."""
         try:
             self._io = io.FileIO(self.name)
@@ -143,7 +143,7 @@ class CaptureFile:
         except OSError as error:
             raise CaptureError(f"{self.name}: cannot be read at byte {self._base + at}: {error.strerror}") from None
         self._base += at
-        self.data = self._buffer[: rest + got]
+        self.data = read_only(self._buffer[: rest + got])
         return bool(got)
 
     def _header(self) -> None:

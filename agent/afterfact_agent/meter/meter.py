@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afterfact_agent.capture import walk
-from afterfact_agent.capture.packets import Packets
+from afterfact_agent.capture.packets import Packets, read_only
 from afterfact_agent.capture.pcapfile import CaptureFile
 from afterfact_agent.jit import PLAIN_PYTHON
 from afterfact_protocol.session import RECORD
@@ -111,13 +111,14 @@ class Meter:
     def feed(self, packets: Packets) -> Iterator[Records]:
         """Meter a chunk; the records that leave, interim (end_reason OPEN) and last ones, in order of time."""
         done = 0
+        buffer = read_only(packets.buffer)
         while done < len(packets):
             with _wrapping():
                 done = engine.meter_packets(
                     self._flows,
                     self._slots,
                     self._work,
-                    packets.buffer,
+                    buffer,
                     packets.offsets,
                     packets.caplens,
                     packets.wirelens,
@@ -201,7 +202,7 @@ def warm() -> None:
     meter = Meter(MeterConfig(max_sessions=64))
     table.index_rows(meter._flows, meter._slots, meter._work)
     one = np.ones(1, np.int64)
-    data = np.zeros(64, np.uint8)
+    data = read_only(np.zeros(64, np.uint8))
     file = walk.new_file()
     file[walk.F_WHY] = walk.END_OF_DATA
     engine.meter_file(
