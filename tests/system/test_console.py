@@ -64,7 +64,7 @@ def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> N
             ("17:37:49", "47076", "15.136.19.27"),
         )
     ]
-    assert "port 1034 on either side" in desk.tab.said.text()
+    desk.until(lambda: "port 1034 on either side" in desk.tab.said.text())
     assert desk.window.summary.whole.startswith(f"{len(expected)} observations of ")
     assert "searched 2004-07-20 00:00 to now" in desk.window.summary.whole
     assert any("no data since 2004-07-27" in text for text in desk.tab.answer.notes.texts)

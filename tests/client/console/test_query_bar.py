@@ -27,7 +27,7 @@ def test_the_worm_query_typed_and_run(work: Desk, fake: FakeServer) -> None:
         "8 observations of 8 conversations at 2 sensors  |  84 ms  |  searched 2004-07-26 16:37:49 to "
     )
     assert work.window.tabs.tabText(0) == "port = 1034, port != 80, po…"
-    assert "port 1034 on either side" in work.tab.said.text()
+    work.until(lambda: "port 1034 on either side" in work.tab.said.text())
 
 
 def test_an_error_is_underlined_while_typing_and_said_below(work: Desk) -> None:
@@ -36,8 +36,8 @@ def test_an_error_is_underlined_while_typing_and_said_below(work: Desk) -> None:
     assert underlined(work) == ["prto"]
     assert work.tab.said.text().startswith("✕ column 23: no field `prto`")
     work.write("WHERE port = 1034")
-    work.until(lambda: work.tab.said.objectName() == "dim")
-    assert underlined(work) == [] and work.tab.said.text() == "sessions with port 1034 on either side"
+    work.until(lambda: work.tab.said.text() == "sessions with port 1034 on either side")
+    assert underlined(work) == [] and work.tab.said.objectName() == "dim"
 
 
 def test_an_error_at_the_end_and_beyond_the_basic_plane_is_marked_where_it_is(work: Desk) -> None:
