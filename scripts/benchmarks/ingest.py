@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -36,7 +37,7 @@ from afterfact_client.client import connect  # noqa: E402
 
 SESSIONS, QUICK_SESSIONS = 2_000_000, 60_000
 AGENTS = (1, 2, 4)
-RUNS = 2
+RUNS, ALONE_RUNS = 1, 3
 QUERY_RUNS = 9
 LIMIT = 500
 BUSY = 0.5
@@ -224,7 +225,7 @@ def measure(folder: Path, count: int, agent_counts: list[int], runs: int) -> tup
                     timings += ask_ours(server, asked, "Afterfact, settled")
 
     say("the store alone")
-    alone = store.alone(store.insert_all, folder / "alone", sessions, runs)
+    alone = store.alone(store.insert_all, folder / "alone", sessions, max(runs, ALONE_RUNS))
     before, after = store.alone(store.settle, folder / "alone")
     loads.append(Load("the store alone, large inserts", count, [alone.seconds], [alone.cpu_seconds], after.bytes,
                       before.bytes, alone.peak_bytes))  # fmt: skip
@@ -232,20 +233,22 @@ def measure(folder: Path, count: int, agent_counts: list[int], runs: int) -> tup
 
     say("MariaDB")
     with MariaDB(folder / "mariadb") as peer:
-        for engine, table, work in (
+        for name, table, work in (
             ("InnoDB", "sancp", peer.load_innodb),
             ("MyISAM", "sancp_merged", peer.load_myisam),
+            ("MyISAM, one file", "sancp_at_once", peer.load_at_once),
         ):
             busy = peer.cpu_seconds()
             seconds, size = work(files)
             stored = int(peer.run(f"SELECT COUNT(*) FROM {table}")[0])
             if stored != count:
                 raise RuntimeError(f"MariaDB's {table} has {stored:,} of {count:,} sessions")
-            load = Load(f"MariaDB {peer.version}, Sguil's table, {engine}", count, [seconds],
-                        [peer.cpu_seconds() - busy], size, size, peer.peak_bytes())  # fmt: skip
-            loads.append(load)
+            loads.append(Load(f"MariaDB {peer.version}, Sguil's table, {name}", count, [seconds],
+                              [peer.cpu_seconds() - busy], size, size, peer.peak_bytes()))  # fmt: skip
+            if work == peer.load_at_once:
+                break  # it holds what Sguil's own tables hold, and answers as they do
             timings += [
-                _timed(question.name, f"MariaDB {engine}", lambda sql=sql: len(peer.run(sql)))
+                _timed(question.name, f"MariaDB {name}", lambda sql=sql: len(peer.run(sql)))
                 for question in asked
                 for sql in [question.theirs.format(table=table)]
             ]
@@ -265,11 +268,11 @@ def say(text: str) -> None:
 
 
 def show(loads: list[Load], timings: list[Timing]) -> None:
-    print(f"\n{'into the store':44} {'sessions/s':>11} {'runs':>17} {'CPU s/M':>8} {'bytes each':>11} {'peak MB':>8}")
+    print(f"\n{'into the store':54} {'sessions/s':>11} {'runs':>17} {'CPU s/M':>8} {'bytes each':>11} {'peak MB':>8}")
     for load in loads:
         runs = " ".join(f"{load.sessions / seconds / 1000:.0f}k" for seconds in load.seconds)
         cpu = statistics.median(load.cpu_seconds) / load.sessions * 1e6
-        print(f"{load.name:44} {load.rate:11,.0f} {runs:>17} {cpu:8.1f} {load.bytes / load.sessions:11.1f} "
+        print(f"{load.name:54} {load.rate:11,.0f} {runs:>17} {cpu:8.1f} {load.bytes / load.sessions:11.1f} "
               f"{load.peak_bytes / 1e6:8.0f}")  # fmt: skip
     for load in loads:
         if load.spool_seconds:
@@ -295,7 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Sessions into the store, a second, beside peers.")
     parser.add_argument("--sessions", type=int, default=SESSIONS, help=f"default {SESSIONS:,}")
     parser.add_argument("--agents", type=int, nargs="+", default=list(AGENTS), help="numbers of agents to try")
-    parser.add_argument("--runs", type=int, default=RUNS, help="of each number of agents, and of the store alone")
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"of each number of agents; default {RUNS}")
     parser.add_argument("--quick", action="store_true", help=f"does it run: {QUICK_SESSIONS:,} sessions, one run")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -303,8 +306,12 @@ def main() -> None:
     busy = os.getloadavg()[0]
     bench = ROOT / "bench"
     bench.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ingest-", dir=bench) as folder:
-        loads, timings = measure(Path(folder), arguments.sessions, arguments.agents, arguments.runs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ingest: stopped"))  # by way of what cleans up
+    try:
+        with tempfile.TemporaryDirectory(prefix="ingest-", dir=bench) as folder:
+            loads, timings = measure(Path(folder), arguments.sessions, arguments.agents, arguments.runs)
+    except RuntimeError as error:
+        sys.exit(f"ingest: {error}")
     show(loads, timings)
     print(f"\n{arguments.sessions:,} sessions; MariaDB: InnoDB pool {BUFFERS}; {os.cpu_count()} CPUs")
     if busy > BUSY:
