@@ -15,7 +15,7 @@ from afterfact_client.cli.failure import FAILED, Failure
 from afterfact_protocol.joinfile import Join, read_join
 
 try:
-    from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
+    from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
     from PySide6.QtWidgets import QApplication
 except ModuleNotFoundError:
     raise
@@ -63,8 +63,9 @@ def run(join_path: str, user: str | None = None, password: str | None = None) ->
     application = make_application()
     console = Console(join, state_place())
     sys.excepthook = _excepthook(lambda text: console.window.unsaved.emit(text))
-    signal.signal(signal.SIGINT, lambda *_: console.window.close())
-    signal.signal(signal.SIGTERM, lambda *_: console.window.close())
+    # A handler runs between any two steps of Python, within a paint event too, where a window must not go.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: QTimer.singleShot(0, console.window.close))
     console.window.show()
     console.window.begin(user, password)
     code = application.exec()
