@@ -139,7 +139,7 @@ def _write_private(path: Path, text: str) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     # The store's engine is heavy; the other commands do without it.
-    from afterfact_server.app import run
+    from afterfact_server.app import ServerFault, run
     from afterfact_server.store.engine import StoreError
 
     directory: ServerDir = arguments.dir
@@ -147,7 +147,7 @@ def _run(arguments: argparse.Namespace) -> None:
     config = directory.config().model_copy(update=changes)
     try:
         run(directory, config, logging.info, lambda: print("ready", flush=True))
-    except StoreError as error:
+    except (StoreError, ServerFault) as error:
         raise ConfigError(str(error)) from None
 
 

@@ -2,8 +2,10 @@
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import zmq
 
@@ -26,6 +28,10 @@ from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import prepare
 
 STATUS_SECONDS = 30.0
+
+
+class ServerFault(RuntimeError):
+    """A fault of our own ended the server; one line."""
 
 
 def _bind(
@@ -54,10 +60,23 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    faults: list[str] = []
+
+    def fault(args: threading.ExceptHookArgs) -> None:
+        # A server with one thread gone would look well and take nothing in. Agents keep what is not acknowledged.
+        where = traceback.extract_tb(args.exc_traceback)[-1:]
+        place = f" at {Path(where[0].filename).name}:{where[0].lineno}" if where else ""
+        name = args.thread.name if args.thread else "?"
+        faults.append(f"a fault of the server in its thread {name}{place}: {args.exc_type.__name__}: {args.exc_value}")
+        stop.set()
+
+    threading.excepthook = fault
     with locked(directory) as ours:
         if not ours:
             raise ConfigError(f"{directory.path}: a server runs there already")
         _serve(directory, config, log, ready, stop)
+    if faults:
+        raise ServerFault(faults[0])
 
 
 def _serve(

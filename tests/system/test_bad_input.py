@@ -2,11 +2,12 @@
 
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.case import CAPTURES, INBOUND, Case
-from helpers.processes import PASSWORD, Server, agent, ask, call, deliver, free_ports, module
+from helpers.processes import PASSWORD, Process, Server, agent, ask, call, deliver, free_ports, module
 
 
 def one_line(done: subprocess.CompletedProcess[str], code: int, *says: str) -> None:
@@ -93,8 +94,6 @@ def test_a_spool_that_cannot_be(case: Case, tmp_path: Path) -> None:
 
 def test_a_server_with_another_key(case: Case, tmp_path: Path) -> None:
     """The agent goes on trying and says why; nothing of its spool is lost."""
-    from helpers.processes import Process
-
     from afterfact_protocol.transport import KeyPair
 
     join = case.server.enrol("stranger")
@@ -198,6 +197,29 @@ def test_broken_configuration(tmp_path: Path) -> None:
     config = made.dir / "server.toml"
     config.write_text(config.read_text().replace("[limits]", "[limits]\nquery_secnds = 5"))
     one_line(call(made.run_command), 1, "server.toml", "query_secnds")
+
+
+def test_a_fault_in_a_thread_ends_the_server_loudly(tmp_path: Path) -> None:
+    """A server with its ingest gone would look well and take nothing in."""
+    made = Server(tmp_path)
+    broken = """
+import sys
+from afterfact_server import __main__, ingest
+def fail(*_):
+    raise KeyError("broken on purpose")
+ingest.Ingest._prepare = fail
+sys.exit(__main__.main())
+"""
+    server = Process([sys.executable, "-c", broken, *made.run_command[3:]])
+    server.wait_for("ready")
+    join = made.enrol("border")
+    sending = Process(agent(join, tmp_path / "spool", "--read", CAPTURES["border"], "--until-delivered"))
+    line = server.wait_for("afterfact-server: a fault of the server in its thread ingest")
+    assert "broken on purpose" in line and "Traceback" not in "".join(server.lines)
+    assert server.wait() == 1
+    sending.wait_for("wait in the spool")
+    assert sending.end() == 0
+    assert list((tmp_path / "spool" / "streams").glob("*/*.batch")), "the agent keeps what was not acknowledged"
 
 
 def test_admin_can_ask(case: Case) -> None:
