@@ -13,6 +13,8 @@ MAX_BATCH_BYTES = 256 * 1024
 """Rows of one batch or one page; the frame around them stays under transport.MAX_FRAME_BYTES."""
 MAX_CREDIT = 4
 """Most batches an agent may have sent and not yet seen acknowledged."""
+MAX_OPENS = 8
+"""Most OPENs an agent may have sent and not yet seen answered."""
 MAX_QUERY_BYTES = 16 * 1024
 
 U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
