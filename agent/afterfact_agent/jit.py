@@ -22,6 +22,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 CACHE_VARIABLE = "AFTERFACT_KERNEL_CACHE"
 """Environment variable that names the directory for compiled kernels, before all others."""
 
+CACHE_BYTES = 16 << 20
+"""A cache that is empty must have room for this much; compiled kernels are about 6 MB."""
+
 _numba_settings: dict[str, Any] = vars(numba.config)
 
 PLAIN_PYTHON = bool(_numba_settings["DISABLE_JIT"])
@@ -51,9 +54,12 @@ def _source_hash() -> str:
 
 
 def _writable(directory: Path) -> bool:
+    """Whether kernels can be kept there: numba would end the program if the disk were full in the middle of it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
+        with tempfile.TemporaryFile(dir=directory) as file:
+            if next(directory.iterdir(), None) is None:
+                os.posix_fallocate(file.fileno(), 0, CACHE_BYTES)
             return True
     except OSError:
         return False

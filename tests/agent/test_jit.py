@@ -15,9 +15,9 @@ print(jit.use_cache(*map(Path, sys.argv[1:])))
 """
 
 
-def chosen(environment: dict[str, str], *fallbacks: Path) -> str:
+def chosen(environment: dict[str, str], *fallbacks: Path, before: str = "") -> str:
     base = {name: value for name, value in os.environ.items() if not name.startswith(("AFTERFACT", "NUMBA", "XDG"))}
-    command = [sys.executable, "-c", PROGRAM, *map(str, fallbacks)]
+    command = [sys.executable, "-c", before + PROGRAM, *map(str, fallbacks)]
     return subprocess.run(
         command, env={**base, **environment}, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -32,6 +32,15 @@ def test_the_variable_first_then_the_user_then_the_fallback(tmp_path: Path) -> N
     assert chosen({"HOME": str(home), "XDG_CACHE_HOME": str(tmp_path)}).startswith(f"{tmp_path}/afterfact/kernels-")
     assert chosen({"HOME": str(blocked)}, spool).startswith(f"{spool}/kernels-")
     assert chosen({"HOME": str(blocked)}) == "None"
+
+
+def test_a_full_disk_is_no_place_for_kernels(tmp_path: Path) -> None:
+    """numba would fail in the middle of writing: the next place is taken, or kernels are compiled every time."""
+    limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({jit.CACHE_BYTES // 2},) * 2)\n"
+    assert chosen({"HOME": str(tmp_path)}, tmp_path, before=limited) == "None"
+    (directory,) = (tmp_path / ".cache" / "afterfact").iterdir()
+    (directory / "kernel.nbc").write_bytes(b"")
+    assert chosen({"HOME": str(tmp_path)}, tmp_path, before=limited) == str(directory), "what is there can be read"
 
 
 def test_the_place_is_named_by_what_is_compiled_and_how(tmp_path: Path) -> None:
