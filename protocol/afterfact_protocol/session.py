@@ -21,6 +21,9 @@ IPV4_PREFIX = bytes(10) + b"\xff\xff"
 
 HISTORY_BYTES = 24
 
+EARLIEST_US = 631_152_000_000_000
+"""1990-01-01 00:00 UTC in microseconds: an earlier time of a packet is a broken clock's or a damaged file's."""
+
 
 class Proto(IntEnum):
     """IANA protocol numbers that the language, the console and the meter know by name."""

@@ -114,7 +114,9 @@ class CaptureFile:
         packets = int(self.file[walk.F_PACKETS])
         if packets != self.report.packets:
             self.report.packets = packets
-            self.report.first_us, self.report.last_us = self.file[[walk.F_FIRST, walk.F_LAST]].tolist()
+            self.report.untimely = int(self.file[walk.F_UNTIMELY])
+            if packets > self.report.untimely:
+                self.report.first_us, self.report.last_us = self.file[[walk.F_FIRST, walk.F_LAST]].tolist()
 
     def _end(self, why: int) -> bool:
         self._close_section()

@@ -4,10 +4,13 @@ They read lengths and times only, check every read, and stop at damage. The file
 draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Opening files and what their headers say is pcapfile's.
 """
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
 from afterfact_agent.jit import entry, i64, kernel
+from afterfact_protocol.session import EARLIEST_US
 
 F_AT = 0
 """Where in the data the next record begins."""
@@ -23,10 +26,15 @@ F_COUNT = 5
 F_NEXT = 6
 """The first of them that has not been metered."""
 F_PACKETS, F_FIRST, F_LAST = 7, 8, 9
-"""Packets of the file so far, and their earliest and latest time."""
+"""Packets of the file so far, and their earliest and latest time, of those that can be."""
 F_TIME = 10
 """Time of the last packet."""
-F_COLUMNS = 11
+F_LATEST = 11
+"""The latest time that a packet can have. One bit flipped in a record's time must not make a file say that it observed
+a century; the earliest is session.EARLIEST_US."""
+F_UNTIMELY = 12
+"""Packets of other times. They are metered as the file says."""
+F_COLUMNS = 13
 """Places in the array that describes a file."""
 
 PCAP, PCAPNG = 0, 1
@@ -49,12 +57,14 @@ MAX_BLOCK = 1 << 26
 BLOCK_SECTION, BLOCK_INTERFACE, BLOCK_OLD_PACKET, BLOCK_SIMPLE, BLOCK_PACKET = 0x0A0D0D0A, 1, 2, 3, 6
 
 _NEVER = 1 << 62
+_DAY_US = 86_400_000_000
 
 
 def new_file() -> NDArray[np.int64]:
     """The array that describes a file, before its header is known."""
     file = np.zeros(F_COLUMNS, np.int64)
     file[F_FIRST], file[F_LAST] = _NEVER, -_NEVER
+    file[F_LATEST] = time.time_ns() // 1000 + _DAY_US
     return file
 
 
@@ -228,10 +238,15 @@ def walk(
     else:
         walk_pcapng(data, file, interfaces, offsets, caplens, wirelens, times_us, linktypes)
     count = file[F_COUNT]
-    low, high = file[F_FIRST], file[F_LAST]
+    low, high, latest, untimely = file[F_FIRST], file[F_LAST], file[F_LATEST], 0
     for number in range(count):
-        low = min(low, times_us[number])
-        high = max(high, times_us[number])
+        time_us = times_us[number]
+        if time_us < EARLIEST_US or time_us > latest:
+            untimely += 1
+        else:
+            low = min(low, time_us)
+            high = max(high, time_us)
     file[F_FIRST], file[F_LAST] = low, high
+    file[F_UNTIMELY] += untimely
     file[F_PACKETS] += count
     file[F_NEXT] = 0

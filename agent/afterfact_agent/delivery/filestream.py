@@ -5,6 +5,7 @@ and cut into batches by count. So the same files again are the same stream, and 
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def batches_of(
             yield _batch(stream, seq, rest[:BATCH_ROWS], ())
             rest = rest[BATCH_ROWS:]
             seq += 1
-    observed = tuple(_observed(report) for report in reports() if report.first_us is not None)
+    observed = tuple(made for report in reports() if (made := _observed(report)) is not None)
     while True:
         yield _batch(stream, seq, rest, observed[:MAX_OBSERVED])
         rest, observed = rest[:0], observed[MAX_OBSERVED:]
@@ -61,8 +62,11 @@ def _batch(stream: bytes, seq: int, rows: Records, observed: tuple[Observed, ...
     return Batch(stream, seq, time.time_ns() // 1000, SCHEMA_VERSION, RECORD_COLUMNS, rows.tobytes(), observed)
 
 
-def _observed(report: FileReport) -> Observed:
-    assert report.first_us is not None and report.last_us is not None
-    note = "; ".join(report.damage)[:1000]
-    name = Path(report.path).name[:1000]
+def _observed(report: FileReport) -> Observed | None:
+    """None if it had no packet of a believable time."""
+    if report.first_us is None or report.last_us is None:
+        return None
+    untimely = [f"{report.untimely} packets of impossible times"] if report.untimely else []
+    note = "; ".join([*untimely, *report.damage])[:1000]
+    name = os.fsencode(Path(report.path).name).decode(errors="replace")[:1000]
     return Observed(report.first_us, report.last_us, "files", name, report.packets, report.undecoded, note)

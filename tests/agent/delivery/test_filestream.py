@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_interim_records_are_left_out() -> None:
 
 
 def test_intervals_come_with_the_last_batch() -> None:
-    seen = [FileReport(f"/captures/{n}.pcap", 10, 100 + n, 200 + n, n, []) for n in range(MAX_OBSERVED + 1)]
+    seen = [FileReport(f"/captures/{n}.pcap", 10, 100 + n, 200 + n, n) for n in range(MAX_OBSERVED + 1)]
     seen[3].damage.append("cut off")
     seen.append(FileReport("/captures/empty.pcap"))
     batches = cut([records(3)], seen)
@@ -74,3 +75,16 @@ def test_intervals_come_with_the_last_batch() -> None:
 def test_no_session_at_all() -> None:
     (batch,) = cut([])
     assert batch.rows == b"" and batch.seq == 0
+
+
+def test_a_name_that_is_no_utf8() -> None:
+    """Names are bytes to the system; a capture of such a name is delivered as any other."""
+    path = "/captures/" + os.fsdecode(b"caf\xe9.pcap")
+    (batch,) = cut([records(1)], [FileReport(path, 1, 100, 200)])
+    assert decode(encode(batch)) == batch and batch.observed[0].what == "caf\N{REPLACEMENT CHARACTER}.pcap"
+
+
+def test_impossible_times_are_no_interval() -> None:
+    (batch,) = cut([records(1)], [FileReport("a", 3, 100, 200, untimely=2), FileReport("b", 3, untimely=3)])
+    (observed,) = batch.observed
+    assert observed.what == "a" and observed.note == "2 packets of impossible times"
