@@ -4,26 +4,18 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from afterfact_agent.delivery.filestream import batches_of, content_digest, files_stream
-from afterfact_agent.delivery.spool import Spool, SpoolError, SpoolFull, StreamInfo
+from afterfact_agent.delivery.files import FilesDelivery, FilesError, Stopped
+from afterfact_agent.delivery.spool import Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.jit import use_cache
-from afterfact_agent.meter import METER_VERSION, MeterConfig, meter_files
 from afterfact_agent.options import add_meter_options, meter_config
-from afterfact_protocol.codec import encode
 from afterfact_protocol.joinfile import JoinError, read_join
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
-DISK_RETRY_SECONDS = 2.0
 WAIT_SECONDS = 0.05
-
-T = TypeVar("T")
 
 
 def add_parser(commands: Any) -> None:
@@ -39,10 +31,6 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(work=main)
 
 
-class Stopped(Exception):
-    """SIGTERM or SIGINT came."""
-
-
 def main(arguments: argparse.Namespace) -> int:
     """Exit codes as everywhere: 0 done, 1 the work failed, 2 the call was wrong."""
     stop = threading.Event()
@@ -51,25 +39,32 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         join = read_join(arguments.join, "sensor")
         config = meter_config(arguments)
-        spool = Spool(arguments.spool)
+        spool = Spool(arguments.spool, log=_log)
     except JoinError as error:
         _log(str(error))
         return WRONG_CALL
     except SpoolError as error:
         _log(str(error))
         return FAILED
+    if spool.refused_count:
+        _log(f"{spool.refused_count} batches in {arguments.spool} were refused by the server before and lie there as "
+             ".refused; their sessions are not in the store")  # fmt: skip
     use_cache(arguments.spool / "kernels")
     uplink = Uplink(join, spool, _log)
+    files = FilesDelivery(arguments.read, config, join.name, spool, uplink, stop, _log)
     uplink.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     try:
-        ok = _read_files(arguments, config, join.name, spool, uplink, stop)
-        return _wait(arguments, spool, uplink, stop, ok)
+        files.take(arguments.replace)
+        return _wait(arguments.until_delivered, files, uplink, stop)
     except Stopped:
         return DONE
-    except SpoolError as error:
+    except (SpoolError, FilesError) as error:
         _log(str(error))
+        return FAILED
+    except OSError as error:  # of the kernels' cache, say
+        _log(f"{error.filename or arguments.spool}: {error.strerror or error}")
         return FAILED
     finally:
         uplink.stop()
@@ -81,64 +76,11 @@ def _log(text: str) -> None:
     sys.stderr.flush()
 
 
-def _wait(arguments: argparse.Namespace, spool: Spool, uplink: Uplink, stop: threading.Event, ok: bool) -> int:
+def _wait(until_delivered: bool, files: FilesDelivery, uplink: Uplink, stop: threading.Event) -> int:
     """Until delivered, or for ever; the exit code."""
     while not stop.wait(WAIT_SECONDS):
         if uplink.failed is not None:
             return FAILED
-        if arguments.until_delivered:
-            refused = uplink.refused_streams
-            waiting = sum(spool.waiting(info.stream) for info in spool.streams() if info.stream not in refused)
-            if not waiting:
-                return DONE if ok and not refused and not spool.refused_count else FAILED
+        if files.delivered() and until_delivered:
+            return DONE if files.whole() else FAILED
     return DONE
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-
-def _read_files(
-    arguments: argparse.Namespace, config: MeterConfig, sensor: str, spool: Spool, uplink: Uplink, stop: threading.Event
-) -> bool:
-    """Meter the files into the spool; False if one could not be read whole."""
-    try:
-        content = content_digest(arguments.read)
-    except OSError as error:
-        _log(f"{error.filename}: cannot read: {error.strerror}; nothing was taken of this call's files")
-        return False
-    meter = f"afterfact {METER_VERSION} {config.fingerprint()[:16]}"
-    info = StreamInfo(files_stream(content, sensor, meter), "files", content, meter, arguments.replace)
-    known = spool.stream(info.stream)
-    if known is not None and known.batches is not None and known.replace == info.replace:
-        _log(f"these files were metered before; {spool.waiting(info.stream)} of their batches wait in the spool")
-        return True
-    _until_disk(stop, lambda: spool.put_stream(info))
-    run = meter_files(arguments.read, config)
-    said = 0
-    batches = 0
-    for batch in batches_of(info.stream, run, lambda: run.reports):
-        frame = encode(batch)
-        if _until_disk(stop, partial(spool.put, info.stream, batch.seq, frame)):
-            uplink.spooled(info.stream, batch.seq)
-        batches += 1
-        for line in run.damage[said:]:
-            _log(line)
-        said = len(run.damage)
-        if stop.is_set():
-            raise Stopped
-    _until_disk(stop, lambda: spool.put_stream(replace(info, batches=batches)))
-    return not run.damage
-
-
-def _until_disk(stop: threading.Event, write: Callable[[], T]) -> T:
-    """Write to the spool; with a full disk, say so and wait until it takes more: nothing is thrown away for it."""
-    said = False
-    while True:
-        try:
-            return write()
-        except SpoolFull as error:
-            if not said:
-                _log(f"{error}; waiting until it takes more")
-                said = True
-            if stop.wait(DISK_RETRY_SECONDS):
-                raise Stopped from None

@@ -1,8 +1,11 @@
 """Bad input: one clear line, the right exit code, never a traceback, nothing lost."""
 
+import json
+import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,50 @@ def test_a_spool_that_cannot_be(case: Case, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     join = case.server.enrol("spooler")
     one_line(deliver(join, tmp_path / "file", CAPTURES["border"]), 1, "cannot use the spool")
+
+
+def test_a_missing_file_ends_the_run_at_once(case: Case, tmp_path: Path) -> None:
+    command = agent(
+        case.server.enrol("early"), tmp_path / "spool", "--read", CAPTURES["border"], tmp_path / "none.pcap"
+    )
+    one_line(call(command, timeout=30), 1, "none.pcap: cannot read: No such file")
+
+
+def test_a_name_that_is_no_utf8(case: Case, tmp_path: Path) -> None:
+    capture = tmp_path / os.fsdecode(b"caf\xe9.pcap")
+    capture.write_bytes(CAPTURES["border"].read_bytes())
+    done = deliver(case.server.enrol("latin"), tmp_path / "spool", capture)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_refusal_of_long_ago_is_told_and_fails_no_later_run(case: Case, tmp_path: Path) -> None:
+    join, spool = case.server.enrol("later"), tmp_path / "spool"
+    folder = spool / "streams" / ("ab" * 16)
+    folder.mkdir(parents=True)
+    (folder / "stream.json").write_text(
+        json.dumps({"stream": "ab" * 16, "content": "", "kind": "files", "meter": "m", "replace": False, "batches": 1})
+    )
+    (folder / "000000000000.refused").write_bytes(b"")
+    done = deliver(join, spool, CAPTURES["border"])
+    one_line(done, 0, "1 batches", "were refused by the server before")
+
+
+def test_a_damaged_batch_of_the_spool_is_metered_again(case: Case, tmp_path: Path) -> None:
+    join, spool = case.server.enrol("damage"), tmp_path / "spool"
+    offline = tmp_path / "offline.toml"
+    offline.write_text(join.read_text().replace(f":{case.server.sensors_port}", f":{free_ports(1)[0]}"))
+    waiting = Process(agent(offline, spool, "--read", CAPTURES["border"], "--until-delivered"))
+    waiting.wait_for("no server answers")
+    while not (kept := list(spool.rglob("*.batch"))):
+        time.sleep(0.05)
+    waiting.end()
+    kept[0].write_bytes(kept[0].read_bytes()[:-100])
+    done = deliver(join, spool, CAPTURES["border"])
+    assert done.returncode == 0, done.stderr
+    assert "is damaged" in done.stderr and "metering the files again" in done.stderr
+    stored = ask(case.console, "sensor = 'damage'", "--format", "csv")
+    read = call(module("afterfact_agent", "read", CAPTURES["border"]))
+    assert len(stored.stdout.splitlines()) == len(read.stdout.splitlines()) > 100
 
 
 def test_a_server_with_another_key(case: Case, tmp_path: Path) -> None:

@@ -2,15 +2,22 @@
 
 import csv
 import io
+import shutil
 import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.captures import many_datagrams
 from helpers.case import CAPTURES
 from helpers.processes import Process, Server, agent, ask, call, deliver, module
+
+from afterfact_agent.delivery.filestream import batches_of
+from afterfact_agent.delivery.spool import Spool, StreamInfo
+from afterfact_protocol.codec import encode
+from afterfact_protocol.session import RECORD, EndReason
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "pcap"
 STAMPS = ("sensor", "ingest_time", "stream", "seq")
@@ -118,6 +125,72 @@ def test_files_known_under_other_settings_need_replace(server: Server, tmp_path:
     replaced = call([*other, "--replace"])
     assert replaced.returncode == 0, replaced.stderr
     assert stored(console) == sessions(call(module("afterfact_agent", "read", capture, "--idle", "tcp=20")).stdout)
+
+
+def test_a_restored_server_gets_again_what_it_lacks(server: Server, tmp_path: Path) -> None:
+    """From the spool, and from the files once the spool no longer holds it; exit 0 means that the server has it."""
+    console, join, capture, spool = (
+        server.console_file(),
+        server.enrol("border"),
+        CAPTURES["border"],
+        tmp_path / "spool",
+    )
+    server.stop()
+    shutil.copytree(server.dir, tmp_path / "backup", symlinks=True)
+    server.start()
+    wanted = read([capture])
+    for delivered_before, metered_again in ((False, False), (True, False), (True, True)):
+        if delivered_before:
+            server.stop()
+            shutil.rmtree(server.dir)
+            shutil.copytree(tmp_path / "backup", server.dir, symlinks=True)
+            server.start()
+        if metered_again:
+            for kept in spool.rglob("*.acked"):
+                kept.unlink()
+        done = deliver(join, spool, capture)
+        assert done.returncode == 0, done.stderr
+        assert ("metered before" in done.stderr) == delivered_before
+        assert ("metering the files again" in done.stderr) == metered_again
+        assert stored(console) == wanted
+
+
+def test_files_that_changed_are_not_metered_again_as_what_they_were(server: Server, tmp_path: Path) -> None:
+    """A stream's number is the files' content: other content in it would be counted twice."""
+    join, capture, spool = server.enrol("border"), tmp_path / "a.pcap", tmp_path / "spool"
+    shutil.copy(CAPTURES["border"], capture)
+    assert deliver(join, spool, capture).returncode == 0
+    server.stop()
+    shutil.rmtree(server.dir / "sessions")
+    for kept in spool.rglob("*.acked"):
+        kept.unlink()
+    staying = Process(agent(join, spool, "--read", capture))
+    staying.wait_for("metered before")
+    with capture.open("ab") as file:
+        file.write(b"more")
+    server.start()
+    staying.wait_for("the files have changed")
+    assert staying.wait() == 1
+
+
+def test_more_streams_than_a_queue_holds(server: Server, tmp_path: Path) -> None:
+    """Each call's files are a stream; after a long outage hundreds wait."""
+    console, join = server.console_file(), server.enrol("border")
+    spool = Spool(tmp_path / "spool")
+    rows = np.zeros(1, RECORD)
+    rows["start_time"] = rows["end_time"] = 1_090_800_000_000_000
+    rows["proto"], rows["end_reason"] = 17, EndReason.IDLE
+    for number in range(200):
+        stream = number.to_bytes(16, "big")
+        rows["session_id"] = number
+        spool.put_stream(StreamInfo(stream, "files", stream * 2, "m"))
+        for batch in batches_of(stream, [rows], lambda: ()):
+            spool.put(stream, batch.seq, encode(batch))
+        spool.complete(stream, 1)
+    spool.close()
+    done = deliver(join, tmp_path / "spool", CAPTURES["border"])
+    assert done.returncode == 0, done.stderr
+    assert len(stored(console, "src_ip = '::'")) == 200
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the shared corpus is not at {CORPUS}")

@@ -1,11 +1,13 @@
 """What to send next, sans I/O: connection events and new batches in, messages out. uplink.py carries them."""
 
-from collections import deque
+from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 
 from afterfact_agent.delivery.spool import Spool, StreamInfo
 from afterfact_protocol.messages import (
+    MAX_OPENS,
     Ack,
     BatchRefused,
     Message,
@@ -39,22 +41,48 @@ class Delivery:
         self._credit = 0
         self.welcomed = False
         self._opens: deque[StreamInfo] = deque()
-        self._opened: set[bytes] = set()
         self._asked: set[bytes] = set()
+        """Streams opened or to be opened on this connection, answered or not."""
+        self._unanswered: Counter[bytes] = Counter()
+        """OPENs sent."""
+        self._have: dict[bytes, tuple[tuple[int, int], ...]] = {}
+        """Of each stream that the server opened on this connection, what it had then."""
+        self._delivered: dict[bytes, set[int]] = {}
+        """Acknowledged since."""
         self._queue: deque[tuple[bytes, int]] = deque()
         self._queued: set[tuple[bytes, int]] = set()
+        """Waiting to be sent, or sent and not answered."""
         self.refused_streams: dict[bytes, str] = {}
+        self.refused_batches: set[tuple[bytes, int]] = set()
         self.store = b""
+        self.connections = 0
+        """How often the server welcomed it."""
 
     def disconnected(self) -> None:
         """Forget what held for the connection; everything unacknowledged will be sent again."""
         self._credit = 0
         self.welcomed = False
         self._opens.clear()
-        self._opened.clear()
         self._asked.clear()
+        self._unanswered.clear()
+        self._have.clear()
+        self._delivered.clear()
         self._queue.clear()
         self._queued.clear()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the server has answered for every stream of the spool, on this connection, and has all batches that
+        it lacked and the spool holds."""
+        answered = all(
+            info.stream in self._have or info.stream in self.refused_streams for info in self._spool.streams()
+        )
+        return self.welcomed and answered and not self._opens and not self._unanswered and not self._queued
+
+    def lacks(self, stream: bytes, batches: int) -> list[int]:
+        """Of a stream that the server opened, the numbers below `batches` that it does not have."""
+        have, delivered = self._have.get(stream, ()), self._delivered.get(stream, set())
+        return [seq for seq in range(batches) if seq not in delivered and not _within(seq, have)]
 
     def handle(self, message: Message) -> Verdict | None:
         """Take in a message of the server; a verdict if it ends the connection."""
@@ -63,28 +91,28 @@ class Delivery:
                 if self.store and self.store != message.store:
                     self._log("the server has another session store than before; sending it what it lacks")
                 self.store = message.store
+                self.connections += 1
                 self.welcomed = True
                 self._credit = message.credit
                 for info in self._spool.streams():
                     self._want_stream(info)
             case Opened(stream, have):
-                self._opened.add(stream)
-                for seq in self._spool.batches(stream):
-                    if any(first <= seq <= last for first, last in have):
-                        self._spool.acknowledged(stream, seq)
-                    else:
-                        self._want(stream, seq)
+                if self._answered(stream):
+                    self._opened(stream, have)
             case StreamRefused(stream, _, reason):
-                if stream not in self.refused_streams:
-                    self._log(f"the server refuses stream {stream.hex()}: {reason}")
-                self.refused_streams[stream] = reason
+                if self._answered(stream) and self._spool.stream(stream) is not None:
+                    if stream not in self.refused_streams:
+                        self._log(f"the server refuses stream {stream.hex()}: {reason}")
+                    self.refused_streams[stream] = reason
             case Ack(stream, seq):
                 self._credit += message.credit
                 self._queued.discard((stream, seq))
+                self._delivered.setdefault(stream, set()).add(seq)
                 self._spool.acknowledged(stream, seq)
             case BatchRefused(stream, seq, _, reason):
                 self._credit += message.credit
                 self._queued.discard((stream, seq))
+                self.refused_batches.add((stream, seq))
                 self._log(f"the server refuses batch {seq} of stream {stream.hex()}: {reason}; it is kept in the spool "
                           "as .refused")  # fmt: skip
                 self._spool.refused(stream, seq)
@@ -93,28 +121,59 @@ class Delivery:
                 return Verdict.FINAL if code in FINAL_CODES else Verdict.RETRY
         return None
 
+    def _answered(self, stream: bytes) -> bool:
+        """Count an answer to OPEN; whether it is the answer to the last that was or will be sent of this stream."""
+        self._unanswered[stream] -= 1
+        if self._unanswered[stream] <= 0:
+            del self._unanswered[stream]
+        return stream not in self._unanswered and all(info.stream != stream for info in self._opens)
+
+    def _opened(self, stream: bytes, have: tuple[tuple[int, int], ...]) -> None:
+        self._have[stream] = have
+        self.refused_streams.pop(stream, None)
+        self._spool.settled(stream)
+        for replaced in [each for each in self.refused_streams if self._spool.stream(each) is None]:
+            del self.refused_streams[replaced]
+        for seq in self._spool.batches(stream):
+            self._offer(stream, seq)
+
     def spooled(self, stream: bytes, seq: int) -> None:
         """A batch was put into the spool."""
         if not self.welcomed:
             return  # the WELCOME to come will look through the spool
-        if stream in self._opened:
-            self._want(stream, seq)
+        if stream in self._have:
+            self._offer(stream, seq)
         elif stream not in self._asked and (info := self._spool.stream(stream)) is not None:
+            self._want_stream(info)
+
+    def open_again(self, stream: bytes) -> None:
+        """What is known of the stream changed in the spool: it shall be replaced by, say."""
+        self.refused_streams.pop(stream, None)
+        self._have.pop(stream, None)
+        if self.welcomed and (info := self._spool.stream(stream)) is not None:
             self._want_stream(info)
 
     def next(self) -> Iterator[Send]:
         """What may be sent now. Each is taken to be sent."""
-        while self._opens:
+        while self._opens and self._unanswered.total() < MAX_OPENS:
             info = self._opens.popleft()
+            self._unanswered[info.stream] += 1
             yield Open(info.stream, info.kind, info.content, info.meter, info.replace)
         while self._credit > 0 and self._queue:
             self._credit -= 1
             yield self._queue.popleft()
 
-    def unsent(self, batch: tuple[bytes, int]) -> None:
+    def unsent(self, item: Send) -> None:
         """`next` gave it out and it could not be sent after all."""
-        self._credit += 1
-        self._queue.appendleft(batch)
+        if isinstance(item, Open):
+            self._unanswered[item.stream] -= 1
+            if not self._unanswered[item.stream]:
+                del self._unanswered[item.stream]
+            if (info := self._spool.stream(item.stream)) is not None:
+                self._opens.appendleft(info)
+        else:
+            self._credit += 1
+            self._queue.appendleft(item)
 
     def damaged(self, batch: tuple[bytes, int]) -> None:
         """`next` gave it out and the spool cannot read it: set aside, its credit free again."""
@@ -126,7 +185,15 @@ class Delivery:
         self._asked.add(info.stream)
         self._opens.append(info)
 
-    def _want(self, stream: bytes, seq: int) -> None:
-        if (stream, seq) not in self._queued:
+    def _offer(self, stream: bytes, seq: int) -> None:
+        """Send a batch unless the server has it."""
+        if _within(seq, self._have[stream]) or seq in self._delivered.get(stream, ()):
+            self._spool.acknowledged(stream, seq)
+        elif (stream, seq) not in self._queued:
             self._queued.add((stream, seq))
             self._queue.append((stream, seq))
+
+
+def _within(seq: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    at = bisect_right(ranges, (seq, 1 << 64))
+    return at > 0 and ranges[at - 1][0] <= seq <= ranges[at - 1][1]

@@ -17,8 +17,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from afterfact_protocol.messages import StreamKind
@@ -60,20 +60,35 @@ class Backlog:
     since: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A batch's file: its bytes, and when it was spooled in microseconds."""
+
+    size: int
+    at: int
+
+
 class Spool:
     """One directory, one agent. Methods may be called from several threads."""
 
-    def __init__(self, path: Path, keep_seconds: int = KEEP_SECONDS, keep_bytes: int = KEEP_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep_seconds: int = KEEP_SECONDS,
+        keep_bytes: int = KEEP_BYTES,
+        log: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Lock and read the spool. SpoolError if another agent uses it, or it cannot be read or written."""
         self.path = path
         self._keep_seconds = keep_seconds
         self._keep_bytes = keep_bytes
+        self._log = log
         self._lock = threading.RLock()
-        self._waiting: dict[tuple[bytes, int], tuple[int, int]] = {}
-        """(stream, seq) -> (bytes, when spooled in microseconds)."""
-        self._acked: dict[tuple[bytes, int], tuple[int, int]] = {}
-        self._refused = 0
+        self._waiting: dict[bytes, dict[int, _Kept]] = {}
+        self._acked: dict[bytes, dict[int, _Kept]] = {}
+        self._refused: set[tuple[bytes, int]] = set()
         self._streams: dict[bytes, StreamInfo] = {}
+        self._sacrificed = 0
         try:
             (path / "streams").mkdir(parents=True, exist_ok=True)
             self._lock_file = open(path / "lock", "w")  # noqa: SIM115 - held as long as the spool
@@ -117,73 +132,158 @@ class Spool:
             _write_durably(folder / "stream.json", json.dumps(content).encode())
             self._streams[info.stream] = info
 
+    def complete(self, stream: bytes, batches: int) -> None:
+        """Record how many batches a stream has in all. SpoolFull."""
+        with self._lock:
+            self.put_stream(replace(self._streams[stream], batches=batches))
+
+    def settled(self, stream: bytes) -> None:
+        """The server has opened it. If it was to replace others, they must never be delivered again, nor it be asked
+        to once more: what came in the place of its own sessions since would go."""
+        with self._lock:
+            info = self._streams.get(stream)
+            if info is None or not info.replace:
+                return
+            for other in list(self._streams.values()):
+                if other.content == info.content and other.stream != stream:
+                    self._log(f"stream {other.stream.hex()} is replaced by {stream.hex()}: removed from the spool")
+                    self._remove(other.stream)
+            info = self._streams[stream] = replace(info, replace=False)
+            try:
+                self.put_stream(info)
+            except SpoolError as error:  # the next agent asks again
+                self._log(str(error))
+
     # --- batches ------------------------------------------------------------------------------------------------------
 
     def put(self, stream: bytes, seq: int, frame: bytes) -> bool:
-        """Keep a batch's frame; False if it is here already (a file read again after a crash). SpoolFull."""
+        """Keep a batch's frame; False if it is here already (a file read again after a crash).
+
+        A full disk first costs batches that are acknowledged and kept for a server that may be restored; SpoolFull if
+        there are none left.
+        """
         with self._lock:
-            if (stream, seq) in self._waiting or (stream, seq) in self._acked:
+            if seq in self._waiting.get(stream, ()) or seq in self._acked.get(stream, ()):
                 return False
-            with _disk_errors(self.path):
-                _write_durably(self._file(stream, seq, _WAITING), frame)
-            self._waiting[stream, seq] = (len(frame), time.time_ns() // 1000)
+            while True:
+                try:
+                    with _disk_errors(self.path):
+                        _write_durably(self._file(stream, seq, _WAITING), frame)
+                    break
+                except SpoolFull:
+                    if not self._sacrifice():
+                        raise
+            self._waiting.setdefault(stream, {})[seq] = _Kept(len(frame), time.time_ns() // 1000)
             return True
 
     def read(self, stream: bytes, seq: int) -> bytes:
         """A batch's frame, waiting or acknowledged. OSError if it is gone."""
         with self._lock:
-            state = _WAITING if (stream, seq) in self._waiting else _ACKED
+            state = _WAITING if seq in self._waiting.get(stream, ()) else _ACKED
         return self._file(stream, seq, state).read_bytes()
 
     def batches(self, stream: bytes) -> list[int]:
         """Numbers of the batches here, acknowledged or not, in order."""
         with self._lock:
-            return sorted(seq for known in (self._waiting, self._acked) for at, seq in known if at == stream)
+            return sorted({*self._waiting.get(stream, ()), *self._acked.get(stream, ())})
 
     def acknowledged(self, stream: bytes, seq: int) -> None:
         """The server has it. The rename needs no fsync: forgotten, the batch is sent again, which is harmless."""
         with self._lock:
-            if (size_and_time := self._waiting.pop((stream, seq), None)) is not None:
+            if (stream, seq) in self._refused:  # by the server as it was before
+                self._refused.discard((stream, seq))
+                with contextlib.suppress(OSError):
+                    self._file(stream, seq, _REFUSED).unlink()
+            kept = self._waiting.get(stream, {}).pop(seq, None)
+            if kept is None:
+                return
+            try:
                 self._file(stream, seq, _WAITING).rename(self._file(stream, seq, _ACKED))
-                self._acked[stream, seq] = size_and_time
+            except OSError as error:  # not kept for a restored server, then; this one has it
+                self._log(f"batch {seq} of stream {stream.hex()} is delivered and cannot be kept: {error.strerror}")
+                return
+            self._acked.setdefault(stream, {})[seq] = kept
 
     def refused(self, stream: bytes, seq: int) -> None:
-        """The server can never take it: keep it aside."""
+        """The server can never take it, or it cannot be read: keep it aside, if it is there."""
         with self._lock:
             for known, state in ((self._waiting, _WAITING), (self._acked, _ACKED)):
-                if known.pop((stream, seq), None) is not None:
-                    self._file(stream, seq, state).rename(self._file(stream, seq, _REFUSED))
-                    self._refused += 1
+                if known.get(stream, {}).pop(seq, None) is not None:
+                    self._refused.add((stream, seq))
+                    try:
+                        self._file(stream, seq, state).rename(self._file(stream, seq, _REFUSED))
+                    except OSError as error:
+                        self._log(f"batch {seq} of stream {stream.hex()} cannot be kept aside: {error.strerror}")
 
     @property
     def refused_count(self) -> int:
-        return self._refused
+        """Batches set aside, by this agent and earlier ones."""
+        return len(self._refused)
 
     def waiting(self, stream: bytes) -> int:
         """How many batches of a stream are not yet acknowledged."""
         with self._lock:
-            return sum(at == stream for at, _ in self._waiting)
+            return len(self._waiting.get(stream, ()))
 
     def backlog(self) -> Backlog:
         with self._lock:
-            return Backlog(
-                len(self._waiting),
-                sum(size for size, _ in self._waiting.values()),
-                min((at for _, at in self._waiting.values()), default=0),
-            )
+            kept = [each for batches in self._waiting.values() for each in batches.values()]
+            return Backlog(len(kept), sum(each.size for each in kept), min((each.at for each in kept), default=0))
 
     def tidy(self) -> None:
-        """Delete acknowledged batches older than the time, or beyond the bytes, that they are kept for."""
+        """Delete acknowledged batches older than the time, or beyond the bytes, that they are kept for; and streams
+        that are complete and have nothing left here."""
         with self._lock:
-            kept = sum(size for size, _ in self._acked.values())
-            oldest_first = sorted(self._acked.items(), key=lambda item: item[1][1])
+            oldest_first = self._oldest_acked()
+            kept = sum(each.size for each, _, _ in oldest_first)
             latest = (time.time() - self._keep_seconds) * 1e6
-            for (stream, seq), (size, at) in oldest_first:
-                if at >= latest and kept <= self._keep_bytes:
+            for each, stream, seq in oldest_first:
+                if each.at >= latest and kept <= self._keep_bytes:
                     break
-                self._file(stream, seq, _ACKED).unlink(missing_ok=True)
-                del self._acked[stream, seq]
-                kept -= size
+                self._drop_acked(stream, seq)
+                kept -= each.size
+            refused = {stream for stream, _ in self._refused}
+            for info in list(self._streams.values()):
+                here = self._waiting.get(info.stream) or self._acked.get(info.stream) or info.stream in refused
+                if info.batches is not None and not here:
+                    self._remove(info.stream)
+
+    def _oldest_acked(self) -> list[tuple[_Kept, bytes, int]]:
+        return sorted(
+            ((each, stream, seq) for stream, batches in self._acked.items() for seq, each in batches.items()),
+            key=lambda item: (item[0].at, item[2]),
+        )
+
+    def _drop_acked(self, stream: bytes, seq: int) -> None:
+        del self._acked[stream][seq]
+        with contextlib.suppress(OSError):  # on a disk in trouble; it is read again at the next start
+            self._file(stream, seq, _ACKED).unlink()
+
+    def _sacrifice(self) -> bool:
+        """Give up an eighth of what is kept beyond need; False if there is nothing."""
+        oldest_first = self._oldest_acked()
+        if not oldest_first:
+            return False
+        if not self._sacrificed:
+            self._log(f"{self.path}: the disk is full; acknowledged batches are dropped earlier than they should be")
+        for _, stream, seq in oldest_first[: len(oldest_first) // 8 + 1]:
+            self._drop_acked(stream, seq)
+            self._sacrificed += 1
+        return True
+
+    def _remove(self, stream: bytes) -> None:
+        """Forget a stream. Refused batches in it stay on disk, for a person to look at."""
+        for known in (self._waiting, self._acked):
+            known.pop(stream, None)
+        self._refused = {each for each in self._refused if each[0] != stream}
+        self._streams.pop(stream, None)
+        folder = self._folder(stream)
+        with contextlib.suppress(OSError):
+            (folder / "stream.json").unlink()  # first: a folder without it is no stream
+            for file in folder.iterdir():
+                if file.suffix != _REFUSED:
+                    file.unlink()
+            folder.rmdir()
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -197,7 +297,7 @@ class Spool:
         for folder in sorted((self.path / "streams").iterdir()):
             info = folder / "stream.json"
             if not info.exists():
-                continue  # made, and nothing put in it, when an agent was killed
+                continue  # made, and nothing put in it, when an agent was killed; or removed
             try:
                 content = json.loads(info.read_text())
                 stream = bytes.fromhex(content.pop("stream"))
@@ -205,14 +305,21 @@ class Spool:
             except (ValueError, KeyError, TypeError) as error:
                 raise SpoolError(f"{info}: not a spool's stream file: {error}; move {folder} away") from None
             for file in folder.iterdir():
-                known = {_WAITING: self._waiting, _ACKED: self._acked}.get(file.suffix)
-                if known is not None:
-                    status = file.stat()
-                    known[stream, int(file.stem)] = (status.st_size, status.st_mtime_ns // 1000)
-                elif file.suffix == _REFUSED:
-                    self._refused += 1
-                elif file.suffix == ".part":
+                if file.suffix == ".part":
                     file.unlink()  # cut off by a crash before it counted as spooled
+                elif file.suffix in (_WAITING, _ACKED, _REFUSED):
+                    self._read_batch(stream, file)
+
+    def _read_batch(self, stream: bytes, file: Path) -> None:
+        if not file.stem.isascii() or not file.stem.isdigit():
+            raise SpoolError(f"{file}: not a batch of a spool; move it away")
+        seq = int(file.stem)
+        if file.suffix == _REFUSED:
+            self._refused.add((stream, seq))
+            return
+        status = file.stat()
+        known = self._waiting if file.suffix == _WAITING else self._acked
+        known.setdefault(stream, {})[seq] = _Kept(status.st_size, status.st_mtime_ns // 1000)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,15 @@
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import zmq
 
 from afterfact_agent.delivery.delivery import Delivery, Verdict
-from afterfact_agent.delivery.spool import Spool
+from afterfact_agent.delivery.spool import Spool, SpoolError
 from afterfact_protocol.codec import WireError, decode
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.mailbox import Mailbox
@@ -24,10 +26,13 @@ RETRY_SECONDS = 2.0
 TIDY_SECONDS = 60.0
 POLL_MS = 500
 GOODBYE_MS = 1000
+_WAKE, _OPEN_AGAIN = -1, -2
+"""In the place of a batch's number, in the mail."""
 
 
 class Uplink:
-    """Start it once the spool is open. `failed` holds the line of a final refusal (revoked key, version)."""
+    """Start it once the spool is open. `failed` holds the line of what ended it: a final refusal (revoked key, version)
+    or a fault."""
 
     def __init__(
         self, join: Join, spool: Spool, log: Callable[[str], None], counters: Callable[[], dict[str, int]] = dict
@@ -38,6 +43,7 @@ class Uplink:
         self._counters = counters
         self._mail: Mailbox[tuple[bytes, int]] = Mailbox()
         self._stopping = threading.Event()
+        self._opened_again = threading.Event()
         self._delivery = Delivery(spool, log)
         self._last_down = ""
         self._online = False
@@ -53,22 +59,69 @@ class Uplink:
         """A batch was spooled; from any thread."""
         self._mail.post((stream, seq))
 
+    def open_again(self, stream: bytes) -> None:
+        """The spool knows something new of a stream (`replace`): returns once no earlier answer to it counts."""
+        self._opened_again.clear()
+        self._mail.post((stream, _OPEN_AGAIN))
+        while self._thread.is_alive() and not self._opened_again.wait(POLL_MS / 1000):
+            pass
+
+    @property
+    def settled(self) -> bool:
+        """Whether the server has answered for every stream of the spool, on this connection, and has all batches that
+        it lacked and the spool holds."""
+        return self._delivery.settled
+
+    @property
+    def connections(self) -> int:
+        """How often the server welcomed this agent."""
+        return self._delivery.connections
+
+    def lacks(self, stream: bytes, batches: int) -> list[int]:
+        """Of a stream that the server opened, the numbers below `batches` that it does not have."""
+        return self._delivery.lacks(stream, batches)
+
     @property
     def refused_streams(self) -> dict[bytes, str]:
         """Streams the server does not take, with its reasons."""
         return dict(self._delivery.refused_streams)
 
+    def refused_batches(self, stream: bytes) -> list[int]:
+        """Batches of a stream that the server has refused since the start."""
+        return [seq for refused, seq in self._delivery.refused_batches.copy() if refused == stream]
+
     def stop(self) -> None:
         """Stop sending; the spool keeps what is not acknowledged."""
         self._stopping.set()
-        self._mail.post((b"", -1))
+        self._mail.post((b"", _WAKE))
         if self._thread.is_alive():
             self._thread.join()
         self._mail.close()
 
     def _run(self) -> None:
         context: zmq.Context[Any] = zmq.Context()
-        connection = Connection(context, self._join)
+        try:
+            connection = Connection(context, self._join)
+            try:
+                self._serve(connection)
+                if self._online:  # else the server would show the backlog of the last report until the next start
+                    self._report(connection)
+            finally:
+                connection.close(GOODBYE_MS)
+        except SpoolError as error:
+            self._fail(str(error))
+        except Exception as error:  # the thread's last words: without them an agent would look well and deliver nothing
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(where.filename).name}:{where.lineno}"
+            self._fail(f"a fault of the agent at {place}, delivery ends: {type(error).__name__}: {error}")
+        finally:
+            context.term()
+
+    def _fail(self, reason: str) -> None:
+        self._log(reason)
+        self.failed = reason
+
+    def _serve(self, connection: Connection) -> None:
         poller = zmq.Poller()
         poller.register(self._mail.fileno(), zmq.POLLIN)
         tidied = time.monotonic()
@@ -77,9 +130,7 @@ class Uplink:
             poller.poll(POLL_MS)
             connection.unregister(poller)
             now = time.monotonic()
-            for stream, seq in self._mail.take():
-                if stream:
-                    self._delivery.spooled(stream, seq)
+            self._take_mail()
             try:
                 for event in connection.events():
                     self._handle(connection, event)
@@ -97,10 +148,14 @@ class Uplink:
                 tidied = now
             connection.register(poller)
         connection.unregister(poller)
-        if self._online:
-            self._report(connection)  # else the server would show the backlog of the last report until the next start
-        connection.close(GOODBYE_MS)
-        context.term()
+
+    def _take_mail(self) -> None:
+        for stream, seq in self._mail.take():
+            if seq >= 0:
+                self._delivery.spooled(stream, seq)
+            elif seq == _OPEN_AGAIN:
+                self._delivery.open_again(stream)
+                self._opened_again.set()
 
     def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
         self._heard = time.monotonic()
@@ -136,8 +191,7 @@ class Uplink:
         for item in self._delivery.next():
             if not isinstance(item, tuple):
                 if not connection.send(item):
-                    self._down("the connection takes no more")
-                    connection.reopen()
+                    self._delivery.unsent(item)
                     return
                 continue
             try:

@@ -116,3 +116,75 @@ def test_damaged_description(tmp_path: Path) -> None:
     (tmp_path / "streams" / STREAM.hex() / "stream.json").write_text("{")
     with pytest.raises(SpoolError, match="not a spool's stream file"):
         Spool(tmp_path)
+
+
+def test_a_full_disk_costs_delivered_batches_before_anything_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    spool = Spool(tmp_path, log=said.append)
+    spool.put_stream(INFO)
+    for seq in range(20):
+        spool.put(STREAM, seq, b"frame")
+    for seq in range(19):
+        spool.acknowledged(STREAM, seq)
+    real_fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if len(spool.batches(STREAM)) > 16:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert spool.put(STREAM, 20, b"frame")
+    here = spool.batches(STREAM)
+    assert here[-2:] == [19, 20] and len(here) <= 17 and here[0] > 0
+    assert len(said) == 1 and "the disk is full" in said[0]
+    spool.close()
+
+
+def test_a_file_that_is_gone_does_not_stop_the_others(tmp_path: Path) -> None:
+    said: list[str] = []
+    spool = Spool(tmp_path, log=said.append)
+    spool.put_stream(INFO)
+    for seq in range(4):
+        spool.put(STREAM, seq, b"frame")
+    for seq in (0, 1):
+        (tmp_path / "streams" / STREAM.hex() / f"{seq:012d}.batch").unlink()
+    spool.acknowledged(STREAM, 0)
+    spool.refused(STREAM, 1)
+    spool.acknowledged(STREAM, 2)
+    assert spool.waiting(STREAM) == 1 and len(said) == 2
+    spool.close()
+
+
+def test_complete_streams_with_nothing_left_are_removed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, keep_seconds=0)
+    for stream in (STREAM, b"t" * 16):
+        spool.put_stream(StreamInfo(stream, "files", b"", "m"))
+        spool.put(stream, 0, b"frame")
+        spool.acknowledged(stream, 0)
+    spool.complete(STREAM, 1)
+    spool.tidy()
+    assert [info.stream for info in spool.streams()] == [b"t" * 16], "the other may be in the middle of being metered"
+    assert not (tmp_path / "streams" / STREAM.hex()).exists()
+    spool.close()
+
+
+def test_what_was_refused_once_may_be_delivered_later(tmp_path: Path) -> None:
+    spool = filled(tmp_path)
+    spool.refused(STREAM, 1)
+    assert spool.put(STREAM, 1, b"frame 1")
+    spool.refused(STREAM, 1)
+    assert spool.refused_count == 1
+    spool.put(STREAM, 1, b"frame 1")
+    spool.acknowledged(STREAM, 1)
+    assert spool.refused_count == 0 and not list(tmp_path.rglob("*.refused"))
+    spool.close()
+
+
+def test_a_file_that_is_no_batch(tmp_path: Path) -> None:
+    filled(tmp_path).close()
+    (tmp_path / "streams" / STREAM.hex() / "x.batch").write_bytes(b"")
+    with pytest.raises(SpoolError, match=r"x\.batch: not a batch"):
+        Spool(tmp_path)
