@@ -1,13 +1,17 @@
 """Opens the relational store (SQLite by default, PostgreSQL by URL) and brings it to the newest schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 
 class RegistryError(RuntimeError):
@@ -21,7 +25,10 @@ def utc_now() -> datetime:
 
 def open_database(url: str) -> Engine:
     """An engine on `url`, migrated. RegistryError if it cannot be opened."""
-    engine = create_engine(url)
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as error:
+        raise RegistryError(f"cannot open the accounts' database: {_reason(error)}") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_durable)
     config = Config()
@@ -30,10 +37,26 @@ def open_database(url: str) -> Engine:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, CommandError) as error:
         engine.dispose()
-        raise RegistryError(f"cannot open the accounts' database {engine.url!s}: {error}".splitlines()[0]) from None
+        raise RegistryError(f"cannot open the accounts' database {engine.url}: {_reason(error)}") from None
     return engine
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Session]:
+    """One transaction, committed at the end of the block. Whatever the database fails at is a RegistryError."""
+    try:
+        with Session(engine) as session, session.begin():
+            yield session
+    except SQLAlchemyError as error:
+        raise RegistryError(f"the accounts' database {engine.url} failed: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What the database's driver said, in one line."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return next(iter(str(said).splitlines()), type(said).__name__)
 
 
 def _sqlite_durable(connection: Any, _record: Any) -> None:

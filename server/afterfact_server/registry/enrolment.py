@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import Session
 
 from afterfact_protocol.transport import KeyPair
-from afterfact_server.registry.database import RegistryError, utc_now
+from afterfact_server.registry.database import RegistryError, transaction, utc_now
 from afterfact_server.registry.tables import ConsoleKey, Sensor, SensorKey
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -35,7 +34,10 @@ def check_name(name: str, what: str) -> None:
 
 
 class Enrolment:
-    """Changes and lists enrolments. Safe from several threads; each call is one transaction."""
+    """Changes and lists enrolments. Safe from several threads; each call is one transaction.
+
+    RegistryError from any of them if the database fails.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -45,7 +47,7 @@ class Enrolment:
         check_name(name, "a sensor")
         check_name(net, "a network")
         keys = KeyPair.generate()
-        with Session(self._engine) as session, session.begin():
+        with transaction(self._engine) as session:
             if session.scalar(select(Sensor).where(Sensor.name == name)):
                 raise RegistryError(f"a sensor {name!r} is enrolled already; choose another name, since sessions are "
                                     "kept under it")  # fmt: skip
@@ -58,7 +60,7 @@ class Enrolment:
 
     def revoke_sensor(self, name: str) -> None:
         """Lock a sensor out; what it delivered stays."""
-        with Session(self._engine) as session, session.begin():
+        with transaction(self._engine) as session:
             sensor = session.scalar(select(Sensor).where(Sensor.name == name))
             if sensor is None:
                 raise RegistryError(f"no sensor {name!r}; see: afterfact-server sensor list")
@@ -69,7 +71,7 @@ class Enrolment:
 
     def sensors(self) -> list[EnrolledSensor]:
         """All sensors ever enrolled, revoked ones too, by number."""
-        with Session(self._engine) as session:
+        with transaction(self._engine) as session:
             return [
                 EnrolledSensor(row.number, row.name, row.net, row.enrolled, row.revoked)
                 for row in session.scalars(select(Sensor).order_by(Sensor.number))
@@ -78,13 +80,13 @@ class Enrolment:
     def add_console(self, name: str) -> KeyPair:
         """A key pair that reaches the consoles' port."""
         keys = KeyPair.generate()
-        with Session(self._engine) as session, session.begin():
+        with transaction(self._engine) as session:
             session.add(ConsoleKey(public_key=keys.public, name=name, created=utc_now(), revoked=None))
         return keys
 
     def keys(self) -> tuple[dict[str, int], dict[str, str]]:
         """Admitted keys: sensors' (key to sensor number) and consoles' (key to name)."""
-        with Session(self._engine) as session:
+        with transaction(self._engine) as session:
             sensors = session.execute(
                 select(SensorKey.public_key, Sensor.number)
                 .join(SensorKey.sensor)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, text
 
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
@@ -105,3 +105,65 @@ def test_refusals(engine: Engine) -> None:
     ):
         with pytest.raises(RegistryError, match=says):
             call()
+
+
+def test_who_is_enabled_is_known_without_the_database(engine: Engine) -> None:
+    accounts = Accounts(engine)
+    accounts.add("admin", "admin", "first password")
+    accounts.add("ana", "analyst", "second password")
+    accounts.add("bob", "analyst", "third password")
+    accounts.disable("bob")
+    again = Accounts(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE accounts RENAME TO gone"))
+    for known in (accounts, again):
+        assert known.enabled("ana") and not known.enabled("bob") and not known.enabled("nobody")
+
+
+def test_a_failing_database_is_one_clear_line(engine: Engine) -> None:
+    accounts, enrolment = Accounts(engine), Enrolment(engine)
+    accounts.add("admin", "admin", "first password")
+    accounts.add("ana", "analyst", "second password")
+    with engine.begin() as connection:
+        for table in ("accounts", "sensors", "console_keys"):
+            connection.execute(text(f"ALTER TABLE {table} RENAME TO gone_{table}"))
+    for call in (
+        lambda: accounts.login("ana", "second password"),
+        lambda: accounts.add("bob", "analyst", "third password"),
+        lambda: accounts.disable("ana"),
+        accounts.accounts,
+        lambda: enrolment.enrol_sensor("border", "dmz"),
+        lambda: enrolment.add_console("desk"),
+        enrolment.keys,
+    ):
+        with pytest.raises(RegistryError) as caught:
+            call()
+        assert "no such table" in str(caught.value) and "\n" not in str(caught.value)
+    assert accounts.enabled("ana"), "what was not disabled in the database is not locked out either"
+
+
+def test_a_read_only_database(tmp_path: Path) -> None:
+    """By its mode at the driver, since root may write whatever a file's mode says."""
+    made = open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    Accounts(made).add("admin", "admin", "first password")
+    made.dispose()
+    engine = create_engine(f"sqlite:///file:{tmp_path / 'registry.sqlite'}?mode=ro&uri=true")
+    with pytest.raises(RegistryError, match="readonly database"):
+        Accounts(engine).set_password("admin", "other password")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"), [("nonsense", "parse"), ("sqlight:///x", "sqlight"), ("postgresql+nodriver://h/d", "nodriver")]
+)
+def test_urls_that_are_none(url: str, says: str) -> None:
+    with pytest.raises(RegistryError, match=says) as caught:
+        open_database(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_database_of_a_later_version(engine: Engine, tmp_path: Path) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(RegistryError, match="9999"):
+        open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
