@@ -1,12 +1,13 @@
 """One connection to the server and the thread that owns it: requests go in from any thread, futures come out.
 
-A lost connection fails what was pending with LinkLost, is made again by itself and logged in again. Callbacks run on
-the link's thread and must be quick; a GUI turns them into signals.
+A lost connection fails what was pending with LinkLost, is made again by itself and logged in again. A server that is
+reached but answers nothing counts as lost. Callbacks run on the link's thread and must be quick; a GUI turns them into
+signals.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +33,7 @@ from afterfact_protocol.messages import (
     Progress,
     Pull,
     Refused,
+    Reported,
     Status,
     Welcome,
 )
@@ -41,6 +43,10 @@ from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
 
 POLL_MS = 500
 ALIVE_SECONDS = 25.0
+"""How often ALIVE goes out: the server keeps our results for it, and answers it however busy its queries are."""
+ANSWER_SECONDS = 35.0
+"""Nothing at all came for this long after something was sent: the server does not answer. Above ALIVE_SECONDS, since
+not every message has an answer of its own."""
 RETRY_SECONDS = 1.0
 
 
@@ -89,8 +95,18 @@ class LinkState:
 
 @dataclass(slots=True)
 class _Pending:
+    message: Message
     future: "Future[Any]"
     progress: Callable[[Progress], None] | None = None
+    then: "_Pending | None" = None
+    """Sent once this is answered. PAGE does not say which count it answers, so pulls of one place go one by one."""
+
+    def chain(self) -> "Iterator[_Pending]":
+        """It, and what waits for it."""
+        item: _Pending | None = self
+        while item is not None:
+            yield item
+            item = item.then
 
 
 class Link:
@@ -109,6 +125,8 @@ class Link:
         self._next_request = 1
         self._welcome: Welcome | None = None
         self._outbox: list[Message] = []
+        self._unanswered_since: float | None = None
+        """Monotonic time of the first message sent after the last that came."""
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
         self._thread.start()
 
@@ -126,7 +144,7 @@ class Link:
         return request, self._send((request, -1), Ask(request, text, everything), progress)
 
     def pull(self, request: int, first: int, count: int) -> "Future[Page]":
-        """Rows of an answered query, at most 1024."""
+        """Rows of an answered query, as many as fit a page. While the same pull is pending, its future."""
         return self._send((request, first), Pull(request, first, count))
 
     def cancel(self, request: int) -> None:
@@ -157,7 +175,14 @@ class Link:
             if self._state.phase is not LinkPhase.ONLINE:
                 future.set_exception(LinkLost(f"not connected: {self._state.reason}"))
                 return future
-            self._pending[key] = _Pending(future, progress)
+            made = _Pending(message, future, progress)
+            for standing in self._pending[key].chain() if key in self._pending else ():
+                if standing.message == message:
+                    return standing.future
+                if standing.then is None:
+                    standing.then = made
+                    return future
+            self._pending[key] = made
         self._mail.post(message)
         return future
 
@@ -169,7 +194,7 @@ class Link:
         poller = zmq.Poller()
         poller.register(self._mail.fileno(), zmq.POLLIN)
         connection.register(poller)
-        sent = time.monotonic()
+        alive = time.monotonic()
         while True:
             poller.poll(20 if self._outbox else POLL_MS)
             for letter in self._mail.take():
@@ -189,23 +214,34 @@ class Link:
             except WireError as error:
                 self._down(f"the server sent something that is no message: {error}", final=False)
                 connection.reopen()
+            now = time.monotonic()
+            if self._unanswered_since is not None and now - self._unanswered_since > ANSWER_SECONDS:
+                self._down(f"{self._join.address} is reached, but has not answered for {ANSWER_SECONDS:.0f} s", False)
+                self._unanswered_since = None
+                connection.reopen()
             connection.register(poller)
-            if self._state.phase is LinkPhase.ONLINE and time.monotonic() - sent > ALIVE_SECONDS:
+            if self._state.phase is LinkPhase.ONLINE and now - alive > ALIVE_SECONDS:
                 self._outbox.append(Alive())
+                alive = now
+            if self._outbox and self._unanswered_since is None:
+                self._unanswered_since = now
             while self._outbox and connection.send(self._outbox[0]):
                 self._outbox.pop(0)
-                sent = time.monotonic()
 
     def _handle(self, connection: Connection, event: Up | Down | Message) -> None:
+        self._unanswered_since = None
         match event:
             case Up() if self._state.phase is LinkPhase.REFUSED:
                 pass  # the same login would be refused again, and again
             case Up():
+                self._unanswered_since = time.monotonic()
+                self._down(f"connecting to {self._join.address}: reached, no answer yet", final=False)
                 connection.send(Hello("console", SOFTWARE, LOWEST, HIGHEST, SCHEMA_VERSION, time.time_ns() // 1000))
             case Down(reason, final):
                 self._down(reason, final)
             case Welcome():
                 self._welcome = event
+                self._unanswered_since = time.monotonic()
                 connection.send(self._login)
             case LoggedIn():
                 self._change(LinkPhase.ONLINE, f"connected to {self._join.address}", event.role)
@@ -226,13 +262,18 @@ class Link:
             case Failed(request):
                 with self._lock:
                     keys = [key for key in self._pending if key[0] == request]
-                    failed = [self._pending.pop(key) for key in keys]
+                    failed = [item for key in keys for item in self._pending.pop(key).chain()]
                 for item in failed:
                     item.future.set_exception(RequestFailed(event))
+            case Reported():
+                pass  # the answer to ALIVE: it came, and that is all it says
 
     def _resolve(self, key: tuple[int, int], message: Message) -> None:
         with self._lock:
             pending = self._pending.pop(key, None)
+            if pending is not None and pending.then is not None:
+                self._pending[key] = pending.then
+                self._outbox.append(pending.then.message)
         if pending is not None:
             pending.future.set_result(message)
 
@@ -249,8 +290,9 @@ class Link:
             if self._state.phase is phase and self._state.reason == reason:
                 return
             self._state = LinkState(phase, reason, time.time(), server, role or self._state.role)
-            gone = [] if phase is LinkPhase.ONLINE else list(self._pending.values())
-            if gone:
+            gone = []
+            if phase is not LinkPhase.ONLINE:
+                gone = [item for first in self._pending.values() for item in first.chain()]
                 self._pending.clear()
         if phase is not LinkPhase.ONLINE:
             self._outbox.clear()

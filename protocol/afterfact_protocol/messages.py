@@ -172,7 +172,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Answer to REPORT; shows the agent that the server lives."""
+    """Answer to REPORT and to ALIVE; shows the peer that the server lives."""
 
     time: I64
 
@@ -198,7 +198,7 @@ class LoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The console is still there and wants its results kept; needed when it has had nothing to ask for a while."""
+    """The console is still there and wants its results kept, and wants to know that the server is; every 25 s."""
 
 
 @dataclass(frozen=True, slots=True)
