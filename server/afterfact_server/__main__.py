@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,22 @@ def main() -> int:
     except (ConfigError, RegistryError) as error:
         print(f"afterfact-server: {error}", file=sys.stderr)
         return FAILED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # of stdout, whose reader has left: not worth a word
         return FAILED
     return DONE
+
+
+def _say(text: str) -> None:
+    """Print at once. ConfigError if it cannot be written, unless it is because the reader has left."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        with suppress(OSError):  # else Python would try again at its end, and complain in its own way
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise ConfigError(f"cannot write the output: {error.strerror}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,9 +124,8 @@ def _init(arguments: argparse.Namespace) -> None:
         _write_private(directory.config_file, _toml(config))  # last: a directory with it is complete
     except OSError as error:
         raise ConfigError(f"{error.filename or directory.path}: {error.strerror}") from None
-    print(f"server made in {directory.path}")
-    if password is None:
-        print(f"admin's password (shown this once): {made}")
+    shown = "" if password else f"admin's password (shown this once): {made}\n"
+    _say(f"server made in {directory.path}\n{shown}")
 
 
 def _toml(config: Config) -> str:
@@ -146,7 +158,7 @@ def _run(arguments: argparse.Namespace) -> None:
     changes = {name: getattr(arguments, name) for name in ("sensors", "consoles") if getattr(arguments, name)}
     config = directory.config().model_copy(update=changes)
     try:
-        run(directory, config, logging.info, lambda: print("ready", flush=True))
+        run(directory, config, logging.info, lambda: _say("ready\n"))
     except (StoreError, ServerFault) as error:
         raise ConfigError(str(error)) from None
 
@@ -162,9 +174,8 @@ def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
         config = directory.config()
         for output in wait_or_run(directory, command, values):
             if output is None:
-                sys.stdout.write(_local(directory, config).run(command, values))
-            else:
-                sys.stdout.write(output)
+                output = _local(directory, config).run(command, values)
+            _say(output)
 
     return work
 

@@ -14,7 +14,7 @@ from afterfact_protocol.transport import bind
 from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
 from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.consoles import ConsolesPort
-from afterfact_server.control import ControlServer, locked
+from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest
 from afterfact_server.operations import Operations
@@ -71,7 +71,7 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
         stop.set()
 
     threading.excepthook = fault
-    with locked(directory) as ours:
+    with locked(directory, LOCK_SECONDS) as ours:
         if not ours:
             raise ConfigError(f"{directory.path}: a server runs there already")
         _serve(directory, config, log, ready, stop)
@@ -127,6 +127,7 @@ def _serve(
                 enrolment, accounts, directory.keys(), config.public(config.sensors),
                 config.public(config.consoles), changed, ask_status,
             ),
+            log,
         )  # fmt: skip
         zap = ZapHandler(context, admission)
         for part_start, part_stop in (

@@ -1,6 +1,8 @@
 """DIR/control: the 0600 socket by which the other commands of afterfact-server reach a running one.
 
-One JSON object a line each way: {"command": ..., "arguments": {...}} and {"output": ...} or {"error": ...}.
+The server says `ready` once it took the connection; then one JSON object a line each way: {"command": ...,
+"arguments": {...}} and {"output": ...} or {"error": ...}. Who was not told `ready` may ask again; who was must get an
+answer.
 """
 
 import fcntl
@@ -10,8 +12,8 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +22,44 @@ from afterfact_server.operations import Operations
 from afterfact_server.registry.database import RegistryError
 
 MAX_LINE = 1 << 20
+READY = b"ready\n"
 WAIT_SECONDS = 30.0
 """How long a command waits for a server that is starting or stopping."""
+ANSWER_SECONDS = 60.0
+"""How long a command waits for a running server's answer. The slowest, status, has 30 s."""
+LOCK_SECONDS = 5.0
+"""How long a starting server waits for a command that works on the directory; none takes nearly as long."""
+MAX_PATH = 100
+"""Bytes of a path that surely fit a Unix socket's address (108 with Linux)."""
 
 
 class ControlServer:
     """Answers operations on a thread of its own. The socket's file mode lets in only the server's user and root."""
 
-    def __init__(self, path: Path, operations: Operations) -> None:
+    def __init__(self, path: Path, operations: Operations, log: Callable[[str], None]) -> None:
         path.unlink(missing_ok=True)  # the directory's lock is ours: a socket that is here is a dead server's
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                answer: dict[str, str]
-                try:
-                    request = json.loads(self.rfile.readline(MAX_LINE))
-                    answer = {"output": operations.run(request["command"], request["arguments"])}
-                except RegistryError as error:
-                    answer = {"error": str(error)}
-                except (ValueError, KeyError, TypeError) as error:
-                    answer = {"error": f"not a request: {error}"}
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
+                with suppress(ConnectionError):  # the asker has left; it knows that it has no answer
+                    self.wfile.write(READY)
+                    answer = _answer(operations, self.rfile.readline(MAX_LINE), log)
+                    self.wfile.write(json.dumps(answer).encode() + b"\n")
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             daemon_threads = True
 
-        mask = os.umask(0o177)
+            def server_bind(self) -> None:
+                os.fchmod(self.fileno(), 0o600)  # the file takes the socket's mode: it is never open to others
+                with _address(path) as address:
+                    self.socket.bind(address)
+
         try:
             self._server = Server(str(path), Handler)
-        finally:
-            os.umask(mask)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot make the control socket: {error.strerror or error}") from None
         self._path = path
-        self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="control", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -62,36 +70,92 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
 
 
+def _answer(operations: Operations, line: bytes, log: Callable[[str], None]) -> dict[str, str]:
+    try:
+        request = json.loads(line)
+        command, arguments = str(request["command"]), dict(request["arguments"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return {"error": f"not a request: {type(error).__name__}: {str(error)[:200]}"}
+    try:
+        return {"output": operations.run(command, arguments)}
+    except RegistryError as error:
+        return {"error": str(error)}
+    except TimeoutError:
+        return {"error": "the server is too busy to answer this; try again"}
+    except Exception as error:  # a fault of ours: who asked must hear of it as well
+        fault = f"a fault of the server at {command!r}: {type(error).__name__}: {error}"
+        log(fault)
+        return {"error": fault}
+
+
 @contextmanager
-def locked(directory: ServerDir) -> Iterator[bool]:
-    """Hold the directory's lock, which a running server holds: True if we got it."""
+def _address(path: Path) -> Iterator[str]:
+    """A name of `path` that fits a socket's address: for a long one, by way of its directory's descriptor."""
+    if len(os.fsencode(path)) <= MAX_PATH:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def locked(directory: ServerDir, patience: float = 0.0) -> Iterator[bool]:
+    """Hold the directory's lock, which a running server holds: True if we got it, within `patience` seconds."""
     try:
         file = open(directory.lock, "a")  # noqa: SIM115 - closed below, at the end of the block
     except OSError as error:
         raise ConfigError(f"{directory.lock}: {error.strerror}") from None
     with file:
+        yield _lock(file.fileno(), time.monotonic() + patience)
+
+
+def _lock(file: int, deadline: float) -> bool:
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
         else:
-            yield True
+            return True
 
 
 def ask_running(directory: ServerDir, command: str, arguments: dict[str, Any]) -> str | None:
-    """The running server's output; None if none runs. RegistryError with its reason if it says no."""
+    """The running server's output; None if none took the request. RegistryError with its reason if it says no.
+
+    ConfigError if it took the request and gave no answer: it may or may not have done it.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_SECONDS)
         try:
-            connection.connect(str(directory.control))
+            with _address(directory.control) as address:
+                connection.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
-            raise ConfigError(f"{directory.control}: cannot reach the running server: {error.strerror}") from None
-        connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            raise ConfigError(
+                f"{directory.control}: cannot reach the running server: {error.strerror or error}"
+            ) from None
         with connection.makefile("rb") as answers:
-            line = answers.readline()
-    if not line:
-        return None
+            try:
+                if answers.readline() != READY:
+                    return None  # it stopped before it took the connection
+            except ConnectionError:
+                return None
+            except TimeoutError:
+                raise ConfigError(f"{directory.control}: the running server does not answer") from None
+            try:
+                connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+                line = answers.readline()
+            except OSError:
+                line = b""
+    if not line.endswith(b"\n"):
+        raise ConfigError(f"{directory.path}: the server took {command!r} and gave no answer; look whether it was done "
+                          "before you ask again")  # fmt: skip
     answer = json.loads(line)
     if "error" in answer:
         raise RegistryError(answer["error"])

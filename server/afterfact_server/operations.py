@@ -7,6 +7,7 @@ none running the same code works on the directory.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import signature
 from typing import Any
 
 from afterfact_protocol.joinfile import Join
@@ -35,6 +36,15 @@ class Operations:
         operation = _COMMANDS.get(command)
         if operation is None:
             raise RegistryError(f"no operation {command!r}")
+        for name, value in arguments.items():
+            try:
+                str.encode(value)
+            except (TypeError, UnicodeEncodeError):
+                raise RegistryError(f"{command}: {name} is not text") from None
+        try:
+            signature(operation).bind(self, **arguments)
+        except TypeError as error:
+            raise RegistryError(f"{command}: {error}") from None
         return operation(self, **arguments)
 
 

@@ -1,8 +1,10 @@
 """Bad input: one clear line, the right exit code, never a traceback, nothing lost."""
 
+import fcntl
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -267,6 +269,54 @@ sys.exit(__main__.main())
     sending.wait_for("wait in the spool")
     assert sending.end() == 0
     assert list((tmp_path / "spool" / "streams").glob("*/*.batch")), "the agent keeps what was not acknowledged"
+
+
+def break_registry(server: Server) -> None:
+    """The accounts' database fails at whatever concerns sensors."""
+    database = sqlite3.connect(server.dir / "registry.sqlite")
+    database.execute("ALTER TABLE sensors RENAME TO gone")
+    database.commit()
+    database.close()
+
+
+def test_a_failing_registry(server: Server) -> None:
+    """With the server running and without: one line, at once."""
+    break_registry(server)
+    at = time.monotonic()
+    one_line(server_call("sensor", "enrol", server.dir, "border"), 1, "the accounts' database", "no such table")
+    assert time.monotonic() - at < 10
+    assert server.process is not None and "Traceback" not in "".join(server.process.lines)
+    server.stop()
+    one_line(server_call("sensor", "enrol", server.dir, "border"), 1, "the accounts' database", "no such table")
+    one_line(call(server.run_command), 1, "the accounts' database", "no such table")
+
+
+def test_an_output_of_the_server_that_cannot_be_written(case: Case) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            module("afterfact_server", "user", "list", case.server.dir), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "afterfact-server: cannot write the output: No space left on device\n")
+
+
+def test_a_directory_with_a_long_name(tmp_path: Path) -> None:
+    folder = tmp_path / ("d" * 100)
+    folder.mkdir()
+    made = Server(folder).start()
+    made.add_user()
+    assert "ana" in made.do("user", "list", made.dir)
+    made.stop()
+
+
+def test_run_waits_for_a_command_that_works_on_the_directory(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    with open(made.dir / "lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made.process = Process(made.run_command)
+        time.sleep(2)
+        assert made.process.popen.poll() is None, made.process.lines
+    made.process.wait_for("ready")
+    made.stop()
 
 
 def test_admin_can_ask(case: Case) -> None:
