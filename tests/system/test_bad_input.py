@@ -200,6 +200,30 @@ def test_an_output_that_cannot_be_written(case: Case) -> None:
     one_line(ask(case.console, INBOUND, "-o", "/nonexistent/rows.csv"), 1, "/nonexistent/rows.csv", "cannot write")
 
 
+@pytest.mark.parametrize("words", [("query", "", "--format", "csv"), ("query", "", "--explain"), ("status",)])
+def test_a_stdout_that_cannot_be_written(case: Case, words: tuple[str, ...]) -> None:
+    command = module("afterfact_client", *words, "--join", case.console, "--user", "ana")
+    env = {**os.environ, "AFTERFACT_PASSWORD": PASSWORD}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "afterfact: stdout: cannot write: No space left on device\n")
+
+
+def test_a_file_on_a_full_disk(case: Case) -> None:
+    for arguments in (("--format", "csv", "-o", "/dev/full"), ("--meta", "/dev/full")):
+        one_line(ask(case.console, INBOUND, *arguments), 1, "/dev/full: cannot write: No space left on device")
+
+
+def test_a_reader_that_leaves(case: Case) -> None:
+    command = module("afterfact_client", "query", "--join", case.console, "--user", "ana", "", "--format", "csv")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as left:
+        env = {**os.environ, "AFTERFACT_PASSWORD": PASSWORD}
+        done = subprocess.run(command, stdout=left, stderr=subprocess.PIPE, text=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 # --- the server -------------------------------------------------------------------------------------------------------
 
 

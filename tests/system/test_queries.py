@@ -1,5 +1,6 @@
 """Long queries on the real server: progress, cancel, deadline, pages beside them, and a stop in their midst."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from helpers.processes import PASSWORD, Server
+from helpers.processes import PASSWORD, Process, Server, module
 
 from afterfact_client import Client, LinkLost, RequestFailed, connect
 from afterfact_protocol.messages import Progress
@@ -155,6 +156,25 @@ def test_deadline(filled: Server) -> None:
     finally:
         filled.stop()
         config.write_text(whole)
+        filled.start()
+
+
+def test_a_connection_lost_while_a_file_is_written(filled: Server) -> None:
+    """The connection is named, not the file."""
+    rows = filled.folder / "rows.csv"
+    command = module("afterfact_client", "query", "--join", filled.folder / "CONSOLE.toml", "--user", "ana", "",
+                     "--format", "csv", "-o", rows)  # fmt: skip
+    asking = Process(command, env={"AFTERFACT_PASSWORD": PASSWORD})
+    try:
+        deadline = time.monotonic() + 60
+        while not rows.exists() or rows.stat().st_size < 1 << 16:
+            assert time.monotonic() < deadline and asking.popen.poll() is None, asking.lines
+            time.sleep(0.002)
+        filled.kill()
+        assert asking.wait() == 1
+        assert asking.lines == [f"afterfact: connection to tcp://127.0.0.1:{filled.consoles_port} lost"]
+    finally:
+        asking.end(signal.SIGKILL)
         filled.start()
 
 

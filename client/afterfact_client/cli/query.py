@@ -1,16 +1,16 @@
 """afterfact query: one query, its sessions on stdout, its coverage on stderr."""
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
+from afterfact_client.cli.output import output
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
@@ -50,7 +50,8 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
     except QueryError as error:
         raise Failure(_located(text, error.message, error.start, error.end), WRONG_CALL) from None
     if arguments.explain:
-        sys.stdout.write(_explained(query))
+        with output(None) as out:
+            out.write(_explained(query))
         return DONE
     if not arguments.user:
         raise Failure("--user is needed to ask a server", WRONG_CALL)
@@ -58,14 +59,14 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
         everything = arguments.format in ("csv", "jsonl") and query.limit is None and not query.order
         try:
             result = client.query(text, everything)
-            with _output(arguments.out) as out:
+            with output(arguments.out) as out:
                 total = _write(result, arguments.format, out)
         except RequestFailed as error:
             code = WRONG_CALL if error.code == "query" else FAILED
             raise Failure(_located(text, str(error), error.start, error.end), code) from None
     answer = result.answer
     if arguments.meta:
-        with _output(arguments.meta) as out:
+        with output(arguments.meta) as out:
             out.write(json.dumps(_meta(answer, total), indent=2) + "\n")
     else:
         sys.stderr.write(_told(answer, total))
@@ -102,18 +103,6 @@ def _explained(query: Query) -> str:
         f"searched:  sessions started {span}\n"
         f"rests on:  {', '.join(sorted(query.fields)) or 'no field'}\n"
     )
-
-
-@contextlib.contextmanager
-def _output(path: str | None) -> Iterator[TextIO]:
-    if path is None or path == "-":
-        yield sys.stdout
-        return
-    try:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as error:
-        raise Failure(f"{path}: cannot write: {error.strerror}") from None
 
 
 def _write(result: Result, form: str, out: TextIO) -> int:

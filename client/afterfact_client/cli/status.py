@@ -1,11 +1,11 @@
 """afterfact status: sensors, last data, backlog, losses."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from afterfact_client.cli.failure import DONE
+from afterfact_client.cli.output import output
 from afterfact_client.client import connect
 from afterfact_protocol.statustext import status_json, status_table
 
@@ -19,7 +19,8 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     def work(arguments: argparse.Namespace) -> int:
         with connect(arguments.join, arguments.user, password(arguments.user)) as client:
             status = client.status()
-        sys.stdout.write(status_json(status) if arguments.format == "json" else status_table(status))
+        with output(None) as out:
+            out.write(status_json(status) if arguments.format == "json" else status_table(status))
         return DONE
 
     parser.set_defaults(work=work)
