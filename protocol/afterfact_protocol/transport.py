@@ -4,6 +4,7 @@ Only this module sets socket options. It starts no thread: who owns a socket pol
 """
 
 import itertools
+import socket as resolver
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from afterfact_protocol.codec import MAX_FRAME_BYTES, decode, encode
-from afterfact_protocol.joinfile import Join
+from afterfact_protocol.joinfile import Join, split_address
 from afterfact_protocol.messages import Message
 
 RECEIVE_QUEUE = 8
@@ -100,6 +101,8 @@ class Connection:
         self._context = context
         self._join = join
         self._up = False
+        self._tried = False
+        """Whether a server was sought at an address since the last attempt began."""
         self._socket: zmq.Socket[bytes]
         self._monitor: zmq.Socket[bytes]
         self._open()
@@ -144,7 +147,8 @@ class Connection:
         return True
 
     def events(self) -> Iterator[Event]:
-        """What has come since the last call, without waiting. WireError for a frame that is no message."""
+        """What has come since the last call, without waiting, save for a resolver that just failed. WireError for a
+        frame that is no message."""
         while self._monitor.poll(0):
             event = parse_monitor_message(self._monitor.recv_multipart())
             kind = event["event"]
@@ -157,7 +161,13 @@ class Connection:
             elif kind in (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL):
                 yield self._down(f"{self._join.address} answers, but is not the server that this join file knows "
                                  "(another server_key), or is shutting down", final=False)  # fmt: skip
+            elif kind == zmq.EVENT_CONNECT_RETRIED and not self._up:
+                # An attempt that closed no socket never had one: the host's name led to no address.
+                if not self._tried and (why := self._unresolved()):
+                    yield Down(why, final=False)
+                self._tried = False
             elif kind == zmq.EVENT_CLOSED and not self._up:
+                self._tried = True
                 yield Down(f"no server answers at {self._join.address}", final=False)
             elif kind == zmq.EVENT_DISCONNECTED and self._up:
                 yield from self._messages()
@@ -165,6 +175,15 @@ class Connection:
                 self.reopen()
                 return
         yield from self._messages()
+
+    def _unresolved(self) -> str | None:
+        """What the resolver says against the server's host, in one line; None if it finds it."""
+        host, port = split_address(self._join.address)
+        try:
+            resolver.getaddrinfo(host, port, type=resolver.SOCK_STREAM)
+        except OSError as error:
+            return f"cannot resolve the server's name {host}: {error.strerror}"
+        return None
 
     def _down(self, reason: str, final: bool) -> Down:
         self._up = False

@@ -110,6 +110,12 @@ def test_nobody_there(site: Site) -> None:
     assert isinstance(down, Down) and not down.final and down.reason == "no server answers at tcp://127.0.0.1:9"
 
 
+def test_a_name_that_leads_nowhere(site: Site) -> None:
+    down = first(site.connect(site.join(enrolled(site), address="tcp://nowhere.invalid:7736")), Down, 20)
+    assert isinstance(down, Down) and not down.final
+    assert down.reason.startswith("cannot resolve the server's name nowhere.invalid: ")
+
+
 def test_without_a_zap_handler_nobody_is_let_in(site: Site) -> None:
     site.zap.stop()
     connection = site.connect(site.join(enrolled(site)))

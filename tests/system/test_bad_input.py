@@ -89,6 +89,8 @@ def test_join_files_of_a_sensor(case: Case, tmp_path: Path) -> None:
     one_line(run(case.console), 2, "made for a console")
     (tmp_path / "text.toml").write_text("hello")
     one_line(run(tmp_path / "text.toml"), 2, "text.toml", "not a join file")
+    (tmp_path / "star.toml").write_text(case.server.enrol("starred").read_text().replace("127.0.0.1", "*"))
+    one_line(run(tmp_path / "star.toml"), 2, "star.toml", "address: '*' is no host name")
 
 
 def test_a_spool_that_cannot_be(case: Case, tmp_path: Path) -> None:
@@ -167,6 +169,10 @@ def test_unreachable_server(case: Case, tmp_path: Path) -> None:
 def test_join_files_of_a_console(case: Case, tmp_path: Path) -> None:
     one_line(ask(tmp_path / "none.toml", INBOUND), 2, "none.toml", "cannot read the join file")
     one_line(ask(case.server.enrol("no-console"), INBOUND), 2, "made for a sensor, and a console's is needed")
+    (tmp_path / "star.toml").write_text(case.console.read_text().replace("127.0.0.1", "*"))
+    one_line(ask(tmp_path / "star.toml", INBOUND), 2, "star.toml", "address: '*' is no host name")
+    (tmp_path / "far.toml").write_text(case.console.read_text().replace("127.0.0.1", "nowhere.invalid"))
+    one_line(ask(tmp_path / "far.toml", INBOUND), 1, "cannot resolve the server's name nowhere.invalid")
 
 
 def test_no_password(case: Case) -> None:
