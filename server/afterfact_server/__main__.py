@@ -11,6 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from afterfact_protocol.joinfile import said
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.control import wait_or_run
@@ -31,6 +34,7 @@ def main() -> int:
     logging.Formatter.converter = time.gmtime
     logging.getLogger("alembic").setLevel(logging.WARNING)
     work: Callable[[argparse.Namespace], None] = arguments.work
+    os.umask(0o077)  # keys, password hashes and sessions are the server's own, in whatever directory they lie
     try:
         work(arguments)
     except (ConfigError, RegistryError) as error:
@@ -108,9 +112,13 @@ def _init(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{directory.path} is a server's directory already")
     host = arguments.address
     listen = "127.0.0.1" if host in LOOPBACK else "0.0.0.0"
-    config = Config(
-        address=host, store=arguments.store, sensors=f"tcp://{listen}:7736", consoles=f"tcp://{listen}:7734"
-    )
+    try:
+        config = Config(
+            address=host, store=arguments.store, sensors=f"tcp://{listen}:7736", consoles=f"tcp://{listen}:7734"
+        )
+    except ValidationError as error:
+        raise ConfigError(f"--{said(error)}") from None
+    text = config.to_toml()
     made = password or secrets.token_urlsafe(12)
     keys = KeyPair.generate()
     try:
@@ -121,25 +129,11 @@ def _init(arguments: argparse.Namespace) -> None:
             accounts.set_password("admin", made)
         else:
             accounts.add("admin", "admin", made)
-        _write_private(directory.config_file, _toml(config))  # last: a directory with it is complete
+        _write_private(directory.config_file, text)  # last: a directory with it is complete
     except OSError as error:
         raise ConfigError(f"{error.filename or directory.path}: {error.strerror}") from None
     shown = "" if password else f"admin's password (shown this once): {made}\n"
     _say(f"server made in {directory.path}\n{shown}")
-
-
-def _toml(config: Config) -> str:
-    return (
-        "# Afterfact server. Host name or address under which sensors and consoles reach it:\n"
-        f'address = "{config.address}"\n'
-        f'sensors = "{config.sensors}"\n'
-        f'consoles = "{config.consoles}"\n'
-        "# A ClickHouse server, https://USER:PASSWORD@HOST:8443/DATABASE; empty: embedded, in sessions/\n"
-        f'store = "{config.store}"\n'
-        "# SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite\n"
-        f'registry = "{config.registry}"\n'
-        "\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in config.limits.model_dump().items())
-    )
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -156,7 +150,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     directory: ServerDir = arguments.dir
     changes = {name: getattr(arguments, name) for name in ("sensors", "consoles") if getattr(arguments, name)}
-    config = directory.config().model_copy(update=changes)
+    config = directory.config(**changes)
     try:
         run(directory, config, logging.info, lambda: _say("ready\n"))
     except (StoreError, ServerFault) as error:

@@ -278,6 +278,33 @@ def test_broken_configuration(tmp_path: Path) -> None:
     one_line(call(made.run_command), 1, "server.toml", "query_secnds")
 
 
+def test_what_init_is_asked_for(tmp_path: Path) -> None:
+    """What cannot be is refused before anything is made."""
+    one_line(server_call("init", tmp_path / "s", "--address", 'a"b'), 1, "--address: 'a\"b' is no host name")
+    assert not (tmp_path / "s").exists()
+    assert server_call("init", tmp_path / "s", "--store", 'https://u:"\\p@h/d').returncode == 0
+    assert "admin" in server_call("user", "list", tmp_path / "s").stdout
+
+
+def test_a_servers_files_are_its_own_in_an_open_directory(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server").chmod(0o755)
+    made = Server(tmp_path).start()
+    made.add_user()
+    made.stop()
+    files = [path for path in made.dir.rglob("*") if not path.is_symlink()]
+    assert made.dir / "registry.sqlite" in files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+
+
+def test_damaged_keys(tmp_path: Path) -> None:
+    made = Server(tmp_path)
+    (made.dir / "server.keys").write_text("garbage two")
+    for command in (("console-file", made.dir), ("sensor", "enrol", made.dir, "border")):
+        one_line(server_call(*command), 1, "server.keys: damaged")
+    one_line(call(made.run_command), 1, "server.keys: damaged")
+
+
 def test_a_fault_in_a_thread_ends_the_server_loudly(tmp_path: Path) -> None:
     """A server with its ingest gone would look well and take nothing in."""
     made = Server(tmp_path)

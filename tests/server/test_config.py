@@ -1,0 +1,83 @@
+"""server.toml says what was asked for; what cannot be used is told in one line that names it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afterfact_protocol.transport import KeyPair
+from afterfact_server.config import Config, ConfigError, ServerDir
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> ServerDir:
+    made = ServerDir(tmp_path)
+    made.config_file.write_text(Config().to_toml())
+    return made
+
+
+def test_round_trip(directory: ServerDir) -> None:
+    config = Config(address="server.example", store='https://u:"\\p@h/d', registry="postgresql://ä\n\x7f\x00/d")
+    directory.config_file.write_text(config.to_toml(), encoding="utf-8")
+    assert directory.config() == config
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_text(text: str) -> None:
+    Config(store=text).to_toml()  # it looks itself whether it reads back
+
+
+def test_what_is_no_text() -> None:
+    with pytest.raises(ConfigError, match="is not text"):
+        Config(store="\udcff").to_toml()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("address = 'a\"b'", "server.toml: address: 'a\"b' is no host name"),
+        ("address = '[::1]'", "server.toml: address: '[::1]' is no host name"),
+        ("address = ''", "server.toml: address: '' is no host name"),
+        ("sensors = 'tcp://127.0.0.1:99999'", "server.toml: sensors: there is no port 99999"),
+        ("consoles = 'tcp://*:*'", "server.toml: consoles: "),
+        ("query = 5", "server.toml: query: "),
+    ],
+)
+def test_broken(directory: ServerDir, line: str, says: str) -> None:
+    directory.config_file.write_text(line + "\n")
+    with pytest.raises(ConfigError) as caught:
+        directory.config()
+    assert says in str(caught.value) and "\n" not in str(caught.value) and "Value error" not in str(caught.value)
+
+
+def test_changes_from_the_command_line(directory: ServerDir) -> None:
+    assert directory.config(sensors="tcp://*:1").sensors == "tcp://*:1"
+    with pytest.raises(ConfigError) as caught:
+        directory.config(sensors="bogus")
+    assert str(caught.value) == "--sensors: 'bogus' is no tcp://HOST:PORT (an IPv6 address in brackets)"
+
+
+KEYS, OTHER = KeyPair.generate(), KeyPair.generate()
+
+
+def test_keys(directory: ServerDir) -> None:
+    directory.keys_file.write_text(f"{KEYS.public}\n{KEYS.secret}\n")
+    assert directory.keys() == KEYS
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "garbage", "garbage two", f"{KEYS.public}\n", f"{KEYS.public}\n{OTHER.secret}\n", f"{KEYS.public} {'~' * 40}",
+     "ä ö", f"{KEYS.public}\n{KEYS.secret}\n{KEYS.secret}\n"],
+)  # fmt: skip
+def test_damaged_keys(directory: ServerDir, text: str) -> None:
+    directory.keys_file.write_text(text)
+    with pytest.raises(ConfigError, match=r"server\.keys: damaged") as caught:
+        directory.keys()
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_keys(directory: ServerDir) -> None:
+    with pytest.raises(ConfigError, match=r"server\.keys: cannot read the server's keys: No such file"):
+        directory.keys()
