@@ -9,13 +9,22 @@ import msgpack
 from pydantic import TypeAdapter, ValidationError
 
 from afterfact_protocol.messages import TAGS, Message
+from afterfact_protocol.printable import printable
 
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_ITEMS = 1 << 16
 
 
+MAX_REASON = 300
+
+
 class WireError(ValueError):
-    """The bytes are no message that this side takes; the text says why, in one line."""
+    """The bytes are no message that this side takes; the text says why, in one printable line of at most MAX_REASON
+    characters, whatever of the bytes it quotes."""
+
+    def __init__(self, reason: str) -> None:
+        shown = printable(reason)
+        super().__init__(shown if len(shown) <= MAX_REASON else shown[: MAX_REASON - 3] + "...")
 
 
 _TAG_OF: dict[type[Message], str] = {message: tag for tag, message in TAGS.items()}
@@ -53,7 +62,7 @@ def decode(frame: bytes | memoryview, allowed: Collection[type[Message]] | None 
             strict_map_key=False,
         )
     except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise WireError(f"not a msgpack message: {error or type(error).__name__}") from None
+        raise WireError(f"not a msgpack message: {str(error) or type(error).__name__}") from None
     match content:
         case [str(tag), dict(body)] if tag in TAGS:
             pass

@@ -7,11 +7,22 @@ from datetime import UTC, datetime, timedelta
 from afterfact_protocol.messages import Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CYCLE_YEARS = 400
+_CYCLE = 146_097 * 86_400 * 1_000_000
+"""Microseconds after which the Gregorian calendar repeats."""
 
 
 def time_text(microseconds: int) -> str:
-    """A time to the second, UTC; "-" for 0, which stands for never."""
-    return f"{_EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M:%S}" if microseconds else "-"
+    """A time to the second, UTC; "-" for 0, which stands for never.
+
+    Any time of a message is shown, the most absurd too (ISO 8601 years before 0000 and after 9999): a clock set wrong
+    is to be seen.
+    """
+    if not microseconds:
+        return "-"
+    cycles, rest = divmod(microseconds, _CYCLE)
+    time = _EPOCH + timedelta(microseconds=rest)
+    return f"{time.year + cycles * _CYCLE_YEARS:04}-{time:%m-%d %H:%M:%S}"
 
 
 def age_text(microseconds: int) -> str:

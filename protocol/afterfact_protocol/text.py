@@ -2,7 +2,8 @@
 
 The one place that says how a field reads: times RFC 3339 in UTC with microseconds, addresses as text, states, outcomes
 and other named values by name, flags, marks and protocols as numbers, bytes in hexadecimal; what the source did not
-know is empty in CSV and null in JSON, and so are the server's stamps where the array has none.
+know is empty in CSV and null in JSON, and so are the server's stamps where the array has none. Text of others is
+escaped as JSON has it, and elsewhere as printable.py has it.
 Reads no packets, no sockets; opens no files.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from afterfact_protocol.printable import printable
 from afterfact_protocol.session import BY_NAME, FIELDS, IPV4_PREFIX, ROW, Field, Kind, State
 
 _QUOTED = frozenset({Kind.TIME, Kind.ADDRESS, Kind.NAME, Kind.TEXT, Kind.SENSOR, Kind.BYTES})
@@ -117,6 +119,8 @@ def column_text(
     if array.dtype.names is None or known.name not in array.dtype.names:
         return [absent] * len(array)
     text = _raw_text(array, known, sensors)
+    if known.kind in _FREE:
+        text = list(map(printable, text))
     return _without(text, _missing(array, known), absent)
 
 
@@ -146,8 +150,8 @@ def _fields(dtype: np.dtype[np.void]) -> list[Field]:
 
 
 def _escaped(value: str) -> str:
-    """A value as RFC 4180 has it."""
-    if '"' in value or "," in value or "\n" in value or "\r" in value:
+    """A value, which has no line breaks, as RFC 4180 has it."""
+    if '"' in value or "," in value:
         return '"' + value.replace('"', '""') + '"'
     return value
 

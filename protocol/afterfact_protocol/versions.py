@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from afterfact_protocol.messages import Hello
+from afterfact_protocol.printable import printable
 
 SOFTWARE = version("afterfact")
 LOWEST = 1
@@ -19,9 +20,9 @@ def agree(hello: Hello) -> int:
     version = min(HIGHEST, hello.highest)
     if version >= max(LOWEST, hello.lowest):
         return version
-    outdated = hello.program if hello.highest < LOWEST else "this server"
+    outdated = printable(hello.program) if hello.highest < LOWEST else "this server"
     raise VersionRefused(
-        f"{hello.program} {hello.software} speaks protocol {_span(hello.lowest, hello.highest)}, this server "
+        f"{printable(f'{hello.program} {hello.software}')} speaks protocol {_span(hello.lowest, hello.highest)}, this server "
         f"{SOFTWARE} speaks {_span(LOWEST, HIGHEST)}: update {outdated}"
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from afterfact_protocol.codec import MAX_FRAME_BYTES, WireError, decode, encode
-from afterfact_protocol.messages import MAX_BATCH_BYTES, TAGS, Batch, Hello, Login, Observed, Reported
+from afterfact_protocol.messages import MAX_BATCH_BYTES, TAGS, Batch, Hello, Login, Observed, Refused, Reported
 
 BATCH = Batch(b"s" * 16, 7, 5, 1, (("start_time", "<i8"),), b"\0" * 8, (Observed(1, 2, "files", "a", 3, 0, ""),))
 
@@ -72,6 +72,32 @@ def test_largest_batch_fits() -> None:
 def test_bad_frames(frame: bytes, says: str) -> None:
     with pytest.raises(WireError, match=says):
         decode(frame)
+
+
+HOSTILE = "\x1b[2J\n" + "k" * 60_000
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        msgpack.packb(["report", {"time": 0, "backlog_batches": 0, "backlog_bytes": 0, "backlog_since": 0,
+                                  "counters": {HOSTILE: "x"}}]),
+        msgpack.packb([HOSTILE, {}]),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_bad_frame_is_short_and_printable(frame: bytes) -> None:
+    """It goes into logs, and back to the sender as a REFUSED, whose reason has its limit."""
+    with pytest.raises(WireError) as caught:
+        decode(frame)
+    reason = str(caught.value)
+    assert len(reason) <= 300 and reason.isprintable() and "\\x1b[2J\\n" in reason
+    refused = Refused("protocol", reason)
+    assert decode(encode(refused)) == refused
+
+
+def test_an_error_without_words_is_named() -> None:
+    with pytest.raises(WireError, match=r"not a msgpack message: [A-Z]"):
+        decode(b"\x91" * 5000)
 
 
 def test_what_is_not_taken_is_refused_by_its_tag() -> None:

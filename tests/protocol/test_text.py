@@ -37,6 +37,7 @@ def address(text: str) -> np.void:
     [
         ("start_time", [0, 1_090_863_429_000_001], ["1970-01-01T00:00:00.000000Z", "2004-07-26T17:37:09.000001Z"]),
         ("end_time", [-1, 253_402_300_799_999_999], ["1969-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"]),
+        ("start_time", [-(2**63), 2**63 - 1], ["-290308-12-21T19:59:05.224192Z", "294247-01-10T04:00:54.775807Z"]),
         ("src_ip", [address("1.2.3.4"), address("::1")], ["1.2.3.4", "::1"]),
         ("dst_ip", [address("2001:db8::5"), address("::")], ["2001:db8::5", "::"]),
         ("session_id", [0, 2**64 - 1], ["0", "18446744073709551615"]),
@@ -125,10 +126,20 @@ def test_csv_is_read_back_by_the_standard_library(parts: tuple[Rows, ...]) -> No
     header, *lines = list(csv.reader(io.StringIO(text)))
     assert header == [field.name for field in FIELDS]
     rows = [dict(zip(header, line, strict=True)) for line in lines]
-    assert [row["sensor"] for row in rows] == list(NASTY.values())
+    assert [row["sensor"] for row in rows] == ['a,"b"', "two\\nlines", "plain"], "a line a row, whatever a name holds"
     assert [row["src_port"] for row in rows] == ["", "2", "3"]
     assert [row["vlan"] for row in rows] == ["0", "0", ""]
     assert rows[0]["session_id"] == str(2**63 + 1)
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    rows = table(history=[b"\x1b[2Jx\x9b", b"Sh\r\x00\x7f!"])
+    assert column_text(rows, "history") == ["\\x1b[2Jx\\x9b", "Sh\\r\\x00\\x7f!"]
+    for writer in (CsvWriter, JsonLinesWriter):
+        lines = written(writer, rows, sensors={0: "\x1b]0;title\x07"}).removesuffix("\n").split("\n")
+        assert all(character.isprintable() for line in lines for character in line.replace("\x7f", "")), lines
+    parsed = json.loads(written(JsonWriter, rows))
+    assert [row["history"] for row in parsed] == ["\x1b[2Jx\x9b", "Sh\r\x00\x7f!"], "JSON tells the bytes"
 
 
 @pytest.mark.parametrize("parts", [(SAMPLE,), (SAMPLE[:1], SAMPLE[1:]), (SAMPLE[:0], SAMPLE, SAMPLE[:0])])

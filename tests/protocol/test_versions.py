@@ -18,6 +18,12 @@ def test_newer_peer() -> None:
         agree(hello(HIGHEST + 1, HIGHEST + 2))
 
 
+def test_what_a_peer_calls_itself_is_shown_in_one_line() -> None:
+    with pytest.raises(VersionRefused) as caught:
+        agree(Hello("\x1b[2J", "\n", 0, LOWEST - 1, 1, 0))
+    assert str(caught.value).isprintable()
+
+
 def test_older_peer() -> None:
     with pytest.raises(VersionRefused, match="update afterfact-agent"):
         agree(hello(0, LOWEST - 1))

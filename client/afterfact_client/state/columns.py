@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from afterfact_protocol.printable import printable
 from afterfact_protocol.query.canonical import duration as duration_literal
 from afterfact_protocol.query.canonical import instant, quoted
 from afterfact_protocol.query.functions import DERIVED, FLAG_LETTERS
@@ -84,11 +85,13 @@ class Column:
             case Type.ADDRESS:
                 return address(bytes(row[self.name]))
             case Type.TIME:
-                return quoted(instant(int(row[self.name])))
+                return quoted(_instant(int(row[self.name])))
             case Type.DURATION:
                 return duration_literal(int(self.numbers(rows)[0]))
-            case Type.SENSOR | Type.TEXT:
-                return quoted(self.texts(rows, sensors)[0] or "")
+            case Type.SENSOR:
+                return quoted(_sensor(int(row[self.name]), sensors))
+            case Type.TEXT:
+                return quoted(bytes(row[self.name]).decode("latin-1"))
             case Type.BYTES:
                 return quoted(bytes(row[self.name]).hex())
             case Type.PROTO | Type.NAME:
@@ -106,7 +109,7 @@ def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[st
     match column.type:
         case Type.TIME if column.name == "end_time":
             days = (rows["end_time"] // DAY - rows["start_time"] // DAY).tolist()
-            clocks = [text[11:] for text in times(rows["end_time"])]
+            clocks = [text.partition(" ")[2] for text in times(rows["end_time"])]
             return [f"+{later}d {clock}" if later else clock for later, clock in zip(days, clocks, strict=True)]
         case Type.TIME:
             return times(rows[column.name])
@@ -115,7 +118,7 @@ def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[st
         case Type.ADDRESS:
             return [address(value.tobytes()) for value in rows[column.name]]
         case Type.SENSOR:
-            return [sensors.get(number, f"sensor {number}") for number in rows[column.name].tolist()]
+            return [printable(_sensor(number, sensors)) for number in rows[column.name].tolist()]
         case Type.IDENT:
             return [f"{number:016x}"[:8] for number in rows[column.name].tolist()]
         case Type.PROTO:
@@ -131,7 +134,7 @@ def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[st
             flags = [(int(flag), name.lower()) for name, flag in names.__members__.items()]
             return [", ".join(name for bit, name in flags if bits & bit) for bits in rows[column.name].tolist()]
         case Type.TEXT:
-            return [value.decode("latin-1") for value in rows[column.name].tolist()]
+            return [printable(value.decode("latin-1")) for value in rows[column.name].tolist()]
         case Type.BYTES:
             return [value.tobytes().hex()[:8] for value in rows[column.name]]
         case Type.PORT:
@@ -140,9 +143,21 @@ def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[st
             return [f"{value:,}" for value in column.numbers(rows).tolist()]
 
 
+def _sensor(number: int, sensors: Mapping[int, str]) -> str:
+    return sensors.get(number, f"sensor {number}")
+
+
+def _instant(us: int) -> str:
+    """A time as the language writes it; one that the language cannot say as `times` shows it, which it refuses."""
+    try:
+        return instant(us)
+    except OverflowError:
+        return times(np.array([us]))[0]
+
+
 def times(us: npt.NDArray[np.int64]) -> list[str]:
-    """`2004-07-26 17:37:49.000`, UTC, cut to milliseconds."""
-    stamps = np.ascontiguousarray(us).view("datetime64[us]").astype("datetime64[ms]")
+    """`2004-07-26 17:37:49.000`, UTC, cut to milliseconds; any time there is, with as many digits as its year needs."""
+    stamps = np.ascontiguousarray(us // 1000).view("datetime64[ms]")
     return [text.replace("T", " ") for text in np.datetime_as_string(stamps).tolist()]
 
 

@@ -66,5 +66,5 @@ def counted(answer: Answer, total: int | None = None) -> str:
 
 def _span(start: int, end: int) -> str:
     first, last = time_text(start), time_text(end)
-    same_day = first[:10] == last[:10]
-    return f"{first} to {last[11:] if same_day else last}"
+    day, _, clock = last.partition(" ")
+    return f"{first} to {clock if first.partition(' ')[0] == day else last}"

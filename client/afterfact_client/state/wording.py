@@ -110,7 +110,7 @@ def sensor_age(sensor: SensorStatus, now: int) -> str:
     if not sensor.last_data:
         return "no data"
     old = now - sensor.last_data
-    return time_text(sensor.last_data)[:10] if old > RECENT else age_text(old)
+    return time_text(sensor.last_data).partition(" ")[0] if old > RECENT else age_text(old)
 
 
 def sensor_line(sensor: SensorStatus, now: int) -> str:

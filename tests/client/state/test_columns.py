@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from afterfact_client.state import columns
 from afterfact_client.state.columns import BY_NAME, DEFAULT, order
-from afterfact_protocol.query import parse
+from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.match import matches
 from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.session import FIELDS, ROW
@@ -62,6 +62,37 @@ def test_an_end_on_another_day_says_how_many_days_later() -> None:
     row["start_time"] = fake_link.START
     row["end_time"] = fake_link.START + 8 * 3600 * 1_000_000
     assert BY_NAME["end_time"].texts(row, {}) == ["+1d 01:37:49.000"]
+
+
+I64 = [-(2**63), -(2**63) + 1, -1, 0, 2**63 - 1]
+
+
+def test_any_time_reads() -> None:
+    """In the table, copied, and as a condition, which the language refuses where it cannot say the time."""
+    shown = ["-290308-12-21 19:59:05.224", "-290308-12-21 19:59:05.224", "1969-12-31 23:59:59.999",
+             "1970-01-01 00:00:00.000", "294247-01-10 04:00:54.775"]  # fmt: skip
+    rows = np.zeros(len(I64), ROW)
+    rows["start_time"] = I64
+    assert columns.times(rows["start_time"]) == BY_NAME["start_time"].texts(rows, {}) == shown
+    assert [text[:10] for text in BY_NAME["start_time"].exact(rows, {})][2:] == [
+        "1969-12-31",
+        "1970-01-01",
+        "294247-01-",
+    ]
+    rows["end_time"], rows["start_time"] = rows["start_time"], 0
+    assert [text and text.rpartition(" ")[2] for text in BY_NAME["end_time"].texts(rows, {})] == [
+        text.rpartition(" ")[2] for text in shown
+    ]
+    assert BY_NAME["end_time"].condition(rows[4], {}) == "end_time = '294247-01-10 04:00:54.775'"
+    with pytest.raises(QueryError):
+        parse("end_time = '294247-01-10 04:00:54.775'", NOW)
+
+
+def test_control_characters_are_shown_as_such() -> None:
+    rows = np.zeros(1, ROW)
+    rows["history"], rows["sensor"] = b"S\x1b[2J", 1
+    assert BY_NAME["history"].texts(rows, {}) == ["S\\x1b[2J"]
+    assert BY_NAME["sensor"].texts(rows, {1: "a\nb"}) == ["a\\nb"]
 
 
 @pytest.mark.parametrize(
