@@ -22,8 +22,8 @@ def agree(hello: Hello) -> int:
         return version
     outdated = printable(hello.program) if hello.highest < LOWEST else "this server"
     raise VersionRefused(
-        f"{printable(f'{hello.program} {hello.software}')} speaks protocol {_span(hello.lowest, hello.highest)}, this server "
-        f"{SOFTWARE} speaks {_span(LOWEST, HIGHEST)}: update {outdated}"
+        f"{printable(f'{hello.program} {hello.software}')} speaks protocol {_span(hello.lowest, hello.highest)}, "
+        f"this server {SOFTWARE} speaks {_span(LOWEST, HIGHEST)}: update {outdated}"
     )
 
 

@@ -66,13 +66,17 @@ class Process:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, text: str, timeout: float = START_SECONDS) -> str:
-        """The first line that holds `text`; fails when the process ends or time runs out before one comes."""
+    def wait_ready(self) -> None:
+        """Until it says `ready`, and nothing but that, on a line."""
+        self.wait_for("ready", whole=True)
+
+    def wait_for(self, text: str, timeout: float = START_SECONDS, whole: bool = False) -> str:
+        """The first line that holds `text`, or is it; fails when the process ends or time runs out before one comes."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
                 for line in self.lines:
-                    if text in line:
+                    if text == line if whole else text in line:
                         return line
                 ended = self.popen.poll() is not None and not any(reader.is_alive() for reader in self._readers)
                 if ended or time.monotonic() > deadline:
@@ -122,7 +126,7 @@ class Server:
 
     def start(self) -> "Server":
         self.process = Process(self.run_command)
-        self.process.wait_for("ready")
+        self.process.wait_ready()
         return self
 
     def stop(self) -> None:

@@ -317,7 +317,7 @@ ingest.Ingest._prepare = fail
 sys.exit(__main__.main())
 """
     server = Process([sys.executable, "-c", broken, *made.run_command[3:]])
-    server.wait_for("ready")
+    server.wait_ready()
     join = made.enrol("border")
     sending = Process(agent(join, tmp_path / "spool", "--read", CAPTURES["border"], "--until-delivered"))
     line = server.wait_for("afterfact-server: a fault of the server in its thread ingest")
@@ -372,7 +372,7 @@ def test_run_waits_for_a_command_that_works_on_the_directory(tmp_path: Path) -> 
         made.process = Process(made.run_command)
         time.sleep(2)
         assert made.process.popen.poll() is None, made.process.lines
-    made.process.wait_for("ready")
+    made.process.wait_ready()
     made.stop()
 
 
