@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from afterfact_agent.capture.packets import Packets
 from afterfact_agent.meter import MeterConfig, meter_files
 from afterfact_agent.options import add_meter_options, meter_config
+from afterfact_protocol.output import OutputError, output
 from afterfact_protocol.session import EndReason
 from afterfact_protocol.text import CsvWriter, JsonWriter
 
@@ -41,13 +42,11 @@ def main(arguments: argparse.Namespace) -> int:
         choose = _filter(arguments.bpf) if arguments.bpf else None
     except ValueError as error:
         return _complain(str(error), WRONG_CALL)
-    if arguments.out is None:
-        return _read(arguments, config, choose, sys.stdout)
     try:
-        with open(arguments.out, "w", encoding="utf-8", newline="") as out:
+        with output(arguments.out) as out:
             return _read(arguments, config, choose, out)
-    except OSError as error:
-        return _complain(f"{arguments.out}: cannot be written: {error.strerror}", FAILED)
+    except OutputError as error:
+        return _complain(str(error), FAILED)
 
 
 def _complain(text: str, code: int) -> int:

@@ -1,7 +1,6 @@
 """afterfact: the console, and the same questions from a shell."""
 
 import argparse
-import contextlib
 import getpass
 import os
 import sys
@@ -10,6 +9,7 @@ from afterfact_client.cli import query, status
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.link import ConnectError, LinkLost
 from afterfact_protocol.joinfile import JoinError
+from afterfact_protocol.output import OutputError
 
 
 def main(words: list[str] | None = None) -> int:
@@ -24,11 +24,9 @@ def main(words: list[str] | None = None) -> int:
         return _complain(str(error), error.code)
     except JoinError as error:
         return _complain(str(error), WRONG_CALL)
-    except (ConnectError, LinkLost) as error:
+    except (ConnectError, LinkLost, OutputError) as error:
         return _complain(str(error), FAILED)
     except BrokenPipeError:  # the reader of our output has left: not worth a word
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
         return _complain("stopped", FAILED)

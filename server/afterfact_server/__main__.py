@@ -7,13 +7,13 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from afterfact_protocol.joinfile import said
+from afterfact_protocol.output import OutputError, output
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.control import wait_or_run
@@ -37,7 +37,7 @@ def main() -> int:
     os.umask(0o077)  # keys, password hashes and sessions are the server's own, in whatever directory they lie
     try:
         work(arguments)
-    except (ConfigError, RegistryError) as error:
+    except (ConfigError, RegistryError, OutputError) as error:
         print(f"afterfact-server: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # of stdout, whose reader has left: not worth a word
@@ -46,16 +46,9 @@ def main() -> int:
 
 
 def _say(text: str) -> None:
-    """Print at once. ConfigError if it cannot be written, unless it is because the reader has left."""
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        with suppress(OSError):  # else Python would try again at its end, and complain in its own way
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise ConfigError(f"cannot write the output: {error.strerror}") from None
+    """Print at once."""
+    with output(None) as out:
+        out.write(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -166,10 +159,8 @@ def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
             values["password"] = _read_password(values["password"])
         directory: ServerDir = arguments.dir
         config = directory.config()
-        for output in wait_or_run(directory, command, values):
-            if output is None:
-                output = _local(directory, config).run(command, values)
-            _say(output)
+        for answer in wait_or_run(directory, command, values):
+            _say(_local(directory, config).run(command, values) if answer is None else answer)
 
     return work
 

@@ -108,7 +108,7 @@ def test_an_output_that_cannot_be_written(capture: Path, tmp_path: Path) -> None
     done = read(capture, "-o", out)
     assert (done.returncode, done.stderr) == (
         1,
-        f"afterfact-agent: {out}: cannot be written: No such file or directory\n",
+        f"afterfact-agent: {out}: cannot write: No such file or directory\n",
     )
 
 

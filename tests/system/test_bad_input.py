@@ -81,6 +81,14 @@ def test_wrong_options(arguments: tuple[str, ...], says: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_stdout_of_the_agent_that_cannot_be_written() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            module("afterfact_agent", "read", CAPTURES["border"]), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "afterfact-agent: stdout: cannot write: No space left on device\n")
+
+
 def test_join_files_of_a_sensor(case: Case, tmp_path: Path) -> None:
     def run(join: Path) -> subprocess.CompletedProcess[str]:
         return deliver(join, tmp_path / "spool", CAPTURES["border"])
@@ -353,7 +361,7 @@ def test_an_output_of_the_server_that_cannot_be_written(case: Case) -> None:
         done = subprocess.run(
             module("afterfact_server", "user", "list", case.server.dir), stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert (done.returncode, done.stderr) == (1, "afterfact-server: cannot write the output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "afterfact-server: stdout: cannot write: No space left on device\n")
 
 
 def test_a_directory_with_a_long_name(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
-from afterfact_client.cli.output import output
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import complete, counted, verdicts
 from afterfact_protocol.messages import Answer
+from afterfact_protocol.output import output
 from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import ROW

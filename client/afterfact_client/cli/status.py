@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from afterfact_client.cli.failure import DONE
-from afterfact_client.cli.output import output
 from afterfact_client.client import connect
+from afterfact_protocol.output import output
 from afterfact_protocol.statustext import status_json, status_table
 
 

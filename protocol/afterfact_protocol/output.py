@@ -1,4 +1,4 @@
-"""Where a command's output goes: a file or stdout. What cannot be written ends the command with one line."""
+"""Where a command's output goes: a file or stdout. What cannot be written is told from every other fault."""
 
 import io
 import sys
@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from afterfact_client.cli.failure import Failure
-
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
+class OutputError(RuntimeError):
+    """The output cannot be opened, written or closed; one line for a person."""
+
+
 class _Raw(io.FileIO):
-    """A file whose faults are told apart from all others, a lost connection's among them, which is an OSError too.
+    """A file whose faults are OutputErrors: a lost connection, say, is an OSError too, and none of the file's.
 
     BrokenPipeError stays what it is: the reader has left.
     """
@@ -25,8 +27,8 @@ class _Raw(io.FileIO):
         except OSError as error:
             raise self._failure(error) from None
 
-    def _failure(self, error: OSError) -> Failure:
-        return Failure(f"{self._shown}: cannot write: {error.strerror}")
+    def _failure(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._shown}: cannot write: {error.strerror}")
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
@@ -45,7 +47,8 @@ class _Raw(io.FileIO):
 
 @contextmanager
 def output(path: str | None) -> Iterator[TextIO]:
-    """A text file to write to, stdout for None and "-". Failure if it cannot be opened, written or closed."""
+    """A text file to write to, stdout for None and "-". OutputError if it cannot be opened,
+    written or closed."""
     if path is None or path == "-":
         sys.stdout.flush()
         raw, encoding = _Raw(sys.stdout.fileno(), "stdout"), sys.stdout.encoding
