@@ -103,12 +103,12 @@ class FilesDelivery:
         return False
 
     def whole(self) -> bool:
-        """Whether the server has all that was found in the files, and nothing was wrong with them."""
+        """Whether the server has all of the files and of what lay in the spool, and nothing was wrong with them."""
         missing = self._missing()
         refused = self._uplink.refused_batches(self._info.stream)
         if not set(missing) <= set(refused):
             self._log(f"the server lacks {len(missing)} batches of these files; run this again")
-        return not (missing or self._damaged or self._info.stream in self._uplink.refused_streams)
+        return not (missing or self._damaged or self._uplink.refused_streams)
 
     def _missing(self) -> list[int]:
         """Batches of these files that the server lacks."""
