@@ -15,6 +15,10 @@ MAX_CREDIT = 4
 """Most batches an agent may have sent and not yet seen acknowledged."""
 MAX_OPENS = 8
 """Most OPENs an agent may have sent and not yet seen answered."""
+MAX_RANGES = 4096
+"""Most ranges of batch numbers that OPENED names."""
+MAX_SENSORS_TOLD = 4096
+"""Most sensors that one ANSWER or STATUS speaks of."""
 MAX_QUERY_BYTES = 16 * 1024
 
 U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
@@ -89,10 +93,11 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What the store durably has of the stream, as closed ranges of batch numbers."""
+    """What the store durably has of the stream, as closed ranges of batch numbers: the longest MAX_RANGES. A batch that
+    they leave out is acknowledged at once when it comes again."""
 
     stream: StreamId
-    have: Annotated[tuple[tuple[U64, U64], ...], Field(max_length=4096)]
+    have: Annotated[tuple[tuple[U64, U64], ...], Field(max_length=MAX_RANGES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +234,10 @@ class SensorCoverage:
     last: I64
     """Its last data."""
     gaps: Annotated[tuple[Gap, ...], Field(max_length=64)]
-    """Gaps within the span, clipped to [first, now]; the longest 64, in order of time."""
+    """Gaps within the span, clipped to [first, now]; the longest, in order of time: at most 64, fewer (never under
+    three) where an ANSWER's sensors have more than 4,096 to name between them."""
     more_gaps: U64
+    """Gaps that are not named."""
     lost: U64
     """Packets lost within the span."""
     quarantined: U64
@@ -263,7 +270,7 @@ class Answer:
     """Sensors among the result's observations."""
     elapsed: U64
     """Microseconds from ASK to ANSWER on the server."""
-    coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=4096)]
+    coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=MAX_SENSORS_TOLD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +362,7 @@ class Status:
     oldest: I64
     newest: I64
     disk_bytes: U64
-    sensors: Annotated[tuple[SensorStatus, ...], Field(max_length=4096)]
+    sensors: Annotated[tuple[SensorStatus, ...], Field(max_length=MAX_SENSORS_TOLD)]
 
 
 Message = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
+from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import Alive, Ask, AskStatus, Cancel, Hello, LoggedIn, Login, Message, Pull
 from afterfact_server.port import Port
 from afterfact_server.queries import QueryService, Scope
@@ -64,7 +65,8 @@ class ConsolesPort(Port[Conversation]):
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         def send(answer: Message) -> None:
-            self.post(lambda: self._router.send(peer, answer))
+            frame = encode(answer)  # where it was made: what is too large is its maker's failure, not the port's
+            self.post(lambda: self._router.send_frame(peer, frame))
 
         match message:
             case Login():

@@ -1,16 +1,21 @@
 """Which sensors watched during a span of time, and what they missed. Never an average over sensors."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from afterfact_protocol.messages import Gap, SensorCoverage
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.messages import MAX_SENSORS_TOLD, Gap, SensorCoverage
 from afterfact_server.health import HealthBoard
 from afterfact_server.registry.enrolment import EnrolledSensor
 from afterfact_server.store.ledger import Ledger
 
 MAX_GAPS = 64
+"""Named of a sensor; fewer where many sensors share MAX_GAPS_TOLD."""
+MAX_GAPS_TOLD = 4096
+"""Named in all of an answer, which must fit into a message."""
+MIN_GAPS = 3
 JOIN = 1_000_000
 """Intervals less than a second apart are one: packets are not continuous, their files are."""
 
@@ -49,7 +54,7 @@ def observed_bounds(client: Client) -> dict[int, tuple[int, int, int]]:
 
 def coverage(
     client: Client,
-    sensors: Iterable[EnrolledSensor],
+    sensors: Collection[EnrolledSensor],
     ledger: Ledger,
     health: HealthBoard,
     start: int,
@@ -58,7 +63,8 @@ def coverage(
 ) -> tuple[SensorCoverage, ...]:
     """What each sensor can know of [start, end]: gaps clipped to [its first data, now], losses, backlog.
 
-    A sensor that was revoked counts as long as its data reach into the span.
+    A sensor that was revoked counts as long as its data reach into the span. WireError for more sensors than an ANSWER
+    holds.
     """
     bounds = observed_bounds(client)
     data = client.raw_query(
@@ -69,6 +75,7 @@ def coverage(
     )
     intervals = np.frombuffer(data, _INTERVAL)
     result = []
+    share = max(MIN_GAPS, min(MAX_GAPS, MAX_GAPS_TOLD // max(1, len(sensors))))
     for sensor in sensors:
         first, last, _ = bounds.get(sensor.number, (0, 0, 0))
         if sensor.revoked is not None and (not last or last < start):
@@ -79,7 +86,7 @@ def coverage(
             pairs = zip(own["start"].tolist(), own["end"].tolist(), strict=True)
             until = last if sensor.revoked is not None else now
             gaps = gaps_between(pairs, max(start, first), min(end, until))
-        longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:MAX_GAPS])
+        longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:share])
         result.append(
             SensorCoverage(
                 sensor=sensor.name,
@@ -92,4 +99,6 @@ def coverage(
                 backlog_since=health.of(sensor.number).backlog_since,
             )
         )
+    if len(result) > MAX_SENSORS_TOLD:
+        raise WireError(f"{len(result)} sensors watched, one message tells of {MAX_SENSORS_TOLD}")
     return tuple(result)

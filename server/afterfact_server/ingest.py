@@ -20,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
     MAX_CREDIT,
+    MAX_RANGES,
     Ack,
     Batch,
     BatchRefused,
@@ -102,6 +103,13 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
         records["end_time"] > latest
     )
     return mask
+
+
+def told(have: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """The ranges that an OPENED names: the longest MAX_RANGES. What it leaves out is sent again and acknowledged."""
+    if len(have) <= MAX_RANGES:
+        return have
+    return tuple(sorted(sorted(have, key=lambda pair: pair[0] - pair[1])[:MAX_RANGES]))
 
 
 def _opens(jobs: Sequence[Job]) -> bool:
@@ -221,7 +229,7 @@ class Ingest:
             self._answer(job.peer, StreamRefused(message.stream, "foreign_stream", (
                 "another sensor delivers this stream: was its spool copied? Give this one an empty one")))  # fmt: skip
             return
-        self._answer(job.peer, Opened(message.stream, self._ledger.have(message.stream)))
+        self._answer(job.peer, Opened(message.stream, told(self._ledger.have(message.stream))))
 
     def _take_in(self, client: Client, group: list[Job]) -> None:
         now = now_us()

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
+from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     Answer,
@@ -49,6 +50,8 @@ PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
 """Keys fetched at a time while a result is paged through beyond its bound."""
 MAX_READING = 2000
+MAX_REASON = 1000
+"""Characters of a message that may hold some of the query's text."""
 COUNT_CONVERSATIONS = 50_000
 """Larger results of several sensors are not looked through for conversations seen twice."""
 PROGRESS_SECONDS = 0.3
@@ -60,6 +63,7 @@ ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "pr
 """What conversations are told by."""
 
 Send = Callable[[Message], None]
+"""Raises WireError for a message that is too large to be sent."""
 _numbers = itertools.count(1)
 _PROCESS = secrets.token_hex(4)
 """Tells our queries from those of another server that asks the same ClickHouse."""
@@ -198,7 +202,7 @@ class QueryService:
         try:
             work()
         except QueryError as error:
-            send(Failed(request, "query", error.message, error.start, error.end))
+            send(Failed(request, "query", error.message[:MAX_REASON], error.start, error.end))
         except StoreFailure as error:
             if running is not None and running.cancelled.is_set():
                 self._fail_cancelled(running)
@@ -209,6 +213,9 @@ class QueryService:
         except Cancelled:
             assert running is not None
             self._fail_cancelled(running)
+        except WireError as error:
+            self._log(f"an answer cannot be sent: {error}")
+            send(Failed(request, "size", f"the answer is too large to be sent: {error}", -1, -1))
         except Exception as error:  # a bug of ours: the analyst gets a line, the log the rest
             self._log(f"query failed by a fault of the server: {type(error).__name__}: {error}")
             send(Failed(request, "fault", f"the server failed: {type(error).__name__}; its log says more", -1, -1))

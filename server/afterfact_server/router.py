@@ -62,10 +62,21 @@ class Router:
             yield peer, message
 
     def send(self, peer: Peer, message: Message) -> None:
-        """Send, or queue up to QUEUE messages; a peer over that is cut."""
+        """Send, or queue up to QUEUE messages; a peer over that is cut, and so is one that cannot be told something:
+        it would wait for it for ever."""
+        try:
+            frame = encode(message)
+        except (ValueError, OverflowError) as error:
+            self._report(f"peer {peer.key[:8]}: a {type(message).__name__} cannot be sent to it: {error}; cut")
+            self.forget(peer)
+            return
+        self.send_frame(peer, frame)
+
+    def send_frame(self, peer: Peer, frame: bytes) -> None:
+        """`send` for a message that is encoded already."""
         if self.peers.get(peer.identity) is not peer:
             return
-        peer.waiting.append(encode(message))
+        peer.waiting.append(frame)
         self._flush(peer)
         if len(peer.waiting) > QUEUE:
             self._report(f"peer {peer.key[:8]}: does not read its answers; cut")

@@ -4,7 +4,8 @@ from typing import Literal
 
 from clickhouse_connect.driver.client import Client
 
-from afterfact_protocol.messages import SensorStatus, Status
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.messages import MAX_SENSORS_TOLD, SensorStatus, Status
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.coverage import observed_bounds
 from afterfact_server.health import LATE_SECONDS, UP_SECONDS, Health, HealthBoard
@@ -31,7 +32,9 @@ def status(
     client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, request: int, now: int
 ) -> Status:
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
-    they are merged."""
+    they are merged. WireError for more sensors than a STATUS holds."""
+    if len(sensors) > MAX_SENSORS_TOLD:
+        raise WireError(f"{len(sensors)} sensors are enrolled, one message tells of {MAX_SENSORS_TOLD}")
     bounds = observed_bounds(client)
     rows, size = client.query(
         "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts "

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,3 +27,70 @@ def test_every_second_is_covered_or_in_a_gap(intervals: list[tuple[int, int]], e
         middle = ten * 10 * S + 5 * S
         covered = any(first <= middle <= last for first, last in scaled)
         assert covered != any(first <= middle <= last for first, last in gaps)
+
+
+# --- with the real store, in a process of its own a test: the engine is one to a process ------------------------------
+
+COMMON = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from afterfact_protocol.codec import WireError, decode, encode
+from afterfact_protocol.messages import Answer, Observed
+from afterfact_server.coverage import coverage
+from afterfact_server.health import HealthBoard
+from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store import schema, write
+from afterfact_server.store.engine import StoreEngine
+from afterfact_server.store.ledger import Ledger
+client = StoreEngine(Path(sys.argv[1]), "").client()
+schema.prepare(client)
+S = 1_000_000
+NOW = 1_800_000_000 * S
+def sensor(number, revoked=False):
+    day = datetime(2026, 1, 1)
+    return EnrolledSensor(number, f"sensor-{number:05}" + "x" * 50, "dmz", day, day if revoked else None)
+def watched(number, *spans):
+    write.insert_observed(
+        client,
+        ((number, b"s" * 16, number, place, Observed(start, end, "files", "f", 1, 0, ""))
+         for place, (start, end) in enumerate(spans)),
+        NOW,
+    )
+def covered(sensors, start, end):
+    return coverage(client, sensors, Ledger(client), HealthBoard(), start, end, NOW)
+"""
+
+
+def run(folder: Path, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMMON + script, str(folder / "store")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_many_sensors_with_many_gaps_fit_into_an_answer(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+spans = [(NOW - 1000 * S + 10 * n * S, NOW - 1000 * S + (10 * n + n % 5) * S) for n in range(100)]
+for number in range(1, 601):
+    watched(number, *spans)
+told = covered([sensor(number) for number in range(1, 601)], NOW - 2000 * S, NOW)
+assert {len(own.gaps) + own.more_gaps for own in told} == {100}
+assert {len(own.gaps) for own in told} == {4096 // 600}, "as many as fit"
+names = {number: own.sensor for number, own in enumerate(told)}
+answer = Answer(1, 0, False, 1, (), names, "", 0, 0, 0, 0, 0, told)
+assert decode(encode(answer), (Answer,)) == answer
+(alone,) = covered([sensor(1)], NOW - 2000 * S, NOW)
+assert len(alone.gaps) == 64 and alone.more_gaps == 36
+many = covered([sensor(number) for number in range(1, 2001)], NOW - 2000 * S, NOW)
+assert min(len(own.gaps) for own in many if own.first) == 3
+try:
+    covered([sensor(number) for number in range(1, 5001)], NOW - 2000 * S, NOW)
+except WireError as error:
+    assert "5000 sensors" in str(error)
+else:
+    raise AssertionError("more than an ANSWER holds")
+""",
+    )

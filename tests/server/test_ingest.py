@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from afterfact_protocol.messages import Batch
+from afterfact_protocol.codec import decode, encode
+from afterfact_protocol.messages import MAX_RANGES, Batch, Opened
 from afterfact_protocol.records import RECORD_COLUMNS
 from afterfact_protocol.session import RECORD, ROW
-from afterfact_server.ingest import DAY, HOUR, YEAR_1990, impossible, stamp
+from afterfact_server.ingest import DAY, HOUR, YEAR_1990, impossible, stamp, told
 
 NOW = 1_800_000_000_000_000
 BATCH = Batch(b"s" * 16, 7, NOW - 30 * DAY, 1, RECORD_COLUMNS, b"", ())
@@ -39,6 +40,17 @@ def test_stamps_are_the_servers() -> None:
         assert (stamped[name] == rows[name]).all(), name
     assert set(stamped["sensor"].tolist()) == {5} and set(stamped["ingest_time"].tolist()) == {NOW}
     assert set(stamped["stream"].tolist()) == {b"s" * 16} and set(stamped["seq"].tolist()) == {7}
+
+
+def test_opened_names_the_longest_ranges_that_a_message_holds() -> None:
+    few = ((0, 5), (9, 9))
+    assert told(few) == few
+    many = tuple((10 * n, 10 * n + (n % 3)) for n in range(3 * MAX_RANGES))
+    named = told(many)
+    assert len(named) == MAX_RANGES and named == tuple(sorted(named))
+    assert {last - first for first, last in named} == {2}
+    opened = Opened(b"s" * 16, named)
+    assert decode(encode(opened), (Opened,)) == opened
 
 
 # --- with the real store, in a process of its own a test: the engine is one to a process ------------------------------

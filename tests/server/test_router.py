@@ -10,7 +10,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from afterfact_protocol.codec import encode
 from afterfact_protocol.joinfile import Join
-from afterfact_protocol.messages import Hello, Login, Message, Page, Refused
+from afterfact_protocol.messages import Hello, Login, Message, Page, Refused, Reported
 from afterfact_protocol.transport import Connection, KeyPair, Up, bind
 from afterfact_server.router import QUEUE, SILENT_SECONDS, Peer, Router
 
@@ -106,6 +106,19 @@ def test_nothing_is_lost_for_a_peer_that_reads_slowly(port: Port) -> None:
             return
         time.sleep(0.01)
     raise AssertionError(got)
+
+
+def test_what_cannot_be_encoded_costs_its_peer_the_connection_and_nobody_else(port: Port) -> None:
+    one, other = port.connect(), port.connect()
+    assert one.send(HELLO)
+    ((peer, _),) = port.receive()
+    port.router.send(peer, Reported(1 << 70))
+    assert peer.identity not in port.router.peers
+    assert any("a Reported cannot be sent" in line for line in port.said)
+    assert other.send(HELLO)
+    ((peer, _),) = port.receive()
+    port.router.send(peer, Page(1, 0, 1, b"x" * 2_000_000, False))
+    assert port.router.peers == {} and any("exceeds" in line for line in port.said)
 
 
 def test_what_may_not_be_sent_costs_the_conversation(port: Port) -> None:
