@@ -58,6 +58,9 @@ HOUR = 3_600_000_000
 DAY = 24 * HOUR
 YEAR_1990 = 631_152_000_000_000
 """No capture file is older; an earlier time is a broken one."""
+YEAR_2299 = 10_382_256_000_000_000
+"""The store's times end with this year. A live agent's own clock says what is late for its sessions, but a clock
+beyond this is not believed."""
 
 
 def now_us() -> int:
@@ -103,6 +106,18 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
         records["end_time"] > latest
     )
     return mask
+
+
+def _readable(batch: Batch) -> Records:
+    """The batch's records. WireError if the server cannot take it in, whenever it comes."""
+    if batch.schema > SCHEMA_VERSION:
+        raise WireError(f"record schema {batch.schema} is newer than the server's {SCHEMA_VERSION}; update the server")
+    if not 0 <= batch.spooled < YEAR_2299:
+        raise WireError(f"the agent's clock said {batch.spooled} microseconds since 1970 when it wrote the batch, which "
+                        "is no time from 1970 to 2298: set its clock")  # fmt: skip
+    records = from_bytes(batch.columns, batch.rows)
+    check(records)
+    return records
 
 
 def told(have: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
@@ -265,11 +280,7 @@ class Ingest:
                 again.append(job)
             else:
                 try:
-                    if batch.schema > SCHEMA_VERSION:
-                        raise WireError(f"record schema {batch.schema} is newer than the server's {SCHEMA_VERSION}; "
-                                        "update the server")  # fmt: skip
-                    records = from_bytes(batch.columns, batch.rows)
-                    check(records)
+                    records = _readable(batch)
                 except WireError as error:
                     self._refuse(job, batch, "bad_batch", str(error))
                     continue

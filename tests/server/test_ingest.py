@@ -163,6 +163,38 @@ assert again.have(ONE) == () and again.have(TWO) == ((0, 0),)
     )
 
 
+def test_times_that_no_clock_shows_cost_their_own_batch_and_nothing_else(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+def live(stream, seq, spooled, start):
+    made = np.zeros(3, RECORD)
+    made["start_time"] = made["end_time"] = start
+    made["session_id"] = np.arange(3)
+    return module.Job(PEER, 1, Batch(stream, seq, spooled, SCHEMA_VERSION, RECORD_COLUMNS, made.tobytes(), ()))
+HUGE = 1 << 62
+running = start()
+running.submit(module.Job(PEER, 1, Open(ONE, "live", b"", "m", False)))
+until(lambda: of(Opened))
+running.submit(live(ONE, 0, HUGE, HUGE))
+running.submit(live(ONE, 1, -1, 5))
+until(lambda: len(of(BatchRefused)) == 2)
+assert {message.code for message in of(BatchRefused)} == {"bad_batch"}, answers
+assert all("clock" in message.reason for message in of(BatchRefused))
+running.submit(live(ONE, 2, module.YEAR_2299 - 1, module.YEAR_2299 - 1))  # a wrong clock, but one of this world
+running.submit(live(ONE, 3, 0, HUGE))
+until(lambda: len(of(Ack)) == 2)
+assert [(message.stored, message.quarantined) for message in of(Ack)] == [(3, 0), (0, 3)], answers
+running.stop()
+assert count("batches FINAL") == 2
+assert client.query("SELECT toUnixTimestamp64Micro(max(newest)) FROM batches").result_rows == [
+    (module.YEAR_2299 - 1,)
+]
+assert Ledger(client).have(ONE) == ((2, 3),)
+""",
+    )
+
+
 def test_a_store_that_fails_for_a_while_loses_nothing_and_answers_once(tmp_path: Path) -> None:
     run(
         tmp_path,

@@ -1,7 +1,10 @@
-"""Writes to the session store. Every function returns once what it wrote is durable (the tables fsync)."""
+"""Writes to the session store. Every function returns once what it wrote is durable (the tables fsync).
+
+Times go in as the integers that the store keeps, microseconds since 1970: a datetime ends with the year 9999, and making
+one is a price for every value.
+"""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +17,12 @@ from afterfact_server.store.ledger import Stream
 from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
 
 _NAMES = [field.name for field in FIELDS]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 BatchEntry = tuple[bytes, int, int, int, int, int]
 """A ledger entry: stream, seq, sensor, sessions stored, quarantined, newest end_time."""
 
 # numpy joins and picks rows field by field; as opaque bytes they are copied whole, at a fortieth of the price.
 _OPAQUE = np.dtype(f"V{ROW.itemsize}")
-
-
-def time_of(microseconds: int) -> datetime:
-    """datetime of a record's time; exact, unlike a float of seconds."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def joined(parts: Sequence[Records]) -> Records:
@@ -59,7 +56,7 @@ def insert_stream(client: Client, stream: Stream, now: int, replaced: bool = Fal
     """Record that a stream was opened, or replaced."""
     client.insert(
         "streams",
-        [[stream.stream, stream.sensor, stream.kind, stream.content, stream.meter, time_of(now), int(replaced)]],
+        [[stream.stream, stream.sensor, stream.kind, stream.content, stream.meter, now, int(replaced)]],
         column_names=["stream", "sensor", "kind", "content", "meter", "opened", "replaced"],
     )
 
@@ -77,10 +74,9 @@ def delete_stream(client: Client, stream: bytes) -> None:
 def insert_observed(client: Client, items: Iterable[tuple[int, bytes, int, int, Observed]], now: int) -> None:
     """Intervals as (sensor, stream, seq, place in the batch, interval)."""
     rows = [
-        [sensor, time_of(o.start), time_of(o.end), o.kind, o.what, o.packets, o.lost, o.note, stream, seq, item,
-         time_of(now)]
+        [sensor, o.start, o.end, o.kind, o.what, o.packets, o.lost, o.note, stream, seq, item, now]
         for sensor, stream, seq, item, o in items
-    ]  # fmt: skip
+    ]
     names = ["sensor", "start", "end", "kind", "what", "packets", "lost", "note", "stream", "seq", "item",
              "ingest_time"]  # fmt: skip
     if rows:
@@ -89,8 +85,10 @@ def insert_observed(client: Client, items: Iterable[tuple[int, bytes, int, int, 
 
 def insert_batches(client: Client, entries: Sequence[BatchEntry], now: int) -> None:
     """Say in the ledger that these batches are durable."""
-    rows = [[stream, seq, sensor, stored, quarantined, time_of(newest), time_of(now)]
-            for stream, seq, sensor, stored, quarantined, newest in entries]  # fmt: skip
+    rows = [
+        [stream, seq, sensor, stored, quarantined, newest, now]
+        for stream, seq, sensor, stored, quarantined, newest in entries
+    ]
     names = ["stream", "seq", "sensor", "stored", "quarantined", "newest", "ingest_time"]
     if rows:
         client.insert("batches", rows, column_names=names)
