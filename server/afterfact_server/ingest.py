@@ -113,8 +113,10 @@ def _readable(batch: Batch) -> Records:
     if batch.schema > SCHEMA_VERSION:
         raise WireError(f"record schema {batch.schema} is newer than the server's {SCHEMA_VERSION}; update the server")
     if not 0 <= batch.spooled < YEAR_2299:
-        raise WireError(f"the agent's clock said {batch.spooled} microseconds since 1970 when it wrote the batch, which "
-                        "is no time from 1970 to 2298: set its clock")  # fmt: skip
+        raise WireError(
+            f"the agent's clock said {batch.spooled} us since 1970 when it wrote the batch, which is no time from 1970 "
+            "to 2298: set its clock"
+        )
     records = from_bytes(batch.columns, batch.rows)
     check(records)
     return records
@@ -133,10 +135,11 @@ def _opens(jobs: Sequence[Job]) -> bool:
 
 
 class Ingest:
-    """Start it after the store's tables exist; `submit` from any thread; answers go to `answer(peer, message)`."""
+    """Start it after the store's tables exist; `submit` from any thread. `answer(job, message)` gets one answer for
+    every job, unless it is dropped at the end."""
 
     def __init__(
-        self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Peer, Message], None], log: Callable[[str], None]
+        self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Job, Message], None], log: Callable[[str], None]
     ) -> None:
         self._engine = engine
         self._ledger = ledger
@@ -157,7 +160,7 @@ class Ingest:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """At most messages.MAX_CREDIT batches an agent are ever here: the port sees to it."""
+        """The port sees to it that a sensor has only so many jobs here."""
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
@@ -229,7 +232,7 @@ class Ingest:
             stream = Stream(message.stream, job.sensor, message.kind, message.content, message.meter)
             older = self._ledger.same_content(job.sensor, message.content) if message.content else None
             if older is not None and not message.replace:
-                self._answer(job.peer, StreamRefused(message.stream, "content_known", (
+                self._answer(job, StreamRefused(message.stream, "content_known", (
                     f"these files are in the store already, metered by {older.meter} (now {message.meter}); "
                     "add --replace to put the new sessions in place of the old")))  # fmt: skip
                 return
@@ -241,10 +244,10 @@ class Ingest:
             insert_stream(client, stream, now_us())
             self._ledger.opened(stream)
         elif known.sensor != job.sensor:
-            self._answer(job.peer, StreamRefused(message.stream, "foreign_stream", (
+            self._answer(job, StreamRefused(message.stream, "foreign_stream", (
                 "another sensor delivers this stream: was its spool copied? Give this one an empty one")))  # fmt: skip
             return
-        self._answer(job.peer, Opened(message.stream, told(self._ledger.have(message.stream))))
+        self._answer(job, Opened(message.stream, told(self._ledger.have(message.stream))))
 
     def _take_in(self, client: Client, group: list[Job]) -> None:
         now = now_us()
@@ -258,10 +261,10 @@ class Ingest:
             newest = int(item.rows["end_time"].max()) if stored else 0
             self._entries.append((batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest))
             self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
-            self._answer(item.job.peer, Ack(batch.stream, batch.seq, stored, set_aside, 1))
+            self._answer(item.job, Ack(batch.stream, batch.seq, stored, set_aside, 1))
         for job in again:  # an agent that reconnected while its first sending was still in our queue
             assert isinstance(job.message, Batch)
-            self._answer(job.peer, Ack(job.message.stream, job.message.seq, 0, 0, 1))
+            self._answer(job, Ack(job.message.stream, job.message.seq, 0, 0, 1))
 
     def _prepare(self, group: list[Job], now: int) -> tuple[list[_Prepared], list[Job]]:
         """Checked and stamped batches to be written, and those that came twice in the group. Answers the others."""
@@ -275,7 +278,7 @@ class Ingest:
             if stream is None or stream.sensor != job.sensor:
                 self._refuse(job, batch, "not_opened", "its stream was not opened by this sensor")
             elif self._ledger.has(batch.stream, batch.seq):
-                self._answer(job.peer, Ack(batch.stream, batch.seq, 0, 0, 1))
+                self._answer(job, Ack(batch.stream, batch.seq, 0, 0, 1))
             elif (batch.stream, batch.seq) in seen:
                 again.append(job)
             else:
@@ -310,4 +313,4 @@ class Ingest:
 
     def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
         self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
-        self._answer(job.peer, BatchRefused(batch.stream, batch.seq, code, reason, 1))
+        self._answer(job, BatchRefused(batch.stream, batch.seq, code, reason, 1))

@@ -30,7 +30,7 @@ class Port(ABC, Generic[Talk]):
     def __init__(self, name: str, socket: zmq.Socket[bytes], store_id: bytes, log: Callable[[str], None]) -> None:
         self._log: Callable[[str], None] = lambda text: log(f"{name}' port: {text}")
         self._store_id = store_id
-        self._router = Router(socket, self._log)
+        self._router = Router(socket, self._log, self._forgotten)
         self._talks: dict[bytes, Talk] = {}
         self._mail: Mailbox[Callable[[], None]] = Mailbox()
         self._stopping = False
@@ -48,7 +48,7 @@ class Port(ABC, Generic[Talk]):
 
     @abstractmethod
     def _takes(self, talk: Talk) -> Collection[type[Message]]:
-        """Messages that are decoded in this state of the conversation."""
+        """Messages that are decoded in this state of the conversation. HELLO is none of them: it is said once."""
 
     @abstractmethod
     def _handle(self, peer: Peer, talk: Talk, message: Message) -> None:
@@ -94,8 +94,6 @@ class Port(ABC, Generic[Talk]):
             self._router.flush()
             for peer in self._router.silent(now):
                 self._router.forget(peer)
-            for identity in self._talks.keys() - self._router.peers.keys():
-                self._end(self._talks.pop(identity))
         self._router.socket.close()
 
     def _allowed(self, peer: Peer) -> Collection[type[Message]]:
@@ -126,10 +124,12 @@ class Port(ABC, Generic[Talk]):
 
     def _refuse(self, peer: Peer, code: str, reason: str) -> None:
         self._log(f"peer {peer.key[:8]} refused: {reason}")
+        self._router.cut(peer, Refused(code, reason))
+
+    def _forgotten(self, peer: Peer) -> None:
         talk = self._talks.pop(peer.identity, None)
         if talk is not None:
             self._end(talk)
-        self._router.cut(peer, Refused(code, reason))
 
     def _cut_locked_out(self) -> None:
         for peer in list(self._router.peers.values()):

@@ -28,11 +28,14 @@ class Peer:
 
 
 class Router:
-    """Receives and sends for one port. Belongs to one thread."""
+    """Receives and sends for one port. Belongs to one thread. `forgotten` is told of every peer that is let go."""
 
-    def __init__(self, socket: zmq.Socket[bytes], report: Callable[[str], None]) -> None:
+    def __init__(
+        self, socket: zmq.Socket[bytes], report: Callable[[str], None], forgotten: Callable[[Peer], None]
+    ) -> None:
         self.socket = socket
         self._report = report
+        self._forgotten = forgotten
         self.peers: dict[bytes, Peer] = {}
 
     def receive(
@@ -48,7 +51,10 @@ class Router:
             identity = frames[0].bytes
             key = str(frames[-1].get("User-Id") or "")
             peer = self.peers.get(identity)
-            if peer is None or peer.key != key:
+            if peer is not None and peer.key != key:
+                self.forget(peer)
+                peer = None
+            if peer is None:
                 peer = self.peers[identity] = Peer(identity, key, now)
             peer.seen = now
             try:
@@ -104,13 +110,15 @@ class Router:
         return any(peer.waiting for peer in self.peers.values())
 
     def cut(self, peer: Peer, refusal: Refused) -> None:
-        """Tell the peer why and forget it; it must begin with HELLO again."""
+        """Tell the peer why and forget it; what it sends from now on comes from a new peer, which must begin with
+        HELLO."""
         self.send(peer, refusal)
         self.forget(peer)
 
     def forget(self, peer: Peer) -> None:
         if self.peers.get(peer.identity) is peer:
             del self.peers[peer.identity]
+            self._forgotten(peer)
 
     def silent(self, now: float) -> list[Peer]:
         """Peers that said nothing for SILENT_SECONDS."""

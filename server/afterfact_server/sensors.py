@@ -1,16 +1,31 @@
 """The sensors' port: streams, batches, credit, reports."""
 
+from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import zmq
 
-from afterfact_protocol.messages import MAX_CREDIT, Ack, Batch, BatchRefused, Hello, Message, Open, Report, Reported
+from afterfact_protocol.messages import (
+    MAX_CREDIT,
+    MAX_OPENS,
+    Batch,
+    Hello,
+    Message,
+    Open,
+    Report,
+    Reported,
+)
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest, Job, now_us
 from afterfact_server.port import Port
 from afterfact_server.registry.enrolment import Admission, EnrolledSensor
 from afterfact_server.router import Peer
+
+CONNECTIONS = 4
+"""What all connections of a sensor may have in flight together, those included that broke while their batches were
+being written, is that of four: room for a second agent (one captures, one reads files) and for connections that break,
+and a bound on the memory that one key can take."""
 
 
 @dataclass(slots=True)
@@ -18,8 +33,8 @@ class Conversation:
     """One agent's connection after its HELLO was welcomed."""
 
     sensor: EnrolledSensor
-    in_flight: int = 0
-    """Batches sent and not yet answered."""
+    in_flight: Counter[type[Message]] = field(default_factory=Counter)
+    """Batches and OPENs sent and not yet answered."""
 
 
 class SensorsPort(Port[Conversation]):
@@ -32,15 +47,17 @@ class SensorsPort(Port[Conversation]):
         super().__init__("sensors", socket, store_id, log)
         self._admission = admission
         self._health = health
+        self._in_flight: Counter[int] = Counter()
+        """Batches and OPENs by sensor, of all its connections, those that are gone too."""
         self._ingest: Ingest
 
     def start(self, ingest: Ingest) -> None:
         self._ingest = ingest
         self._thread.start()
 
-    def answer(self, peer: Peer, message: Message) -> None:
-        """Send a message to a peer, from any thread."""
-        self.post(lambda: self._answer(peer, message))
+    def answer(self, job: Job, message: Message) -> None:
+        """Send a job's answer to its peer, from any thread."""
+        self.post(lambda: self._answer(job, message))
 
     def _name_of(self, peer: Peer) -> str | None:
         sensor = self._admission.sensor(peer.key)
@@ -53,7 +70,7 @@ class SensorsPort(Port[Conversation]):
         return Conversation(sensor), MAX_CREDIT
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Hello, Open, Batch, Report)
+        return (Open, Batch, Report)
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         number = talk.sensor.number
@@ -61,19 +78,27 @@ class SensorsPort(Port[Conversation]):
         self._health.heard(number, now)
         match message:
             case Open():
-                self._ingest.submit(Job(peer, number, message))
+                self._submit(peer, talk, message, MAX_OPENS)
             case Batch():
-                talk.in_flight += 1
-                if talk.in_flight > MAX_CREDIT:
-                    self._refuse(peer, "credit", f"more than {MAX_CREDIT} batches without an acknowledgement")
-                else:
-                    self._ingest.submit(Job(peer, number, message))
+                self._submit(peer, talk, message, MAX_CREDIT)
             case Report():
                 self._health.report(number, message, now)
                 self._router.send(peer, Reported(now))
 
-    def _answer(self, peer: Peer, message: Message) -> None:
-        talk = self._talks.get(peer.identity)
-        if talk is not None and isinstance(message, Ack | BatchRefused):
-            talk.in_flight -= 1
-        self._router.send(peer, message)
+    def _submit(self, peer: Peer, talk: Conversation, message: Open | Batch, most: int) -> None:
+        number, kind = talk.sensor.number, type(message)
+        if talk.in_flight[kind] >= most:
+            self._refuse(peer, "credit", f"more than {most} of {kind.__name__.upper()} without an answer")
+        elif self._in_flight[number] >= CONNECTIONS * (MAX_CREDIT + MAX_OPENS):
+            self._refuse(peer, "credit", f"connections of sensor {talk.sensor.name} have {self._in_flight[number]} "
+                                         "messages without an answer; come again when some are answered")  # fmt: skip
+        else:
+            talk.in_flight[kind] += 1
+            self._in_flight[number] += 1
+            self._ingest.submit(Job(peer, number, message))
+
+    def _answer(self, job: Job, message: Message) -> None:
+        self._in_flight[job.sensor] -= 1
+        if self._router.peers.get(job.peer.identity) is job.peer:  # else its conversation is over
+            self._talks[job.peer.identity].in_flight[type(job.message)] -= 1
+            self._router.send(job.peer, message)

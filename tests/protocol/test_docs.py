@@ -8,6 +8,8 @@ from afterfact_protocol.codec import MAX_FRAME_BYTES
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     MAX_CREDIT,
+    MAX_OPENS,
+    MAX_RANGES,
     TAGS,
     Gap,
     Observed,
@@ -53,3 +55,5 @@ def test_numbers() -> None:
     assert MAX_BATCH_BYTES == 256 * 1024 and "At most 256 KiB" in TEXT
     assert f"Receive queues hold {RECEIVE_QUEUE} messages a peer, send queues {SEND_QUEUE}" in TEXT
     assert f"{MAX_CREDIT} at the beginning" in TEXT
+    assert f"never more than {MAX_OPENS} `open` unanswered" in TEXT
+    assert f"the longest {MAX_RANGES:,};" in TEXT

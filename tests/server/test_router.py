@@ -31,7 +31,10 @@ class Port:
         self.zap.configure_curve_callback("consoles", Anyone())
         self.keys = KeyPair.generate()
         self.said: list[str] = []
-        self.router = Router(bind(self.context, "tcp://127.0.0.1:*", self.keys, "consoles"), self.said.append)
+        self.forgotten: list[Peer] = []
+        self.router = Router(
+            bind(self.context, "tcp://127.0.0.1:*", self.keys, "consoles"), self.said.append, self.forgotten.append
+        )
         self.connections: list[Connection] = []
 
     def connect(self) -> Connection:
@@ -80,6 +83,7 @@ def test_a_peer_that_does_not_read_is_cut(port: Port) -> None:
     else:
         raise AssertionError("never cut")
     assert len(deaf_peer.waiting) == QUEUE + 1
+    assert len(port.forgotten) == 1 and port.forgotten[0] is deaf_peer
     assert any("does not read its answers" in line for line in port.said)
     assert good.send(HELLO)
     ((good_peer, _),) = port.receive()

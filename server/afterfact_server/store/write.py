@@ -1,7 +1,7 @@
 """Writes to the session store. Every function returns once what it wrote is durable (the tables fsync).
 
-Times go in as the integers that the store keeps, microseconds since 1970: a datetime ends with the year 9999, and making
-one is a price for every value.
+Times go in as the integers that the store keeps, microseconds since 1970: a datetime ends with the year 9999, and
+making one is a price for every value.
 """
 
 from collections.abc import Iterable, Sequence
