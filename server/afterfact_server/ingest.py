@@ -239,10 +239,12 @@ class Ingest:
             if older is not None:
                 self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
                 delete_stream(client, older.stream)
-                insert_stream(client, older, now_us(), replaced=True)
-                self._ledger.forget(older.stream)
-            insert_stream(client, stream, now_us())
-            self._ledger.opened(stream)
+                changed = self._ledger.next_change(older.stream, now_us())
+                insert_stream(client, older, changed, replaced=True)
+                self._ledger.forget(older.stream, changed)
+            changed = self._ledger.next_change(stream.stream, now_us())
+            insert_stream(client, stream, changed)
+            self._ledger.opened(stream, changed)
         elif known.sensor != job.sensor:
             self._answer(job, StreamRefused(message.stream, "foreign_stream", (
                 "another sensor delivers this stream: was its spool copied? Give this one an empty one")))  # fmt: skip

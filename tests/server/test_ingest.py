@@ -163,6 +163,36 @@ assert again.have(ONE) == () and again.have(TWO) == ((0, 0),)
     )
 
 
+def test_what_was_replaced_can_come_again(tmp_path: Path) -> None:
+    """A, then B in its place, then A in B's: as the files' owner tries other settings and goes back."""
+    run(
+        tmp_path,
+        """
+frozen = module.now_us()
+module.now_us = lambda: frozen - 1000 * len(answers)  # a clock that is set back meanwhile
+running = start()
+for stream, rows in ((ONE, 3), (TWO, 2), (ONE, 4), (TWO, 5), (ONE, 3)):
+    done = len(of(Ack))
+    running.submit(opened(stream, replace=True))
+    running.submit(batch(stream, 0, rows))
+    until(lambda: len(of(Ack)) == done + 1)
+    assert of(Opened)[-1] == Opened(stream, ()), answers
+    assert count("sessions FINAL") == rows
+    for ledger in (running._ledger, Ledger(client)):  # as it is, and as a server started anew would read it
+        if ledger is not running._ledger:
+            assert ledger.stream(stream) is not None and ledger.same_content(1, b"same files").stream == stream
+        else:
+            assert ledger.totals(1) == (rows, 0), ledger.totals(1)
+running.stop()
+ledger = Ledger(client)
+assert ledger.have(ONE) == ((0, 0),) and ledger.have(TWO) == () and ledger.stream(TWO) is None
+assert ledger.totals(1) == (3, 0)
+client.command("OPTIMIZE TABLE streams FINAL")
+assert Ledger(client).stream(ONE) is not None
+""",
+    )
+
+
 def test_times_that_no_clock_shows_cost_their_own_batch_and_nothing_else(tmp_path: Path) -> None:
     run(
         tmp_path,

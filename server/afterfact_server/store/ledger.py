@@ -53,6 +53,19 @@ class Stream:
     meter: str
 
 
+@dataclass(slots=True)
+class _Totals:
+    """Session records taken in, of a stream or of all of a sensor's."""
+
+    sensor: int
+    stored: int = 0
+    quarantined: int = 0
+
+    def add(self, stored: int, quarantined: int) -> None:
+        self.stored += stored
+        self.quarantined += quarantined
+
+
 class Ledger:
     """In memory, loaded from the store; several threads may ask, one (ingest) adds batches."""
 
@@ -61,12 +74,17 @@ class Ledger:
         self._batches: dict[bytes, Ranges] = {}
         self._streams: dict[bytes, Stream] = {}
         self._by_content: dict[tuple[int, bytes], bytes] = {}
-        self._rows: dict[int, list[int]] = {}
+        self._changed: dict[bytes, int] = {}
+        """When a stream was opened or replaced last, those replaced too."""
+        self._of_stream: dict[bytes, _Totals] = {}
+        self._of_sensor: dict[int, _Totals] = {}
         for row in client.query(
-            "SELECT stream, sensor, kind, content, meter, replaced FROM streams FINAL ORDER BY opened",
+            "SELECT stream, sensor, kind, content, meter, replaced, toUnixTimestamp64Micro(changed) "
+            "FROM streams FINAL ORDER BY changed",
             column_formats={"content": "bytes"},
         ).result_rows:
             stream = Stream(bytes(row[0]), row[1], row[2], bytes(row[3]), row[4])
+            self._changed[stream.stream] = row[6]
             if not row[5]:
                 self._remember(stream)
         for stream_id, seq, sensor, stored, quarantined in client.query(
@@ -79,15 +97,26 @@ class Ledger:
         if stream.content:
             self._by_content[stream.sensor, stream.content] = stream.stream
 
-    def opened(self, stream: Stream) -> None:
+    def next_change(self, stream: bytes, now: int) -> int:
+        """The time of a change of this stream that is made now: later than all its changes before, whatever the clock
+        did. `opened` or `forget` tell of it once it is written."""
         with self._lock:
+            return max(now, self._changed.get(stream, 0) + 1)
+
+    def opened(self, stream: Stream, changed: int) -> None:
+        with self._lock:
+            self._changed[stream.stream] = changed
             self._remember(stream)
 
-    def forget(self, stream: bytes) -> None:
+    def forget(self, stream: bytes, changed: int) -> None:
         """The stream's rows were replaced by another's."""
         with self._lock:
+            self._changed[stream] = changed
             gone = self._streams.pop(stream, None)
             self._batches.pop(stream, None)
+            totals = self._of_stream.pop(stream, None)
+            if totals is not None:
+                self._of_sensor[totals.sensor].add(-totals.stored, -totals.quarantined)
             if gone is not None and self._by_content.get((gone.sensor, gone.content)) == stream:
                 del self._by_content[gone.sensor, gone.content]
 
@@ -104,9 +133,8 @@ class Ledger:
     def add(self, stream: bytes, seq: int, sensor: int, stored: int, quarantined: int) -> None:
         with self._lock:
             self._batches.setdefault(stream, Ranges()).add(seq)
-            totals = self._rows.setdefault(sensor, [0, 0])
-            totals[0] += stored
-            totals[1] += quarantined
+            self._of_stream.setdefault(stream, _Totals(sensor)).add(stored, quarantined)
+            self._of_sensor.setdefault(sensor, _Totals(sensor)).add(stored, quarantined)
 
     def has(self, stream: bytes, seq: int) -> bool:
         with self._lock:
@@ -117,7 +145,7 @@ class Ledger:
             return self._batches[stream].pairs() if stream in self._batches else ()
 
     def totals(self, sensor: int) -> tuple[int, int]:
-        """Session records taken in from a sensor: stored, quarantined (revisions counted singly)."""
+        """Session records taken in from a sensor and not replaced: stored, quarantined (revisions counted singly)."""
         with self._lock:
-            stored, quarantined = self._rows.get(sensor, (0, 0))
-            return stored, quarantined
+            totals = self._of_sensor.get(sensor)
+            return (totals.stored, totals.quarantined) if totals is not None else (0, 0)

@@ -37,10 +37,11 @@ TABLES: tuple[str, ...] = (
     _sessions(QUARANTINE, "ingest_time", ""),
     # Which store this is: made once, restored with it.
     f"CREATE TABLE IF NOT EXISTS store (id FixedString(16)) ENGINE = MergeTree ORDER BY id SETTINGS {_DURABLE}",
-    # Every stream that was ever opened. `content` is empty for live ones.
+    # Every stream that was ever opened, as of its last change. `content` is empty for live ones. One that was replaced
+    # may be delivered again and live again, so the later row counts, and a stream's `changed` always rises.
     "CREATE TABLE IF NOT EXISTS streams (stream FixedString(16), sensor UInt16, kind LowCardinality(String), "
-    "content String, meter String, opened DateTime64(6, 'UTC'), replaced UInt8) "
-    f"ENGINE = ReplacingMergeTree(replaced) ORDER BY stream SETTINGS {_DURABLE}",
+    "content String, meter String, changed DateTime64(6, 'UTC'), replaced UInt8) "
+    f"ENGINE = ReplacingMergeTree(changed) ORDER BY stream SETTINGS {_DURABLE}",
     # Batches that are durable, each entered soon after it was acknowledged: what an agent need not send again.
     "CREATE TABLE IF NOT EXISTS batches (stream FixedString(16), seq UInt64, sensor UInt16, stored UInt64, "
     "quarantined UInt64, newest DateTime64(6, 'UTC'), ingest_time DateTime64(6, 'UTC')) "

@@ -52,12 +52,12 @@ def _insert(client: Client, table: str, rows: Records) -> None:
     client.raw_insert(table, _NAMES, rows.tobytes(), fmt="RowBinary")
 
 
-def insert_stream(client: Client, stream: Stream, now: int, replaced: bool = False) -> None:
-    """Record that a stream was opened, or replaced."""
+def insert_stream(client: Client, stream: Stream, changed: int, replaced: bool = False) -> None:
+    """Record that a stream was opened, or replaced. `changed` is from Ledger.next_change: the latest counts."""
     client.insert(
         "streams",
-        [[stream.stream, stream.sensor, stream.kind, stream.content, stream.meter, now, int(replaced)]],
-        column_names=["stream", "sensor", "kind", "content", "meter", "opened", "replaced"],
+        [[stream.stream, stream.sensor, stream.kind, stream.content, stream.meter, changed, int(replaced)]],
+        column_names=["stream", "sensor", "kind", "content", "meter", "changed", "replaced"],
     )
 
 

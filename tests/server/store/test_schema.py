@@ -112,7 +112,11 @@ assert ledger.same_content(2, one.content) is None
 assert ledger.totals(1) == (40, 4)
 write.delete_stream(client, one.stream)
 write.insert_stream(client, one, 6, replaced=True)
+ledger.forget(one.stream, 6)
+assert ledger.totals(1) == (0, 0)
+assert ledger.next_change(one.stream, 3) == 7 and ledger.next_change(one.stream, 30) == 30
 again = Ledger(client)
+assert again.totals(1) == (0, 0) and again.next_change(one.stream, 3) == 7
 assert again.have(one.stream) == () and again.stream(one.stream) is None and again.stream(two.stream) == two
 assert ask("SELECT count() FROM sessions") == ask("SELECT count() FROM observed") == [(0,)]
 """,
