@@ -25,6 +25,7 @@ from afterfact_protocol.messages import (
     Batch,
     BatchRefused,
     Message,
+    Observed,
     Open,
     Opened,
     StreamRefused,
@@ -83,6 +84,8 @@ class _Prepared:
     batch: Batch
     rows: Records
     quarantined: Records
+    observed: list[tuple[int, Observed]]
+    """Intervals that can be, each with its place in the batch."""
 
 
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
@@ -106,6 +109,12 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
         records["end_time"] > latest
     )
     return mask
+
+
+def watchable(observed: Observed, now: int) -> bool:
+    """Whether a sensor can have watched from there to there. One packet with a broken time would otherwise hide every
+    gap of decades."""
+    return YEAR_1990 <= observed.start <= observed.end <= now + DAY
 
 
 def _readable(batch: Batch) -> Records:
@@ -292,7 +301,13 @@ class Ingest:
                 bad = impossible(records, stream.kind, batch, now)
                 rows = stamp(records, job.sensor, batch, now)
                 seen.add((batch.stream, batch.seq))
-                prepared.append(_Prepared(job, batch, picked(rows, ~bad), picked(rows, bad)))
+                observed = [(at, each) for at, each in enumerate(batch.observed) if watchable(each, now)]
+                if left_out := len(batch.observed) - len(observed):
+                    self._log(
+                        f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
+                        f"{len(batch.observed)} observed intervals left out, for times that cannot be"
+                    )
+                prepared.append(_Prepared(job, batch, picked(rows, ~bad), picked(rows, bad), observed))
         return prepared, again
 
     def _write(self, client: Client, prepared: list[_Prepared], now: int) -> None:
@@ -304,7 +319,7 @@ class Ingest:
             (
                 (item.job.sensor, item.batch.stream, item.batch.seq, place, observed)
                 for item in prepared
-                for place, observed in enumerate(item.batch.observed)
+                for place, observed in item.observed
             ),
             now,
         )

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from afterfact_protocol.codec import decode, encode
-from afterfact_protocol.messages import MAX_RANGES, Batch, Opened
+from afterfact_protocol.messages import MAX_RANGES, Batch, Observed, Opened
 from afterfact_protocol.records import RECORD_COLUMNS
 from afterfact_protocol.session import RECORD, ROW
-from afterfact_server.ingest import DAY, HOUR, YEAR_1990, impossible, stamp, told
+from afterfact_server.ingest import DAY, HOUR, YEAR_1990, impossible, stamp, told, watchable
 
 NOW = 1_800_000_000_000_000
 BATCH = Batch(b"s" * 16, 7, NOW - 30 * DAY, 1, RECORD_COLUMNS, b"", ())
@@ -40,6 +40,19 @@ def test_stamps_are_the_servers() -> None:
         assert (stamped[name] == rows[name]).all(), name
     assert set(stamped["sensor"].tolist()) == {5} and set(stamped["ingest_time"].tolist()) == {NOW}
     assert set(stamped["stream"].tolist()) == {b"s" * 16} and set(stamped["seq"].tolist()) == {7}
+
+
+def test_intervals_that_cannot_be() -> None:
+    spans = [
+        (YEAR_1990, NOW + DAY),
+        (NOW, NOW),
+        (YEAR_1990 - 1, NOW),
+        (NOW, NOW + DAY + 1),
+        (NOW, NOW - 1),
+        (0, 1 << 62),
+    ]
+    able = [watchable(Observed(start, end, "files", "f", 1, 0, ""), NOW) for start, end in spans]
+    assert able == [True, True, False, False, False, False]
 
 
 def test_opened_names_the_longest_ranges_that_a_message_holds() -> None:
@@ -221,6 +234,30 @@ assert client.query("SELECT toUnixTimestamp64Micro(max(newest)) FROM batches").r
     (module.YEAR_2299 - 1,)
 ]
 assert Ledger(client).have(ONE) == ((2, 3),)
+""",
+    )
+
+
+def test_intervals_that_cannot_be_are_left_out_and_their_sessions_stay(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+from dataclasses import replace
+from afterfact_protocol.messages import Observed
+running = start()
+running.submit(opened(ONE))
+job = batch(ONE, 0)
+at = 1_090_000_000_000_000
+spans = [(at, 4_200_000_000_000_000), (at, at + 5), (-(1 << 63), at), (at, at - 1), (0, 1 << 62), (at + 7, at + 9)]
+observed = tuple(Observed(start, end, "files", "f", 1, 0, "") for start, end in spans)
+running.submit(module.Job(PEER, 1, replace(job.message, observed=observed)))
+until(lambda: of(Ack))
+running.stop()
+assert of(Ack)[0].stored == 3 and count("sessions") == 3
+assert client.query(
+    "SELECT toUnixTimestamp64Micro(start), toUnixTimestamp64Micro(end), item FROM observed ORDER BY item"
+).result_rows == [(at, at + 5, 1), (at + 7, at + 9, 5)]
+assert any("4 of 6 observed intervals left out" in line for line in said), said
 """,
     )
 
