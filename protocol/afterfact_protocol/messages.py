@@ -234,8 +234,8 @@ class SensorCoverage:
     last: I64
     """Its last data."""
     gaps: Annotated[tuple[Gap, ...], Field(max_length=64)]
-    """Gaps within the span, clipped to [first, now]; the longest, in order of time: at most 64, fewer (never under
-    three) where an ANSWER's sensors have more than 4,096 to name between them."""
+    """Gaps within the span, clipped to [first, now] unless it is all to come; the longest, in order of time: at most
+    64, fewer (never under three) where an ANSWER's sensors have more than 4,096 to name between them."""
     more_gaps: U64
     """Gaps that are not named."""
     lost: U64
@@ -244,6 +244,8 @@ class SensorCoverage:
     """Sessions set aside because their time cannot be."""
     backlog_since: I64
     """Since when batches wait at the agent; 0 if none."""
+    revoked: bool = False
+    """Locked out: it delivers nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +264,9 @@ class Answer:
     reading: Line
     """The query in English."""
     span_start: I64
-    """Earliest start_time searched: the query's own bound, or the store's oldest session."""
+    """Earliest start_time searched: the query's own bound, or the store's oldest session or first time watched."""
     span_end: I64
+    """Latest start_time searched: at most the time of asking, unless the span is all to come."""
     conversations: U64
     """Distinct conversations among the observations of the result: same endpoints, overlapping in time."""
     observers: U32

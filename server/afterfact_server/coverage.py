@@ -61,10 +61,11 @@ def coverage(
     end: int,
     now: int,
 ) -> tuple[SensorCoverage, ...]:
-    """What each sensor can know of [start, end]: gaps clipped to [its first data, now], losses, backlog.
+    """What each sensor can know of [start, end]: gaps clipped to [its first data, now], losses, backlog. A span that
+    begins after now is all gap.
 
-    A sensor that was revoked counts as long as its data reach into the span. WireError for more sensors than an ANSWER
-    holds.
+    A sensor that was revoked counts as long as its data reach into the span, and is blind from then on. WireError for
+    more sensors than an ANSWER holds.
     """
     bounds = observed_bounds(client)
     data = client.raw_query(
@@ -84,8 +85,8 @@ def coverage(
         gaps: list[tuple[int, int]] = []
         if first:
             pairs = zip(own["start"].tolist(), own["end"].tolist(), strict=True)
-            until = last if sensor.revoked is not None else now
-            gaps = gaps_between(pairs, max(start, first), min(end, until))
+            to_come = [(start, max(start, end))]
+            gaps = to_come if start >= now else gaps_between(pairs, max(start, first), min(end, now))
         longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:share])
         result.append(
             SensorCoverage(
@@ -97,6 +98,7 @@ def coverage(
                 lost=int(own["lost"].sum()),
                 quarantined=ledger.totals(sensor.number)[1],
                 backlog_since=health.of(sensor.number).backlog_since,
+                revoked=sensor.revoked is not None,
             )
         )
     if len(result) > MAX_SENSORS_TOLD:

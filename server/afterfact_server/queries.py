@@ -42,7 +42,7 @@ from afterfact_server.ingest import now_us
 from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
-from afterfact_server.status import span, status
+from afterfact_server.status import oldest, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger
 
@@ -283,9 +283,12 @@ class QueryService:
         )
 
     def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
+        """What was searched, cut at now; a span that is all to come stays as it was asked for."""
         first, last = query.span
-        oldest, _ = span(client)
-        return (first if first is not None else oldest or now), (min(last, now) if last is not None else now)
+        start = first if first is not None else oldest(client) or now
+        if first is not None and first >= now:
+            return first, first if last is None else last
+        return start, now if last is None else min(last, now)
 
     def _keys(
         self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None

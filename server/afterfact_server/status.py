@@ -67,6 +67,13 @@ def status(
     return Status(request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told))
 
 
+def oldest(client: Client) -> int:
+    """Start of the earliest session stored or of the first time watched, in microseconds; 0 for an empty store."""
+    first, _ = span(client)
+    starts = [start for start, _, _ in observed_bounds(client).values()]
+    return min([*starts, first] if first else starts, default=0)
+
+
 def span(client: Client) -> tuple[int, int]:
     """Earliest and latest start_time stored, in microseconds; (0, 0) while the store is empty."""
     count, oldest, newest = client.query(

@@ -37,6 +37,10 @@ def test_words() -> None:
     assert text(first=T + 90 * MIN, last=T + 95 * MIN) == "no data before 2004-07-26 01:30:00"
     assert text(lost=1234, quarantined=2) == "1,234 packets lost; 2 sessions set aside for impossible times"
     assert text(backlog_since=T) == "batches wait at the sensor since 2004-07-26 00:00:00"
+    blind = Gap(T + 30 * MIN, T + 60 * MIN)
+    assert text(last=T + 30 * MIN, gaps=(blind,), revoked=True) == "revoked; no data since 2004-07-26 00:30:00"
+    assert text(revoked=True) == "watched throughout", "as long as was asked about"
+    assert text(more_gaps=2) == "2 more gaps"
     five = tuple(Gap(T + n * MIN, T + n * MIN + 1) for n in range(1, 6))
     assert text(gaps=five, more_gaps=2).endswith("; 4 more gaps")
 

@@ -69,6 +69,65 @@ def run(folder: Path, script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_revoked_sensor_is_blind_from_then_on(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+end = NOW - 500 * S
+watched(1, (NOW - 1000 * S, end))
+gone = sensor(1, revoked=True)
+def gaps(start, until):
+    told = covered([gone], start, until)
+    assert all(own.revoked for own in told)
+    return [[(gap.start, gap.end) for gap in own.gaps] for own in told]
+assert gaps(NOW - 1000 * S, NOW) == [[(end, NOW)]]
+assert gaps(NOW - 1000 * S, NOW - 100 * S) == [[(end, NOW - 100 * S)]]
+assert gaps(NOW - 1000 * S, end) == [[]], "it watched all of this"
+assert gaps(NOW - 400 * S, NOW) == [], "its time was over"
+(kept,) = covered([sensor(1)], NOW - 1000 * S, NOW)
+assert not kept.revoked
+""",
+    )
+
+
+def test_what_is_to_come_is_not_watched(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+watched(1, (NOW - 1000 * S, NOW))
+def gaps(start, end):
+    return [(gap.start, gap.end) for gap in covered([sensor(1)], start, end)[0].gaps]
+assert gaps(NOW - 900 * S, NOW) == []
+assert gaps(NOW + 1000 * S, NOW + 2000 * S) == [(NOW + 1000 * S, NOW + 2000 * S)]
+assert gaps(NOW, NOW) == [(NOW, NOW)]
+assert gaps(NOW + S, NOW - S) == [(NOW + S, NOW + S)], "an empty span"
+""",
+    )
+
+
+def test_the_oldest_time_is_what_was_watched_or_seen_first(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+import numpy as np
+from afterfact_protocol.session import ROW
+from afterfact_server.status import oldest
+def seen(start):
+    made = np.zeros(1, ROW)
+    made["start_time"] = made["end_time"] = start
+    write.insert_sessions(client, made)
+assert oldest(client) == 0
+watched(1, (NOW - 50 * S, NOW))
+watched(2, (NOW - 70 * S, NOW))
+assert oldest(client) == NOW - 70 * S, "watched, and saw nothing"
+seen(NOW - 60 * S)
+assert oldest(client) == NOW - 70 * S
+seen(NOW - 90 * S)
+assert oldest(client) == NOW - 90 * S
+""",
+    )
+
+
 def test_many_sensors_with_many_gaps_fit_into_an_answer(tmp_path: Path) -> None:
     run(
         tmp_path,

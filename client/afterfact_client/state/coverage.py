@@ -22,7 +22,7 @@ def verdict(own: SensorCoverage, start: int, end: int) -> Verdict:
     """Coverage of [start, end] by one sensor, as a line without its name."""
     if not own.first:
         return Verdict(own.sensor, False, "has never delivered data")
-    faults = []
+    faults = ["revoked"] if own.revoked and own.gaps else []
     if own.first > end:
         faults.append(f"no data before {time_text(own.first)}")
     elif own.first > start:
@@ -30,8 +30,8 @@ def verdict(own: SensorCoverage, start: int, end: int) -> Verdict:
     for gap in own.gaps[:SHOWN_GAPS]:
         open_end = gap is own.gaps[-1] and gap.start >= own.last
         faults.append(f"no data since {time_text(gap.start)}" if open_end else f"blind {_span(gap.start, gap.end)}")
-    hidden = len(own.gaps) - SHOWN_GAPS + own.more_gaps
-    if hidden > 0:
+    hidden = max(0, len(own.gaps) - SHOWN_GAPS) + own.more_gaps
+    if hidden:
         faults.append(f"{hidden} more gaps")
     if own.lost:
         faults.append(f"{own.lost:,} packets lost")
