@@ -35,9 +35,11 @@ class ZapHandler:
         self._admission = admission
 
     def start(self) -> None:
-        self._authenticator.start()
+        """Start it before a port is bound: a handshake that it does not know how to judge yet is refused with 400,
+        which the peer takes for a revoked key and ends."""
         self._authenticator.configure_curve_callback(SENSORS, _Sensors(self._admission))
         self._authenticator.configure_curve_callback(CONSOLES, _Consoles(self._admission))
+        self._authenticator.start()
 
     def stop(self) -> None:
         self._authenticator.stop()

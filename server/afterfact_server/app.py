@@ -86,15 +86,18 @@ def _serve(
     context.set(zmq.MAX_SOCKETS, 65_535)
     undo: list[Callable[[], None]] = [context.term]
     try:
-        sensors_socket = _bind(context, config.sensors, directory, SENSORS)
-        undo.append(sensors_socket.close)
-        consoles_socket = _bind(context, config.consoles, directory, CONSOLES)
-        undo.append(consoles_socket.close)
-
         database = open_database(directory.registry_url(config))
         undo.append(database.dispose)
         enrolment, accounts = Enrolment(database), Accounts(database)
         admission = Admission(enrolment)
+
+        zap = ZapHandler(context, admission)
+        zap.start()
+        undo.append(zap.stop)
+        sensors_socket = _bind(context, config.sensors, directory, SENSORS)
+        undo.append(sensors_socket.close)
+        consoles_socket = _bind(context, config.consoles, directory, CONSOLES)
+        undo.append(consoles_socket.close)
 
         engine = StoreEngine(directory.sessions, config.store)
         undo.append(engine.close)
@@ -129,9 +132,7 @@ def _serve(
             ),
             log,
         )  # fmt: skip
-        zap = ZapHandler(context, admission)
         for part_start, part_stop in (
-            (zap.start, zap.stop),
             (queries.start, queries.stop),
             (ingest.start, ingest.stop),
             (lambda: sensors.start(ingest), sensors.stop),

@@ -1,6 +1,7 @@
 """Whoever is not enrolled gets nothing; who is locked out is out within a second, open connections included."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,45 @@ def test_a_revoked_sensor_cannot_come_back(site: Server, tmp_path: Path) -> None
 
 def test_enrolled_while_the_server_runs(site: Server, tmp_path: Path) -> None:
     assert deliver(site.enrol("late"), tmp_path / "spool", CAPTURES["inside"]).returncode == 0
+
+
+SLOW_ADMISSION = """
+import sys, time
+from zmq.auth.thread import ThreadAuthenticator
+real = ThreadAuthenticator.configure_curve_callback
+def slow(*arguments):
+    time.sleep(1)
+    real(*arguments)
+ThreadAuthenticator.configure_curve_callback = slow
+from afterfact_server.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_good_key_is_never_refused_while_the_server_starts(tmp_path: Path) -> None:
+    """An agent takes a refusal for the end of its key, and ends."""
+    server = Server(tmp_path)
+    join = server.enrol("early")
+    join.write_text(join.read_text().replace(":7736", f":{server.sensors_port}"))  # it was written with none running
+    command = [sys.executable, "-c", SLOW_ADMISSION, *server.run_command[3:]]
+    context: zmq.Context[Any] = zmq.Context()
+    connection = Connection(context, read_join(join, "sensor"))
+    server.process = Process(command)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            events = list(connection.events())
+            assert not [event for event in events if isinstance(event, Down) and event.final]
+            if any(isinstance(event, Up) for event in events):
+                break
+            time.sleep(0.005)
+        else:
+            raise AssertionError("not admitted")
+        server.process.wait_for("ready")
+    finally:
+        connection.close()
+        context.term()
+        server.process.end()
 
 
 def test_nothing_before_hello_and_login(site: Server) -> None:
