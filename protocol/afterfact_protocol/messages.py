@@ -268,9 +268,10 @@ class Answer:
     span_end: I64
     """Latest start_time searched: at most the time of asking, unless the span is all to come."""
     conversations: U64
-    """Distinct conversations among the observations of the result: same endpoints, overlapping in time."""
+    """Distinct conversations among the observations of the result: same endpoints, overlapping in time. 0 where they
+    were not counted: in very large results, and where `everything` goes on beyond the first part."""
     observers: U32
-    """Sensors among the result's observations."""
+    """Sensors among the result's observations; 0 where `everything` goes on beyond the first part."""
     elapsed: U64
     """Microseconds from ASK to ANSWER on the server."""
     coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=MAX_SENSORS_TOLD)]

@@ -1,7 +1,8 @@
 """Runs analysts' queries: parses, checks, compiles, keeps results, serves their pages; cancels, reports progress.
 
-A query runs on one of a few workers, each with its own client of the store; pages and status on others, so that a slow
-query never holds up a page. A running query is found in the store by its `log_comment`, since the embedded engine takes
+A query runs on one of a few workers, each with its own client of the store, and so does an export that looks for its
+next part; pages and status run on others, so that a slow query never holds up either. A request is worked on by one
+worker at a time. A running query is found in the store by its `log_comment`, since the embedded engine takes
 no query id of ours, and the client strips comments from a text with parameters.
 """
 
@@ -9,6 +10,7 @@ import itertools
 import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -85,8 +87,11 @@ class Running:
     send: Send
     started: float
     tag: str
+    scope: "Scope"
     cancelled: threading.Event = field(default_factory=threading.Event)
-    busy: threading.Lock = field(default_factory=threading.Lock)
+    working: bool = True
+    """A worker has it; what is pulled meanwhile waits here and holds no worker."""
+    waiting: deque[Pull] = field(default_factory=deque)
     query: Query | None = None
     result: Result | None = None
     everything: bool = False
@@ -97,6 +102,18 @@ class Scope:
     """A console connection's requests."""
 
     running: dict[int, Running] = field(default_factory=dict)
+
+
+def _pages_on(running: Running, message: Pull) -> bool:
+    """Whether more keys must be found before the pull can be answered."""
+    result = running.result
+    assert result is not None
+    count = min(message.count, PAGE_ROWS)
+    return not result.complete and message.first + count > result.offset + len(result.keys)
+
+
+def _stopped(request: int) -> Failed:
+    return Failed(request, "cancelled", "stopped", -1, -1)
 
 
 class QueryService:
@@ -114,9 +131,12 @@ class QueryService:
         self._log = log
         self._workers = ThreadPoolExecutor(limits.query_workers, "query")
         self._pages = ThreadPoolExecutor(2, "page")
+        self._statuses = ThreadPoolExecutor(1, "status")
         self._active: dict[str, Running] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
+        self._closing = False
+        """No more work is begun."""
         self._stopping = False
         self._supervisor = threading.Thread(target=self._supervise, name="query-supervisor")
 
@@ -126,11 +146,12 @@ class QueryService:
     def stop(self) -> None:
         """Cancel what runs and wait for it: the embedded engine must not be left during a query."""
         with self._lock:
+            self._closing = True
             for running in self._active.values():
                 running.cancelled.set()
         self._wake.set()
-        self._workers.shutdown(cancel_futures=True)
-        self._pages.shutdown(cancel_futures=True)
+        for workers in (self._workers, self._pages, self._statuses):
+            workers.shutdown(cancel_futures=True)
         self._stopping = True
         self._wake.set()
         if self._supervisor.is_alive():
@@ -140,43 +161,52 @@ class QueryService:
 
     def ask(self, scope: Scope, message: Ask, send: Send) -> None:
         request = message.request
-        if request in scope.running:
+        running = Running(
+            request, send, time.monotonic(), f"afterfact-{_PROCESS}-{next(_numbers)}", scope,
+            everything=message.everything,
+        )  # fmt: skip
+        with self._lock:
+            known, held = request in scope.running, len(scope.running)
+            if not known and held < self._limits.results_per_console:
+                scope.running[request] = running
+        if known:
             send(Failed(request, "request", f"request {request} is in use on this connection", -1, -1))
-        elif len(scope.running) >= self._limits.results_per_console:
-            send(
-                Failed(request, "busy", f"{len(scope.running)} results are open on this connection; close some", -1, -1)
-            )
+        elif held >= self._limits.results_per_console:
+            send(Failed(request, "busy", f"{held} results are open on this connection; close some", -1, -1))
         else:
-            running = Running(
-                request, send, time.monotonic(), f"afterfact-{_PROCESS}-{next(_numbers)}", everything=message.everything
-            )
-            scope.running[request] = running
-            self._workers.submit(self._guarded, running, partial(self._ask, running, message.text))
+            self._workers.submit(self._work, running, partial(self._ask, running, message.text))
 
     def pull(self, scope: Scope, message: Pull, send: Send) -> None:
-        running = scope.running.get(message.request)
-        if running is None or running.result is None:
+        with self._lock:
+            running = scope.running.get(message.request)
+            found = running is not None and running.result is not None
+            if running is not None and found:
+                running.waiting.append(message)
+                if not running.working:
+                    self._next(running)
+        if not found:
             send(Failed(message.request, "request", f"no result {message.request} on this connection", -1, -1))
-        else:
-            self._pages.submit(self._guarded, running, partial(self._pull, running, message))
 
     def cancel(self, scope: Scope, message: Cancel, send: Send) -> None:
-        running = scope.running.pop(message.request, None)
+        with self._lock:
+            running = scope.running.pop(message.request, None)
         if running is not None:
             self._cancel(running)
 
     def drop(self, scope: Scope) -> None:
         """The connection is gone."""
-        for running in scope.running.values():
+        with self._lock:
+            dropped = list(scope.running.values())
+            scope.running.clear()
+        for running in dropped:
             self._cancel(running)
-        scope.running.clear()
 
     def status(self, message: AskStatus, send: Send) -> None:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
             send(status(self._engine.client(), sensors, self._ledger, self._health, message.request, now_us()))
 
-        self._pages.submit(self._reported, message.request, send, work)
+        self._statuses.submit(self._reported, message.request, send, work)
 
     def _cancel(self, running: Running) -> None:
         running.cancelled.set()
@@ -184,45 +214,53 @@ class QueryService:
 
     # --- on workers ---------------------------------------------------------------------------------------------------
 
-    def _guarded(self, running: Running, work: Callable[[], None]) -> None:
-        with running.busy:
-            if running.cancelled.is_set():
-                self._fail_cancelled(running)
-                return
+    def _next(self, running: Running) -> None:
+        """Go on with the request's next pull, if there is one; holds the lock. A pull that must find more keys first is
+        a query."""
+        running.working = bool(running.waiting) and not self._closing
+        if running.working:
+            message = running.waiting.popleft()
+            workers = self._workers if _pages_on(running, message) else self._pages
+            workers.submit(self._work, running, partial(self._pull, running, message))
+
+    def _work(self, running: Running, work: Callable[[], None]) -> None:
+        with self._lock:
+            self._active[running.tag] = running
+        self._wake.set()
+        try:
+            self._reported(running.request, running.send, work, running)
+        finally:
             with self._lock:
-                self._active[running.tag] = running
-            self._wake.set()
-            try:
-                self._reported(running.request, running.send, work, running)
-            finally:
-                with self._lock:
-                    del self._active[running.tag]
+                del self._active[running.tag]
+                self._next(running)
 
     def _reported(self, request: int, send: Send, work: Callable[[], None], running: Running | None = None) -> None:
         try:
+            if running is not None and running.cancelled.is_set():
+                raise Cancelled
             work()
+            return
         except QueryError as error:
-            send(Failed(request, "query", error.message[:MAX_REASON], error.start, error.end))
+            failed = Failed(request, "query", error.message[:MAX_REASON], error.start, error.end)
         except StoreFailure as error:
             if running is not None and running.cancelled.is_set():
-                self._fail_cancelled(running)
+                failed = _stopped(request)
             else:
-                code, reason = self._explain(error)
                 self._log(f"query failed: {str(error).splitlines()[0][:500]}")
-                send(Failed(request, code, reason, -1, -1))
+                failed = Failed(request, *self._explain(error), -1, -1)
         except Cancelled:
-            assert running is not None
-            self._fail_cancelled(running)
+            failed = _stopped(request)
         except WireError as error:
             self._log(f"an answer cannot be sent: {error}")
-            send(Failed(request, "size", f"the answer is too large to be sent: {error}", -1, -1))
+            failed = Failed(request, "size", f"the answer is too large to be sent: {error}", -1, -1)
         except Exception as error:  # a bug of ours: the analyst gets a line, the log the rest
             self._log(f"query failed by a fault of the server: {type(error).__name__}: {error}")
-            send(Failed(request, "fault", f"the server failed: {type(error).__name__}; its log says more", -1, -1))
-
-    @staticmethod
-    def _fail_cancelled(running: Running) -> None:
-        running.send(Failed(running.request, "cancelled", "stopped", -1, -1))
+            failed = Failed(request, "fault", f"the server failed: {type(error).__name__}; its log says more", -1, -1)
+        if running is not None and running.result is None:
+            with self._lock:  # before it is told: who hears of it may ask the next
+                if running.scope.running.get(request) is running:
+                    del running.scope.running[request]
+        send(failed)
 
     def _explain(self, error: Exception) -> tuple[str, str]:
         text = str(error)
@@ -260,27 +298,31 @@ class QueryService:
             keys, more = self._keys(client, running, query, EXPORT_KEYS)
         else:
             keys, more = self._keys(client, running, query, bound)
-        running.result = Result(keys, truncated=more and not pages_on, complete=not (pages_on and more))
+        result = Result(keys, truncated=more and not pages_on, complete=not (pages_on and more))
         observers = np.unique(keys["sensor"])
         names = self._admission.sensors()
         start, end = self._span(client, query, now)
-        running.send(
-            Answer(
-                request=running.request,
-                total=len(keys),
-                truncated=running.result.truncated,
-                limit=bound,
-                columns=ROW_COLUMNS,
-                sensors={number: sensor.name for number, sensor in names.items()},
-                reading=reading(query)[:MAX_READING],
-                span_start=start,
-                span_end=end,
-                conversations=self._conversations(client, running, keys, len(observers)),
-                observers=len(observers),
-                elapsed=int((time.monotonic() - running.started) * 1e6),
-                coverage=coverage(client, names.values(), self._ledger, self._health, start, end, now),
-            )
+        answer = Answer(
+            request=running.request,
+            total=len(keys),
+            truncated=result.truncated,
+            limit=bound,
+            columns=ROW_COLUMNS,
+            sensors={number: sensor.name for number, sensor in names.items()},
+            reading=reading(query)[:MAX_READING],
+            span_start=start,
+            span_end=end,
+            conversations=self._conversations(client, running, keys, len(observers)) if result.complete else 0,
+            observers=len(observers) if result.complete else 0,
+            elapsed=int((time.monotonic() - running.started) * 1e6),
+            coverage=coverage(client, names.values(), self._ledger, self._health, start, end, now),
         )
+        running.result = result  # first: it may be pulled as soon as it is told of
+        try:
+            running.send(answer)
+        except WireError:
+            running.result = None
+            raise
 
     def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
         """What was searched, cut at now; a span that is all to come stays as it was asked for."""
@@ -328,7 +370,7 @@ class QueryService:
         assert result is not None and query is not None
         client = self._engine.client()
         count = min(message.count, PAGE_ROWS)
-        while not result.complete and message.first + count > result.offset + len(result.keys):
+        while _pages_on(running, message):
             last = result.keys[-1]
             after = (int(last["start_time"]), int(last["sensor"]), int(last["session_id"]))
             keys, more = self._keys(client, running, query, EXPORT_KEYS, after)

@@ -82,3 +82,80 @@ assert failed.code == "size", failed
 service.stop()
 """,
     )
+
+
+def test_queries_that_failed_are_no_open_results(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+service = start(results_per_console=2)
+scope = module.Scope()
+for request in range(10):
+    service.ask(scope, Ask(request, "WHERE bogus = 1", False), send)
+    assert reply(request).code == "query"
+assert not scope.running
+for request in (10, 11):
+    service.ask(scope, Ask(request, "", False), send)
+    assert isinstance(reply(request), Answer)
+service.ask(scope, Ask(12, "", False), send)
+assert reply(12).code == "busy"
+service.cancel(scope, Cancel(10), send)
+service.ask(scope, Ask(10, "", False), send)  # the number of one that was dropped is free
+wait(lambda: [m for m in answers if m.request == 10 and isinstance(m, Answer)][1:])
+service.stop()
+""",
+    )
+
+
+def test_exports_that_look_for_more_hold_up_neither_status_nor_pages(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+module.EXPORT_KEYS = 10
+enrol(2)
+fill(200, sensors=2)
+service = start(query_workers=2)
+scope = module.Scope()
+gate = threading.Event()
+real = service._keys
+looking = []
+def keys(client, running, query, bound, after=None):
+    if after is not None:
+        looking.append(running.request)
+        assert gate.wait(60)
+    return real(client, running, query, bound, after)
+for request in (1, 2, 3):
+    service.ask(scope, Ask(request, "", True), send)
+    answer = reply(request)
+    assert (answer.total, answer.observers, answer.conversations) == (10, 0, 0), "of the first part: not told"
+service.ask(scope, Ask(4, "", False), send)
+whole = reply(4)
+assert (whole.total, whole.observers, whole.conversations) == (200, 2, 200)
+service.ask(scope, Ask(5, "LIMIT 5", True), send)
+assert reply(5).observers == 2
+
+service._keys = keys
+for first in range(5, 200, 5):  # more pulls than there are workers, all of one export
+    service.pull(scope, Pull(1, first, 5), send)
+service.pull(scope, Pull(2, 15, 5), send)
+service.pull(scope, Pull(3, 15, 5), send)
+wait(lambda: len(looking) == 2)
+before = time.monotonic()
+service.status(AskStatus(6), send)
+assert reply(6).sessions == 200
+service.pull(scope, Pull(4, 0, 100), send)
+assert reply(4, Page).count == 100
+assert time.monotonic() - before < 5 and not gate.is_set()
+gate.set()
+wait(lambda: [m for m in answers if isinstance(m, Page) and m.request == 1 and m.ended])
+pages = [m for m in answers if isinstance(m, Page) and m.request == 1]
+assert [m.first for m in pages] == list(range(5, 200, 5)), "one at a time, in order"
+ids = np.concatenate([np.frombuffer(m.rows, ROW)["session_id"] for m in pages])
+assert ids.tolist() == list(range(194, -1, -1))
+for request in (2, 3):
+    assert reply(request, Page).first == 15
+for request in (1, 2, 3, 4, 5):
+    service.cancel(scope, Cancel(request), send)
+service.stop()
+""",
+    )
