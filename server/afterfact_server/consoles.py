@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 import zmq
 
 from afterfact_protocol.codec import encode
-from afterfact_protocol.messages import Alive, Ask, AskStatus, Cancel, Hello, LoggedIn, Login, Message, Pull
+from afterfact_protocol.messages import (
+    Alive,
+    Ask,
+    AskStatus,
+    Cancel,
+    Hello,
+    LoggedIn,
+    Login,
+    Message,
+    Pull,
+    Reported,
+)
+from afterfact_server.ingest import now_us
 from afterfact_server.port import Port
 from afterfact_server.queries import QueryService, Scope
 from afterfact_server.registry.accounts import AccountInfo, Accounts
@@ -77,6 +89,8 @@ class ConsolesPort(Port[Conversation]):
                 self._queries.pull(talk.scope, message, send)
             case Cancel():
                 self._queries.cancel(talk.scope, message, send)
+            case Alive():
+                self._router.send(peer, Reported(now_us()))
             case AskStatus():
                 self._queries.status(message, send)
 
@@ -87,10 +101,19 @@ class ConsolesPort(Port[Conversation]):
         talk.checking = True
 
         def check() -> None:
-            account = self._accounts.login(message.user, message.password)
-            self.post(lambda: self._checked(peer, talk, message.user, account))
+            try:
+                account = self._accounts.login(message.user, message.password)
+            except Exception as error:  # not only what the accounts' database fails at: nobody waits for this thread
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                self.post(lambda: self._unchecked(peer, message.user, reason))
+            else:
+                self.post(lambda: self._checked(peer, talk, message.user, account))
 
         self._passwords.submit(check)
+
+    def _unchecked(self, peer: Peer, user: str, reason: str) -> None:
+        self._log(f"login of {user[:64]!r} cannot be checked: {reason}")
+        self._refuse(peer, "unavailable", "the server cannot check a login now; its log says why")
 
     def _checked(self, peer: Peer, talk: Conversation, user: str, account: AccountInfo | None) -> None:
         talk.checking = False
