@@ -37,11 +37,12 @@ from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger, Stream
 from afterfact_server.store.write import (
     BatchEntry,
+    by_day,
     delete_stream,
     insert_batches,
+    insert_day,
     insert_observed,
     insert_quarantined,
-    insert_sessions,
     insert_stream,
     joined,
     picked,
@@ -52,6 +53,9 @@ GROUP_BATCHES = 128
 LINGER_SECONDS = 0.02
 """Waited at most, until the agents of the last group have sent what their credit allows, before a group is written.
 Without it a lone agent's four batches in flight fall into groups of one and three, each as dear as one of four."""
+MAX_DAYS = 32
+"""Days written at a time. Each is an insert of some 15 ms, whatever it holds, during which everybody else waits; so
+what lies on more days than this is written piece by piece between the batches of others."""
 LEDGER_SECONDS = 0.5
 """How long a durable batch may lack its entry in the stored ledger."""
 RETRY_SECONDS = 2.0
@@ -86,6 +90,22 @@ class _Prepared:
     quarantined: Records
     observed: list[tuple[int, Observed]]
     """Intervals that can be, each with its place in the batch."""
+    days: frozenset[int]
+    """Day numbers of its rows."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Batches that are written together, and acknowledged together once all of their days are durable."""
+
+    items: list[_Prepared]
+    days: deque[Records]
+    """Rows still to be written, one insert each."""
+    written: bool = False
+
+    @classmethod
+    def of(cls, items: list[_Prepared]) -> "_Group":
+        return cls(items, deque(by_day(joined([item.rows for item in items]))))
 
 
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
@@ -158,6 +178,10 @@ class Ingest:
         self._changed = threading.Condition()
         self._senders: set[bytes] = set()
         """Identities of the last group's peers: who is likely to send more."""
+        self._spread: deque[_Group] = deque()
+        """Batches on many days, partly written."""
+        self._being_written: dict[tuple[bytes, int], list[Job]] = {}
+        """Batches taken in and not acknowledged yet, with jobs that brought them once more."""
         self._entries: list[BatchEntry] = []
         """Of batches that are acknowledged and not yet in the stored ledger."""
         self._entries_due = 0.0
@@ -192,14 +216,17 @@ class Ingest:
                 self._until_done(partial(self._open, client, group[0]))
             elif group:
                 self._take_in(client, group)
+            if self._spread:
+                self._write_on(client, self._spread.popleft())
             if time.monotonic() >= self._entries_due:
                 self._write_ledger(client)
         self._write_ledger(client)
 
     def _next_group(self) -> list[Job]:
-        """One OPEN, or the batches that wait; nothing if ledger entries become due first, or at the end."""
+        """One OPEN, or the batches that wait; nothing if something else is to be written first, or at the end."""
         with self._changed:
             due = max(0.0, self._entries_due - time.monotonic()) if self._entries else None
+            due = 0.0 if self._spread else due
             self._changed.wait_for(lambda: self._jobs or self._stopping.is_set(), due)
             self._changed.wait_for(
                 lambda: not self._jobs or self._stopping.is_set() or self._all_here(), LINGER_SECONDS
@@ -247,6 +274,7 @@ class Ingest:
                 return
             if older is not None:
                 self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
+                self._give_up(older.stream)
                 delete_stream(client, older.stream)
                 changed = self._ledger.next_change(older.stream, now_us())
                 insert_stream(client, older, changed, replaced=True)
@@ -261,27 +289,53 @@ class Ingest:
         self._answer(job, Opened(message.stream, told(self._ledger.have(message.stream))))
 
     def _take_in(self, client: Client, group: list[Job]) -> None:
-        now = now_us()
-        prepared, again = self._prepare(group, now)
-        if not prepared or not self._until_done(partial(self._write, client, prepared, now)):
+        together = self._prepare(group, now_us())
+        spread: dict[int, list[_Prepared]] = {}
+        days: frozenset[int] = frozenset()
+        for item in sorted(together, key=lambda item: len(item.days)):
+            if len(days | item.days) <= MAX_DAYS:
+                days |= item.days
+            else:  # apart by sensor: none waits for the days of another
+                spread.setdefault(item.job.sensor, []).append(item)
+        together = [item for item in together if item.days <= days]
+        self._spread += map(_Group.of, spread.values())
+        if together:
+            self._write_on(client, _Group.of(together))
+
+    def _write_on(self, client: Client, group: _Group) -> None:
+        """Write MAX_DAYS of a group's days, and acknowledge it if these were the last."""
+        if not self._until_done(partial(self._write, client, group)):
+            return
+        if not group.written:
+            self._spread.append(group)
             return
         if not self._entries:
             self._entries_due = time.monotonic() + LEDGER_SECONDS
-        for item in prepared:
+        for item in group.items:
             batch, stored, set_aside = item.batch, len(item.rows), len(item.quarantined)
             newest = int(item.rows["end_time"].max()) if stored else 0
             self._entries.append((batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest))
             self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
             self._answer(item.job, Ack(batch.stream, batch.seq, stored, set_aside, 1))
-        for job in again:  # an agent that reconnected while its first sending was still in our queue
-            assert isinstance(job.message, Batch)
-            self._answer(job, Ack(job.message.stream, job.message.seq, 0, 0, 1))
+            # An agent that reconnected while its first sending was still in our queue.
+            for job in self._being_written.pop((batch.stream, batch.seq)):
+                self._answer(job, Ack(batch.stream, batch.seq, 0, 0, 1))
 
-    def _prepare(self, group: list[Job], now: int) -> tuple[list[_Prepared], list[Job]]:
-        """Checked and stamped batches to be written, and those that came twice in the group. Answers the others."""
+    def _give_up(self, stream: bytes) -> None:
+        """What is partly written of a stream that is being replaced is written no further."""
+        for group in self._spread:
+            gone = [item for item in group.items if item.batch.stream == stream]
+            group.items = [item for item in group.items if item.batch.stream != stream]
+            if gone:
+                rest = joined([item.rows for item in group.items]) if group.items else np.empty(0, ROW)
+                group.days = deque(by_day(rest))  # the others' from the beginning: they are the same rows
+            for item in gone:
+                for job in (item.job, *self._being_written.pop((stream, item.batch.seq))):
+                    self._refuse(job, item.batch, "not_opened", "its stream was replaced by another")
+
+    def _prepare(self, group: list[Job], now: int) -> list[_Prepared]:
+        """Checked and stamped batches to be written. Answers the others, but for those that are being written."""
         prepared: list[_Prepared] = []
-        again: list[Job] = []
-        seen: set[tuple[bytes, int]] = set()
         for job in group:
             batch = job.message
             assert isinstance(batch, Batch)
@@ -290,8 +344,8 @@ class Ingest:
                 self._refuse(job, batch, "not_opened", "its stream was not opened by this sensor")
             elif self._ledger.has(batch.stream, batch.seq):
                 self._answer(job, Ack(batch.stream, batch.seq, 0, 0, 1))
-            elif (batch.stream, batch.seq) in seen:
-                again.append(job)
+            elif (batch.stream, batch.seq) in self._being_written:
+                self._being_written[batch.stream, batch.seq].append(job)
             else:
                 try:
                     records = _readable(batch)
@@ -300,29 +354,37 @@ class Ingest:
                     continue
                 bad = impossible(records, stream.kind, batch, now)
                 rows = stamp(records, job.sensor, batch, now)
-                seen.add((batch.stream, batch.seq))
+                self._being_written[batch.stream, batch.seq] = []
                 observed = [(at, each) for at, each in enumerate(batch.observed) if watchable(each, now)]
                 if left_out := len(batch.observed) - len(observed):
                     self._log(
                         f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
                         f"{len(batch.observed)} observed intervals left out, for times that cannot be"
                     )
-                prepared.append(_Prepared(job, batch, picked(rows, ~bad), picked(rows, bad), observed))
-        return prepared, again
+                good = picked(rows, ~bad)
+                days = frozenset(np.unique(good["start_time"] // DAY).tolist())
+                prepared.append(_Prepared(job, batch, good, picked(rows, bad), observed, days))
+        return prepared
 
-    def _write(self, client: Client, prepared: list[_Prepared], now: int) -> None:
+    def _write(self, client: Client, group: _Group) -> None:
         """Whatever of it was written already, by a try that failed later, is written again: it is the same rows."""
-        insert_sessions(client, joined([item.rows for item in prepared]))
-        insert_quarantined(client, joined([item.quarantined for item in prepared]))
-        insert_observed(
-            client,
-            (
-                (item.job.sensor, item.batch.stream, item.batch.seq, place, observed)
-                for item in prepared
-                for place, observed in item.observed
-            ),
-            now,
-        )
+        left = MAX_DAYS
+        while group.days and left and not self._stopping.is_set():
+            insert_day(client, group.days[0])
+            group.days.popleft()
+            left -= 1
+        if not group.days:
+            insert_quarantined(client, joined([item.quarantined for item in group.items]))
+            insert_observed(
+                client,
+                (
+                    (item.job.sensor, item.batch.stream, item.batch.seq, place, observed)
+                    for item in group.items
+                    for place, observed in item.observed
+                ),
+                now_us(),
+            )
+            group.written = True
 
     def _write_ledger(self, client: Client) -> None:
         if self._entries and self._until_done(partial(insert_batches, client, self._entries, now_us())):

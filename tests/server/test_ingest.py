@@ -282,3 +282,87 @@ assert len(of(BatchRefused)) == 1 and len(answers) == 4
 assert (count("sessions FINAL"), count("batches")) == (6, 2)
 """,
     )
+
+
+SPREAD = """
+real_insert = module.insert_day
+inserted = []
+def slow(client, rows):
+    time.sleep(0.01)
+    real_insert(client, rows)
+    inserted.append(len(rows))
+module.insert_day = slow
+def spread(stream, seq, days=150):
+    made = np.zeros(2 * days, RECORD)
+    made["start_time"] = made["end_time"] = 1_000_000_000_000_000 + np.arange(2 * days) % days * module.DAY
+    made["session_id"] = np.arange(2 * days)
+    return module.Job(PEER, 1, Batch(stream, seq, 0, SCHEMA_VERSION, RECORD_COLUMNS, made.tobytes(), ()))
+"""
+
+
+def test_a_batch_on_many_days_holds_up_nobody_and_is_acknowledged_once_all_are_durable(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        SPREAD
+        + """
+running = start()
+running.submit(opened(ONE))
+other = b"o" * 16
+running.submit(module.Job(PEER, 2, Open(other, "files", b"", "m", False)))
+until(lambda: len(of(Opened)) == 2)
+running.submit(spread(ONE, 0))
+until(lambda: inserted)
+running.submit(spread(ONE, 0))  # again, by an agent that reconnected
+for seq in range(3):
+    before = len(inserted)
+    job = batch(other, seq)
+    running.submit(module.Job(PEER, 2, job.message))
+    until(lambda: len(of(Ack)) == seq + 1)
+    assert of(Ack)[-1].stream == other and len(inserted) - before <= 2 * module.MAX_DAYS, (inserted, answers)
+assert len(inserted) < 150 and not Ledger(client).have(ONE)
+until(lambda: len(of(Ack)) == 5)
+assert [(message.stream, message.stored) for message in of(Ack)[3:]] == [(ONE, 300), (ONE, 0)]
+assert count("sessions WHERE sensor = 1") == 300
+assert len(inserted) == 153, "each day once"
+
+running.submit(spread(ONE, 1, days=200))
+until(lambda: len(inserted) > 155)
+before = time.monotonic()
+running.stop()
+assert time.monotonic() - before < 5 and len(of(Ack)) == 5, "not acknowledged, and not waited for"
+assert len(inserted) < 353
+after = start()
+after.submit(opened(ONE))
+after.submit(spread(ONE, 1, days=200))
+until(lambda: len(of(Ack)) == 6)
+after.stop()
+assert of(Ack)[5].stored == 400 and Ledger(client).have(ONE) == ((0, 1),)
+assert count("sessions FINAL WHERE sensor = 1 AND seq = 1") == 400
+""",
+    )
+
+
+def test_what_is_partly_written_is_given_up_when_it_is_replaced(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        SPREAD
+        + """
+running = start()
+third = b"3" * 16
+running.submit(opened(ONE))
+running.submit(module.Job(PEER, 1, Open(third, "files", b"others", "m", False)))
+until(lambda: len(of(Opened)) == 2)
+running.submit(spread(ONE, 0))
+running.submit(spread(third, 0, days=100))
+until(lambda: inserted)
+running.submit(opened(TWO, replace=True))
+running.submit(batch(TWO, 0, rows=2))
+until(lambda: len(of(Ack)) == 2)
+running.stop()
+assert [(message.stream, message.code) for message in of(BatchRefused)] == [(ONE, "not_opened")]
+assert sorted((message.stream, message.stored) for message in of(Ack)) == [(TWO, 2), (third, 200)]
+assert client.query("SELECT toString(stream), count() FROM sessions FINAL GROUP BY 1 ORDER BY 1").result_rows == [
+    (TWO.decode(), 2), (third.decode(), 200)
+]
+""",
+    )

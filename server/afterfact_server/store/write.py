@@ -35,11 +35,25 @@ def picked(rows: Records, mask: npt.NDArray[np.bool_]) -> Records:
     return rows if mask.all() else rows.view(_OPAQUE)[mask].view(ROW)
 
 
-def insert_sessions(client: Client, rows: Records) -> None:
-    """Insert ROW records, one insert a UTC day: an insert over several days is not atomic, over 100 it is refused."""
+def by_day(rows: Records) -> list[Records]:
+    """ROW records apart by the UTC day of their start, oldest first, each day's in the order given."""
     days = rows["start_time"] // MICROSECONDS_A_DAY
-    for day in np.unique(days):
-        _insert(client, SESSIONS, picked(rows, days == day))
+    if not len(rows) or days.min() == days.max():
+        return [rows] if len(rows) else []
+    order = np.argsort(days, kind="stable")
+    cuts = np.flatnonzero(np.diff(days[order])) + 1
+    return [part.view(ROW) for part in np.split(rows.view(_OPAQUE)[order], cuts)]
+
+
+def insert_day(client: Client, rows: Records) -> None:
+    """Insert ROW records of one UTC day: an insert over several days is not atomic, over 100 it is refused."""
+    _insert(client, SESSIONS, rows)
+
+
+def insert_sessions(client: Client, rows: Records) -> None:
+    """Insert ROW records of any days, one insert a day."""
+    for day in by_day(rows):
+        insert_day(client, day)
 
 
 def insert_quarantined(client: Client, rows: Records) -> None:
