@@ -31,7 +31,7 @@ from afterfact_protocol.messages import (
     StreamRefused,
 )
 from afterfact_protocol.records import Records, check, from_bytes
-from afterfact_protocol.session import RECORD, ROW, SCHEMA_VERSION
+from afterfact_protocol.session import EARLIEST_US, RECORD, ROW, SCHEMA_VERSION
 from afterfact_server.router import Peer
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger, Stream
@@ -61,8 +61,6 @@ LEDGER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
-YEAR_1990 = 631_152_000_000_000
-"""No capture file is older; an earlier time is a broken one."""
 YEAR_2299 = 10_382_256_000_000_000
 """The store's times end with this year. A live agent's own clock says what is late for its sessions, but a clock
 beyond this is not believed."""
@@ -125,7 +123,7 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
     """Mask of sessions whose time cannot be: before 1990, later than a day from now, or, live, later than an hour
     after the agent wrote the batch (its own clock)."""
     latest = batch.spooled + HOUR if kind == "live" else now + DAY
-    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = (records["start_time"] < YEAR_1990) | (
+    mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = (records["start_time"] < EARLIEST_US) | (
         records["end_time"] > latest
     )
     return mask
@@ -134,7 +132,7 @@ def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarra
 def watchable(observed: Observed, now: int) -> bool:
     """Whether a sensor can have watched from there to there. One packet with a broken time would otherwise hide every
     gap of decades."""
-    return YEAR_1990 <= observed.start <= observed.end <= now + DAY
+    return EARLIEST_US <= observed.start <= observed.end <= now + DAY
 
 
 def _readable(batch: Batch) -> Records:

@@ -8,7 +8,7 @@ from afterfact_protocol.codec import decode, encode
 from afterfact_protocol.messages import MAX_RANGES, Batch, Observed, Opened
 from afterfact_protocol.records import RECORD_COLUMNS
 from afterfact_protocol.session import RECORD, ROW
-from afterfact_server.ingest import DAY, HOUR, YEAR_1990, impossible, stamp, told, watchable
+from afterfact_server.ingest import DAY, EARLIEST_US, HOUR, impossible, stamp, told, watchable
 
 NOW = 1_800_000_000_000_000
 BATCH = Batch(b"s" * 16, 7, NOW - 30 * DAY, 1, RECORD_COLUMNS, b"", ())
@@ -21,7 +21,7 @@ def records(*spans: tuple[int, int]) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def test_times_that_cannot_be() -> None:
-    spans = [(YEAR_1990 - 1, NOW), (YEAR_1990, NOW), (NOW, NOW + DAY), (NOW, NOW + DAY + 1)]
+    spans = [(EARLIEST_US - 1, NOW), (EARLIEST_US, NOW), (NOW, NOW + DAY), (NOW, NOW + DAY + 1)]
     assert impossible(records(*spans), "files", BATCH, NOW).tolist() == [True, False, False, True]
 
 
@@ -44,9 +44,9 @@ def test_stamps_are_the_servers() -> None:
 
 def test_intervals_that_cannot_be() -> None:
     spans = [
-        (YEAR_1990, NOW + DAY),
+        (EARLIEST_US, NOW + DAY),
         (NOW, NOW),
-        (YEAR_1990 - 1, NOW),
+        (EARLIEST_US - 1, NOW),
         (NOW, NOW + DAY + 1),
         (NOW, NOW - 1),
         (0, 1 << 62),

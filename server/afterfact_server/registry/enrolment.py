@@ -7,13 +7,14 @@ from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
+from afterfact_protocol.messages import MAX_SENSORS_TOLD
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.registry.database import RegistryError, transaction, utc_now
 from afterfact_server.registry.tables import ConsoleKey, Sensor, SensorKey
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MAX_SENSORS = 65_535
-"""The session store numbers sensors in 16 bits."""
+MAX_SENSORS = MAX_SENSORS_TOLD
+"""Numbers are not given twice; the store has room for 65,535, a message of coverage for fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Enrolment:
                 raise RegistryError(f"a sensor {name!r} is enrolled already; choose another name, since sessions are "
                                     "kept under it")  # fmt: skip
             if (session.scalar(select(func.max(Sensor.number))) or 0) >= MAX_SENSORS:
-                raise RegistryError(f"{MAX_SENSORS} sensors are enrolled; the store cannot number more")
+                raise RegistryError(f"{MAX_SENSORS} sensors have been enrolled; a server tells of no more: run another")
             sensor = Sensor(name=name, net=net, enrolled=utc_now(), revoked=None)
             sensor.keys.append(SensorKey(public_key=keys.public, created=utc_now(), revoked=None))
             session.add(sensor)
