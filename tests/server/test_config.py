@@ -70,6 +70,7 @@ def test_keys(directory: ServerDir) -> None:
     "text",
     ["", "garbage", "garbage two", f"{KEYS.public}\n", f"{KEYS.public}\n{OTHER.secret}\n", f"{KEYS.public} {'~' * 40}",
      "ä ö", f"{KEYS.public}\n{KEYS.secret}\n{KEYS.secret}\n"],
+    ids=("empty", "one word", "two words", "no secret", "of two pairs", "no key", "no ASCII", "three lines"),
 )  # fmt: skip
 def test_damaged_keys(directory: ServerDir, text: str) -> None:
     directory.keys_file.write_text(text)
