@@ -4,10 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 
 class OutputError(RuntimeError):
@@ -30,7 +27,7 @@ class _Raw(io.FileIO):
     def _failure(self, error: OSError) -> OutputError:
         return OutputError(f"{self._shown}: cannot write: {error.strerror}")
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
