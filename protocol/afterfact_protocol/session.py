@@ -185,6 +185,27 @@ class Mark(IntFlag):
     """The history was longer than its field."""
 
 
+class Tunnel(IntFlag):
+    """What was around a session's packets, at any depth. The session is the innermost one that could be read."""
+
+    MPLS = 1
+    PPPOE = 2
+    GRE = 4
+    ERSPAN = 8
+    IPIP = 16
+    """IPv4 in IPv4 or IPv6, IPv6 in IPv6."""
+    SIXIN4 = 32
+    """IPv6 in IPv4, protocol 41."""
+    TEREDO = 64
+    VXLAN = 128
+    GENEVE = 256
+    GTP = 512
+    """GTP-U, the user plane of mobile networks."""
+    AH = 1024
+    """IPsec authentication, which hides nothing."""
+    ETHERIP = 2048
+
+
 class Role(Enum):
     """When a field's value is fixed, and by whom."""
 
@@ -290,6 +311,14 @@ FIELDS: tuple[Field, ...] = (
           nullable=True),
     Field(22, "vlan", *_U16, _PLAIN, Kind.NUMBER, _I, "VLAN", "outer VLAN id", nullable=True),
     Field(23, "inner_vlan", *_U16, _PLAIN, Kind.NUMBER, _I, "Inner VLAN", "inner VLAN id of QinQ", nullable=True),
+    Field(41, "tunnel", *_U16, _PLAIN, Kind.FLAGS, _G, "Tunnel", "what was around its packets; the session itself is "
+          "the innermost", names=Tunnel),
+    Field(42, "tunnel_id", *_U32, _INTEGER, Kind.NUMBER, _G, "Tunnel id", "of the innermost tunnel of the first packet "
+          "in one: VXLAN or Geneve network, GRE key, MPLS label, PPPoE or ERSPAN session, GTP endpoint", nullable=True),
+    Field(43, "tunnel_src_ip", *_ADDRESS, _PLAIN, Kind.ADDRESS, _G, "Tunnel src", "outer address on the originator's "
+          "side", nullable=True),
+    Field(44, "tunnel_dst_ip", *_ADDRESS, _PLAIN, Kind.ADDRESS, _G, "Tunnel dst", "outer address on the responder's "
+          "side", nullable=True),
     Field(24, "src_ip_bytes", *_U64, _INTEGER, Kind.NUMBER, _G, "S IP bytes", "IP lengths from the originator, headers "
           "included", "bytes", nullable=True),
     Field(25, "dst_ip_bytes", *_U64, _INTEGER, Kind.NUMBER, _G, "D IP bytes", "IP lengths from the responder, headers "

@@ -80,7 +80,7 @@ def test_damage_is_said_in_one_line_and_the_sessions_are_printed(capture: Path, 
     assert {row["proto"] for row in rows(done.stdout)} == {"6", "17"}
 
 
-@pytest.mark.parametrize("data", [b"", b"no capture", pcap_bytes(FRAMES, linktype=127)])
+@pytest.mark.parametrize("data", [b"", b"no capture", pcap_bytes(FRAMES, linktype=147)])
 def test_what_is_no_capture_leaves_a_header(tmp_path: Path, data: bytes) -> None:
     done = read(write(tmp_path / "a", data))
     assert (done.returncode, len(done.stderr.splitlines()), len(done.stdout.splitlines())) == (1, 1, 1)

@@ -18,15 +18,21 @@ class LinkType(IntEnum):
 
     NULL = 0
     ETHERNET = 1
+    PPP = 9
+    PPP_ETHER = 51
     RAW = 101
+    IEEE802_11 = 105
     LINUX_SLL = 113
+    RADIOTAP = 127
     IPV4 = 228
     IPV6 = 229
+    NFLOG = 239
     LINUX_SLL2 = 276
 
 
-_OTHER_NUMBERS = {12: LinkType.RAW, 14: LinkType.RAW, 108: LinkType.NULL}
-"""Raw IP as some systems number it, and OpenBSD's loopback, which differs from NULL in byte order only."""
+_OTHER_NUMBERS = {12: LinkType.RAW, 14: LinkType.RAW, 50: LinkType.PPP, 108: LinkType.NULL}
+"""Raw IP as some systems number it; PPP with HDLC-like framing; OpenBSD's loopback, which differs from NULL in byte
+order only."""
 
 
 def linktype_of(number: int) -> LinkType | None:

@@ -6,7 +6,7 @@ docs/metering.md argues the defaults.
 import hashlib
 from dataclasses import dataclass, fields
 
-METER_VERSION = 1
+METER_VERSION = 2
 """Of the rules. Raised whenever the same packets may give other sessions: it is part of a stream's identity."""
 
 MAX_SECONDS = 366 * 86400

@@ -1,37 +1,28 @@
-"""From the bytes of a packet to the few numbers that metering needs.
+"""From the bytes of a packet to the few numbers that metering needs: IP and transport headers, innermost in tunnels.
 
 One function a layer; each reads only what it has checked to be captured, and returns where the next layer begins
-(P_POSITION) and what it is, or the negative index of the counter that says why not.
-Knows no session and counts nothing itself.
+(P_POSITION) and what it is, or the negative index of the counter that says why not. links.py has what lies below IP,
+tunnels.py what IP packets carry. Knows no session and counts nothing itself.
 """
 
 import numpy as np
 
-from afterfact_agent.capture.packets import LinkType
 from afterfact_agent.jit import i64, inlined, kernel
-from afterfact_protocol.session import Mark
+from afterfact_protocol.session import Mark, Tunnel
 
 from .layout import (
-    C_ARP,
     C_BAD_IP_LENGTH,
     C_BAD_IP_VERSION,
-    C_BAD_LINK,
     C_CUT_IP,
     C_CUT_LINK,
-    C_EAPOL,
-    C_LLC,
-    C_LLDP,
-    C_MPLS,
-    C_OTHER_ETHERTYPE,
-    C_PPPOE,
     C_TOO_DEEP,
-    C_UNKNOWN_LINKTYPE,
     FIRST_FRAGMENT,
     LATER_FRAGMENT,
     P_ACK,
     P_DST_HI,
     P_DST_LO,
     P_DST_PORT,
+    P_ENCAP,
     P_END,
     P_FLAGS,
     P_FRAGMENT,
@@ -42,10 +33,15 @@ from .layout import (
     P_ICMP_ID,
     P_ICMP_TYPE,
     P_IDENT,
-    P_INNER_VLAN,
     P_IP_BYTES,
+    P_IP_END,
     P_LATER_FLAGS,
     P_MARKS,
+    P_NETWORK,
+    P_OUTER_DST_HI,
+    P_OUTER_DST_LO,
+    P_OUTER_SRC_HI,
+    P_OUTER_SRC_LO,
     P_PAYLOAD,
     P_POSITION,
     P_PROTO,
@@ -54,148 +50,46 @@ from .layout import (
     P_SRC_HI,
     P_SRC_LO,
     P_SRC_PORT,
-    P_VLAN,
+    P_TUNNEL_ID,
+    P_TUNNELS,
     P_WIRE_END,
     PM_BAD_TRANSPORT,
     PM_CUT_TRANSPORT,
+    PM_TUNNELLED,
+    PM_UNOPENED,
     WHOLE,
     Bytes,
     Words,
 )
+from .links import ANY_IP, IPV4, IPV6, link_layer
+from .octets import u8, u16, u32, u64
+from .packet import put_aside, take_back
+from .tunnels import IN_IPV6, IPIP, NO_TUNNEL, carried, may_carry
 
-# Kernels see plain numbers.
-LINK_NULL, LINK_ETHERNET, LINK_RAW = int(LinkType.NULL), int(LinkType.ETHERNET), int(LinkType.RAW)
-LINK_IPV4, LINK_IPV6 = int(LinkType.IPV4), int(LinkType.IPV6)
-LINK_SLL, LINK_SLL2 = int(LinkType.LINUX_SLL), int(LinkType.LINUX_SLL2)
+MARK_LEN_INFERRED, MARK_FRAGMENTS, MARK_BAD_CHECKSUM = (
+    int(Mark.LEN_INFERRED),
+    int(Mark.FRAGMENTS),
+    int(Mark.BAD_CHECKSUM),
+)
 
-LEN_INFERRED, FRAGMENTS, BAD_CHECKSUM = int(Mark.LEN_INFERRED), int(Mark.FRAGMENTS), int(Mark.BAD_CHECKSUM)
-
-IPV4, IPV6, ANY_IP = 0x0800, 0x86DD, 0
-"""What a link layer says comes next: ethertypes, or "an IP packet, see its version"."""
-
-MAX_VLAN_TAGS = 8
 MAX_EXTENSION_HEADERS = 16
 
-ICMP, TCP, UDP, DCCP, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 58, 132, 136
+ICMP, TCP, UDP, DCCP, AH, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 33, 51, 58, 132, 136
 HOP_BY_HOP, ROUTING, FRAGMENT, NO_NEXT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6 = 0, 43, 44, 59, 60, 135, 139, 140
 
 NO_ROLE, HAS_PORTS, IS_ICMP, IS_EXTENSION = 0, 1, 2, 3
 ROLE = np.zeros(256, np.uint8)
-"""What an IP protocol number says of the header that follows. (AH is metered as a protocol of its own, in IPv6 too.)"""
+"""What an IP protocol number says of the header that follows."""
 ROLE[[TCP, UDP, SCTP, DCCP, UDPLITE]] = HAS_PORTS
 ROLE[[ICMP, ICMPV6]] = IS_ICMP
 ROLE[[HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS, MOBILITY, HIP, SHIM6]] = IS_EXTENSION
 
+BEHIND_AH = np.zeros(256, np.uint8)
+BEHIND_AH[[TCP, UDP, SCTP, DCCP, UDPLITE, ICMP, ICMPV6, IPIP, IN_IPV6]] = 1
+TUNNEL_AH = int(Tunnel.AH)
 
-@inlined
-def u8(buffer: Bytes, at: int) -> int:
-    return i64(buffer[np.uint64(at)])
-
-
-@inlined
-def u16(buffer: Bytes, at: int) -> int:
-    return (i64(buffer[np.uint64(at)]) << 8) | i64(buffer[np.uint64(at + 1)])
-
-
-@inlined
-def u32(buffer: Bytes, at: int) -> int:
-    return (
-        (i64(buffer[np.uint64(at)]) << 24)
-        | (i64(buffer[np.uint64(at + 1)]) << 16)
-        | (i64(buffer[np.uint64(at + 2)]) << 8)
-        | i64(buffer[np.uint64(at + 3)])
-    )
-
-
-@inlined
-def u64(buffer: Bytes, at: int) -> int:
-    """Eight bytes as a signed integer of the same bits."""
-    return (u32(buffer, at) << 32) | u32(buffer, at + 4)
-
-
-@inlined
-def ethertype_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
-    """What follows an ethertype: unwraps VLAN tags (802.1Q, 802.1ad, QinQ) and SNAP. `at` is behind the ethertype."""
-    work[P_VLAN] = 0
-    work[P_INNER_VLAN] = 0
-    tags = 0
-    while kind != IPV4 and kind != IPV6:
-        if kind == 0x8100 or kind == 0x88A8 or kind == 0x9100 or kind == 0x9200:
-            if end - at < 4:
-                return -C_CUT_LINK
-            if tags == MAX_VLAN_TAGS:
-                return -C_TOO_DEEP
-            vlan = u16(buffer, at) & 0x0FFF
-            if tags == 0:
-                work[P_VLAN] = vlan
-            elif tags == 1:
-                work[P_INNER_VLAN] = vlan
-            tags += 1
-            kind = u16(buffer, at + 2)
-            at += 4
-        elif kind < 0x0600:  # IEEE 802.3: a length, then LLC
-            if end - at < 8:
-                return -C_CUT_LINK if end - at < 3 else -C_LLC
-            if u16(buffer, at) == 0xAAAA and u32(buffer, at + 2) == 0x03000000:  # SNAP, OUI 0: an ethertype
-                kind = u16(buffer, at + 6)
-                at += 8
-                if kind < 0x0600:
-                    return -C_LLC
-            else:
-                return -C_LLC
-        elif kind == 0x0806 or kind == 0x8035:
-            return -C_ARP
-        elif kind == 0x88CC:
-            return -C_LLDP
-        elif kind == 0x8847 or kind == 0x8848:
-            return -C_MPLS
-        elif kind == 0x8863 or kind == 0x8864:
-            return -C_PPPOE
-        elif kind == 0x888E:
-            return -C_EAPOL
-        else:
-            return -C_OTHER_ETHERTYPE
-    work[P_POSITION] = at
-    return kind
-
-
-@inlined
-def link_layer(buffer: Bytes, at: int, end: int, linktype: int, work: Words) -> int:
-    """IPV4, IPV6 or ANY_IP, with P_POSITION at the IP header; or why there is none."""
-    if linktype == LINK_ETHERNET:
-        if end - at < 14:
-            return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 14, end, u16(buffer, at + 12), work)
-    if linktype == LINK_SLL:
-        if end - at < 16:
-            return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 16, end, u16(buffer, at + 14), work)
-    if linktype == LINK_SLL2:
-        if end - at < 20:
-            return -C_CUT_LINK
-        return ethertype_layer(buffer, at + 20, end, u16(buffer, at), work)
-    work[P_VLAN] = 0
-    work[P_INNER_VLAN] = 0
-    work[P_POSITION] = at
-    if linktype == LINK_RAW:
-        return ANY_IP
-    if linktype == LINK_IPV4:
-        return IPV4
-    if linktype == LINK_IPV6:
-        return IPV6
-    if linktype == LINK_NULL:
-        if end - at < 4:
-            return -C_CUT_LINK
-        family = u32(buffer, at)
-        if family > 0xFFFF:  # written by a machine of the other byte order
-            family = u8(buffer, at) | (u8(buffer, at + 1) << 8)
-        work[P_POSITION] = at + 4
-        if family == 2:
-            return IPV4
-        if family == 10 or family == 24 or family == 28 or family == 30:  # AF_INET6 of Linux, the BSDs and Darwin
-            return IPV6
-        return -C_BAD_LINK
-    return -C_UNKNOWN_LINKTYPE
+MAX_TUNNELS = 8
+"""IP packets within IP packets that are opened; what is deeper is metered as what carries it."""
 
 
 @inlined
@@ -224,13 +118,14 @@ def ipv4_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
         return -C_BAD_IP_LENGTH
     if total == 0:  # segmentation offload: the true length did not fit, or was not filled in yet
         total = max((wire_end if wire_end >= 0 else end) - at, header)
-        work[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= MARK_LEN_INFERRED
     elif wire_end >= 0 and at + total > wire_end:
         total = max(wire_end - at, header)
-        work[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= MARK_LEN_INFERRED
     if header <= end - at and header_checksum_wrong(buffer, at, header):
-        work[P_MARKS] |= BAD_CHECKSUM
+        work[P_MARKS] |= MARK_BAD_CHECKSUM
     work[P_IP_BYTES] = total
+    work[P_IP_END] = at + total
     work[P_IDENT] = u16(buffer, at + 4)
     work[P_PROTO] = u8(buffer, at + 9)
     work[P_SRC_HI] = 0
@@ -239,12 +134,27 @@ def ipv4_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     work[P_DST_LO] = 0xFFFF00000000 | u32(buffer, at + 16)
     fragment = u16(buffer, at + 6)
     if fragment & 0x3FFF:
-        work[P_MARKS] |= FRAGMENTS
+        work[P_MARKS] |= MARK_FRAGMENTS
         work[P_FRAGMENT_AT] = (fragment & 0x1FFF) * 8
         work[P_FRAGMENT_ID] = (work[P_PROTO] << 32) | work[P_IDENT]
         work[P_FRAGMENT] = LATER_FRAGMENT if fragment & 0x1FFF else FIRST_FRAGMENT
     work[P_POSITION] = at + header
-    return total - header
+    if work[P_PROTO] == AH and work[P_FRAGMENT] == WHOLE:
+        authentication_header(buffer, at + header, end, work)
+    return i64(at + total - work[P_POSITION])
+
+
+@kernel
+def authentication_header(buffer: Bytes, at: int, end: int, work: Words) -> None:
+    """Pass over an AH (RFC 4302) before a header that is metered; before any other, AH is the session's protocol."""
+    if end - at < 12:
+        return
+    following = u8(buffer, at)
+    size = (u8(buffer, at + 1) + 2) * 4
+    if BEHIND_AH[following] and at + size <= work[P_IP_END]:
+        work[P_TUNNELS] |= TUNNEL_AH
+        work[P_PROTO] = following
+        work[P_POSITION] = at + size
 
 
 @kernel
@@ -259,10 +169,10 @@ def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     wire_end = work[P_WIRE_END]
     if length == 0 and proto != NO_NEXT:  # segmentation offload, or a jumbogram
         length = max((wire_end if wire_end >= 0 else end) - at - 40, 0)
-        work[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= MARK_LEN_INFERRED
     elif wire_end >= 0 and at + 40 + length > wire_end:
         length = max(wire_end - at - 40, 0)
-        work[P_MARKS] |= LEN_INFERRED
+        work[P_MARKS] |= MARK_LEN_INFERRED
     work[P_IP_BYTES] = 40 + length
     work[P_IDENT] = 0
     work[P_SRC_HI] = u64(buffer, at + 8)
@@ -271,6 +181,7 @@ def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
     work[P_DST_LO] = u64(buffer, at + 32)
     at += 40
     ip_end = at + length
+    work[P_IP_END] = ip_end
     headers = 0
     while ROLE[proto] == IS_EXTENSION:
         if headers == MAX_EXTENSION_HEADERS:
@@ -283,7 +194,7 @@ def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
         if proto == FRAGMENT:
             offset = u16(buffer, at + 2)
             if offset & 0xFFF9:  # an atomic fragment (RFC 6946) is a whole packet
-                work[P_MARKS] |= FRAGMENTS
+                work[P_MARKS] |= MARK_FRAGMENTS
                 work[P_FRAGMENT_AT] = offset & 0xFFF8
                 work[P_FRAGMENT_ID] = u32(buffer, at + 4)
                 work[P_FRAGMENT] = LATER_FRAGMENT if offset & 0xFFF8 else FIRST_FRAGMENT
@@ -302,7 +213,9 @@ def ipv6_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
             at += size
     work[P_PROTO] = proto
     work[P_POSITION] = at
-    return max(ip_end - at, 0)
+    if proto == AH and work[P_FRAGMENT] == WHOLE:
+        authentication_header(buffer, at, end, work)
+    return i64(max(ip_end - work[P_POSITION], 0))
 
 
 @inlined
@@ -373,10 +286,10 @@ def transport_layer(buffer: Bytes, at: int, end: int, length: int, work: Words) 
 
 
 @inlined
-def ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
+def plain_ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
     """An IP packet of the version that `kind` says, with its transport header: 0, or why it could not be decoded.
 
-    P_VLAN, P_INNER_VLAN, P_WIRE_END are the caller's.
+    P_ENCAP, P_WIRE_END and what is noted of tunnels are the caller's.
     """
     work[P_MARKS] = 0
     work[P_FRAGMENT] = WHOLE
@@ -391,6 +304,42 @@ def ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
     return 0
 
 
+@kernel
+def inner_ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
+    return plain_ip_layer(buffer, at, end, kind, work)
+
+
+@kernel
+def open_tunnels(buffer: Bytes, end: int, work: Words) -> None:
+    """Have the innermost packet that can be decoded in hand, in place of the one that carries it."""
+    for _ in range(MAX_TUNNELS):
+        if not may_carry(buffer, end, work):
+            return
+        put_aside(work)
+        kind = i64(carried(buffer, end, work))
+        at = work[P_POSITION]
+        if kind >= 0:
+            work[P_OUTER_SRC_HI], work[P_OUTER_SRC_LO] = work[P_SRC_HI], work[P_SRC_LO]
+            work[P_OUTER_DST_HI], work[P_OUTER_DST_LO] = work[P_DST_HI], work[P_DST_LO]
+            work[P_WIRE_END] = work[P_IP_END]
+            kind = i64(inner_ip_layer(buffer, at, min(end, work[P_IP_END]), kind, work))
+        if kind < 0:
+            take_back(work)
+            if kind != NO_TUNNEL:
+                work[P_MARKS] |= PM_UNOPENED
+            return
+        work[P_MARKS] |= PM_TUNNELLED
+
+
+@inlined
+def ip_layer(buffer: Bytes, at: int, end: int, kind: int, work: Words) -> int:
+    """As plain_ip_layer, of the innermost IP packet."""
+    failed = plain_ip_layer(buffer, at, end, kind, work)
+    if failed == 0 and may_carry(buffer, end, work):
+        open_tunnels(buffer, end, work)
+    return failed
+
+
 @inlined
 def decode(buffer: Bytes, at: int, caplen: int, wirelen: int, linktype: int, work: Words) -> int:
     """Fill `packet` from the captured bytes [at, at + caplen) of the buffer; 0, or the negative index of a counter.
@@ -401,6 +350,14 @@ def decode(buffer: Bytes, at: int, caplen: int, wirelen: int, linktype: int, wor
     if at < 0:
         return -C_CUT_LINK
     work[P_WIRE_END] = at + wirelen if wirelen >= caplen else i64(-1)
+    work[P_ENCAP] = 0
+    work[P_TUNNELS] = 0
+    work[P_TUNNEL_ID] = -1
+    work[P_NETWORK] = -1
+    work[P_OUTER_SRC_HI] = 0
+    work[P_OUTER_SRC_LO] = 0
+    work[P_OUTER_DST_HI] = 0
+    work[P_OUTER_DST_LO] = 0
     kind = link_layer(buffer, at, end, linktype, work)
     if kind < 0:
         return kind

@@ -8,8 +8,8 @@ from afterfact_agent.capture.walk import F_COUNT, F_NEXT, F_WHY, MORE, walk
 from afterfact_agent.jit import entry, i64, inlined, kernel
 from afterfact_protocol.session import EndReason, Mark
 
-from .decode import BAD_CHECKSUM, ICMPV6, IPV4, IPV6, LEN_INFERRED, decode, ip_layer
-from .fragments import claim, entry_of, know, put_aside, settle, take_back, take_header, take_waiting, wait
+from .decode import ICMPV6, MARK_BAD_CHECKSUM, MARK_FRAGMENTS, MARK_LEN_INFERRED, decode, ip_layer
+from .fragments import claim, entry_of, know, settle, take_header, take_waiting, wait
 from .icmp import PORT_CLOSED, TOO_BIG, error_kind, quotes
 from .layout import (
     BITS,
@@ -23,7 +23,9 @@ from .layout import (
     C_PACKETS,
     C_QUOTED_ERRORS,
     C_TIME_STEPS,
+    C_TUNNELLED,
     C_UNMATCHED_ERRORS,
+    C_UNOPENED,
     C_WIRE_BYTES,
     CHANGED,
     COUNTS,
@@ -73,6 +75,8 @@ from .layout import (
     P_WIRE_END,
     PM_BAD_TRANSPORT,
     PM_CUT_TRANSPORT,
+    PM_TUNNELLED,
+    PM_UNOPENED,
     REPORT_AT,
     S_FRAGMENT_WAIT,
     S_REORDER,
@@ -85,6 +89,8 @@ from .layout import (
     Rows,
     Words,
 )
+from .links import IPV4, IPV6
+from .packet import put_aside, take_back
 from .rows import write_record
 from .sessions import account, build_key, end_session, idle_limit, schedule
 from .table import TICK_SHIFT, find, key_hash, wheel_remove
@@ -92,6 +98,15 @@ from .table import TICK_SHIFT, find, key_hash, wheel_remove
 REASON_OPEN, REASON_IDLE, REASON_FORCED = int(EndReason.OPEN), int(EndReason.IDLE), int(EndReason.FORCED)
 MARK_LOST_FRAGMENT = int(Mark.LOST_FRAGMENT)
 
+COUNTED_MARKS = (
+    MARK_FRAGMENTS
+    | MARK_LEN_INFERRED
+    | MARK_BAD_CHECKSUM
+    | PM_CUT_TRANSPORT
+    | PM_BAD_TRANSPORT
+    | PM_TUNNELLED
+    | PM_UNOPENED
+)
 ROOM_PER_PACKET = 64
 """Records that one packet or tick can emit at most: two for the packet, and for each fragment entry swept."""
 SWEEP = 16
@@ -104,10 +119,12 @@ def count_packet(work: Words) -> None:
     marks = work[P_MARKS]
     work[COUNTS + C_METERED] += work[P_COUNT]
     work[COUNTS + C_IP_BYTES] += work[P_IP_BYTES]
-    if marks & (FRAGMENTS | LEN_INFERRED | BAD_CHECKSUM | PM_CUT_TRANSPORT | PM_BAD_TRANSPORT):
-        work[COUNTS + C_FRAGMENTS] += work[P_COUNT] if marks & FRAGMENTS else 0
-        work[COUNTS + C_LENGTH_INFERRED] += 1 if marks & LEN_INFERRED else 0
-        work[COUNTS + C_BAD_IP_CHECKSUM] += 1 if marks & BAD_CHECKSUM else 0
+    if marks & COUNTED_MARKS:
+        work[COUNTS + C_TUNNELLED] += work[P_COUNT] if marks & PM_TUNNELLED else 0
+        work[COUNTS + C_UNOPENED] += work[P_COUNT] if marks & PM_UNOPENED else 0
+        work[COUNTS + C_FRAGMENTS] += work[P_COUNT] if marks & MARK_FRAGMENTS else 0
+        work[COUNTS + C_LENGTH_INFERRED] += 1 if marks & MARK_LEN_INFERRED else 0
+        work[COUNTS + C_BAD_IP_CHECKSUM] += 1 if marks & MARK_BAD_CHECKSUM else 0
         work[COUNTS + C_CUT_TRANSPORT] += 1 if marks & PM_CUT_TRANSPORT else 0
         work[COUNTS + C_BAD_TRANSPORT] += 1 if marks & PM_BAD_TRANSPORT else 0
 
@@ -213,7 +230,7 @@ def annotate(flows: Words, slots: Words, work: Words, buffer: Bytes) -> None:
     work[P_WIRE_END] = -1  # what is quoted is cut off, and no measure of its lengths
     if at < end and ip_layer(buffer, at, end, kind, work) == 0 and work[P_FRAGMENT] != LATER_FRAGMENT:
         side = build_key(work)
-        row = i64(find(flows, slots, work, key_hash(work)))
+        row = i64(find(flows, slots, work, side, key_hash(work)))
     if row == NOBODY:
         work[COUNTS + C_UNMATCHED_ERRORS] += 1
         return

@@ -26,6 +26,7 @@ from .layout import (
     FR_IP_BYTES,
     FR_LAST,
     FR_MARKS,
+    FR_NETWORK,
     FR_PKTS,
     FR_PROTO,
     FR_SEQ,
@@ -47,6 +48,7 @@ from .layout import (
     P_DST_HI,
     P_DST_LO,
     P_DST_PORT,
+    P_ENCAP,
     P_FLAGS,
     P_FRAGMENT,
     P_FRAGMENT_AT,
@@ -56,11 +58,15 @@ from .layout import (
     P_ICMP_ID,
     P_ICMP_TYPE,
     P_IDENT,
-    P_INNER_VLAN,
     P_IP_BYTES,
     P_LATER_FLAGS,
     P_MARKS,
+    P_NETWORK,
     P_NOW,
+    P_OUTER_DST_HI,
+    P_OUTER_DST_LO,
+    P_OUTER_SRC_HI,
+    P_OUTER_SRC_LO,
     P_PAYLOAD,
     P_PROTO,
     P_QUOTE,
@@ -70,12 +76,10 @@ from .layout import (
     P_SRC_PORT,
     P_TIME,
     P_TIME_LAST,
-    P_VLAN,
-    PACKET,
-    PACKET_END,
+    P_TUNNEL_ID,
+    P_TUNNELS,
     S_FRAGMENT_WAIT,
     S_SEED,
-    SAVED,
     Words,
 )
 from .table import chain
@@ -84,7 +88,6 @@ from .table import chain
 @kernel
 def entry_of(work: Words, now: int) -> int:
     """The entry of a fragment's datagram; or, negative, the one that it may have: a free one, else the oldest."""
-    encap = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
     hashed = chain(work[S_SEED], work[P_FRAGMENT_ID])
     hashed = chain(hashed, work[P_SRC_LO] ^ work[P_SRC_HI])
     hashed = chain(hashed, work[P_DST_LO] ^ work[P_DST_HI])
@@ -102,7 +105,8 @@ def entry_of(work: Words, now: int) -> int:
             and work[entry + FR_DST_LO] == work[P_DST_LO]
             and work[entry + FR_SRC_HI] == work[P_SRC_HI]
             and work[entry + FR_DST_HI] == work[P_DST_HI]
-            and work[entry + FR_ENCAP] == encap
+            and work[entry + FR_ENCAP] == work[P_ENCAP]
+            and work[entry + FR_NETWORK] == work[P_NETWORK]
             and now - work[entry + FR_TIME] <= work[S_FRAGMENT_WAIT]
         ):
             return i64(entry)
@@ -119,7 +123,8 @@ def claim(work: Words, entry: int, now: int, state: int) -> None:
     work[entry + FR_SRC_HI], work[entry + FR_SRC_LO] = work[P_SRC_HI], work[P_SRC_LO]
     work[entry + FR_DST_HI], work[entry + FR_DST_LO] = work[P_DST_HI], work[P_DST_LO]
     work[entry + FR_ID] = work[P_FRAGMENT_ID]
-    work[entry + FR_ENCAP] = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
+    work[entry + FR_ENCAP] = work[P_ENCAP]
+    work[entry + FR_NETWORK] = work[P_NETWORK]
     work[entry + FR_TIME] = now
     work[entry + FR_STATE] = state
     work[entry + FR_FLAGS] = -1
@@ -202,7 +207,13 @@ def take_waiting(work: Words, entry: int, state: int) -> None:
     work[P_PAYLOAD], work[P_IP_BYTES] = work[entry + FR_BYTES], work[entry + FR_IP_BYTES]
     work[P_SRC_HI], work[P_SRC_LO] = work[entry + FR_SRC_HI], work[entry + FR_SRC_LO]
     work[P_DST_HI], work[P_DST_LO] = work[entry + FR_DST_HI], work[entry + FR_DST_LO]
-    work[P_VLAN], work[P_INNER_VLAN] = work[entry + FR_ENCAP] & 0xFFF, work[entry + FR_ENCAP] >> 12
+    work[P_ENCAP] = work[entry + FR_ENCAP]
+    work[P_NETWORK] = work[entry + FR_NETWORK]
+    # What is noted of tunnels comes with the first fragment.
+    work[P_TUNNELS] = 0
+    work[P_TUNNEL_ID] = -1
+    work[P_OUTER_SRC_HI], work[P_OUTER_SRC_LO] = 0, 0
+    work[P_OUTER_DST_HI], work[P_OUTER_DST_LO] = 0, 0
     work[P_IDENT] = work[entry + FR_ID] & 0xFFFF
     work[P_MARKS] = work[entry + FR_MARKS]
     work[P_FRAGMENT] = LATER_FRAGMENT
@@ -213,17 +224,3 @@ def take_waiting(work: Words, entry: int, state: int) -> None:
     work[M_FRAGMENTS_WAITING] -= 1
     work[entry + FR_PKTS] = 0
     work[entry + FR_STATE] = state
-
-
-@kernel
-def put_aside(work: Words) -> None:
-    """Keep the packet in hand while another is counted."""
-    for place in range(PACKET_END - PACKET):
-        work[SAVED + place] = work[PACKET + place]
-
-
-@kernel
-def take_back(work: Words) -> None:
-    """Have the packet in hand again."""
-    for place in range(PACKET_END - PACKET):
-        work[PACKET + place] = work[SAVED + place]

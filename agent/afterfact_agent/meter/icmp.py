@@ -9,6 +9,7 @@ from afterfact_agent.jit import kernel
 
 from .decode import ICMPV6
 
+ROUTER_ADVERTISEMENT = 134
 REQUEST_OF = np.full((2, 256), -1, np.int64)
 """[version 6?, type] -> the type of the request, for requests and replies; -1 for messages that stand alone."""
 HAS_ID = np.zeros((2, 256), np.uint8)

@@ -25,8 +25,11 @@ P_SRC_HI, P_SRC_LO, P_DST_HI, P_DST_LO = 41, 42, 43, 44
 P_SRC_PORT, P_DST_PORT = 45, 46
 """Ports, or -1 if the packet has none or they were cut off."""
 P_PROTO = 47
-P_VLAN, P_INNER_VLAN = 48, 49
-"""VLAN ids; 0 is none (a priority tag names no VLAN)."""
+P_ENCAP = 48
+"""VLAN ids (0 is none: a priority tag names no VLAN) of the frame that the packet lies in, and IN_NETWORK if that is
+one of P_NETWORK's."""
+P_TUNNELS = 49
+"""Bit set of session.Tunnel: what is around the packet."""
 P_IP_BYTES = 50
 """IP total length."""
 P_PAYLOAD = 51
@@ -51,10 +54,27 @@ P_HEADER, P_LATER_FLAGS = 69, 70
 """Length of the TCP header; flags that stand in a later fragment, or -1."""
 P_COUNT, P_TIME_LAST = 67, 68
 """How many packets are counted at once, and when the last of them was captured."""
+P_IP_END = 72
+"""Where the IP packet ends in the buffer, by its length; perhaps behind what was captured."""
+P_TUNNEL_ID = 73
+"""Of the innermost tunnel: its network id, key, label, session, or endpoint; -1 if it has none."""
+P_NETWORK = 78
+"""Id of the innermost VXLAN or Geneve network or PPPoE session."""
+P_OUTER_SRC_HI, P_OUTER_SRC_LO, P_OUTER_DST_HI, P_OUTER_DST_LO = 74, 75, 76, 77
+"""Addresses of the innermost IP packet around this one, or zeros."""
+
+INNER_VLAN_SHIFT = 12
+VLANS = (1 << 24) - 1
+IN_NETWORK = 1 << 24
+"""Parts of P_ENCAP."""
 
 PM_CUT_TRANSPORT = 1 << 16
 PM_BAD_TRANSPORT = 1 << 17
+PM_TUNNELLED = 1 << 18
+PM_UNOPENED = 1 << 19
 """In P_MARKS above the session's marks: for the counters alone."""
+TUNNELS_SHIFT = 32
+"""In MARKS, above those: the tunnels around its packets."""
 
 WHOLE, FIRST_FRAGMENT, LATER_FRAGMENT = 0, 1, 2
 """Values of P_FRAGMENT."""
@@ -63,7 +83,7 @@ WHOLE, FIRST_FRAGMENT, LATER_FRAGMENT = 0, 1, 2
 
 # In order of how often they are touched: what every packet needs lies in the first three cache lines of eight.
 A_HI, A_LO, B_HI, B_LO, PORTS, ENCAP = 0, 1, 2, 3, 4, 5
-"""The key. PORTS holds kind, protocol and both ports; ENCAP the VLAN ids (and, to come, a tunnel's id)."""
+"""The key. PORTS holds kind, protocol and both ports; ENCAP is P_ENCAP."""
 KEY_COLUMNS = 6
 LAST = 6
 """Meter time of the last packet: see `advance_clock`, in engine.py."""
@@ -98,7 +118,14 @@ WHEEL_PREVIOUS, WHEEL_NEXT, WHEEL_SLOT = 38, 39, 40
 """The row's place in the list of its tick; WHEEL_SLOT is NOBODY while it is in none."""
 WAITING_PREVIOUS, WAITING_NEXT = 41, 42
 """Its place in the list of unanswered sessions."""
-COLUMNS = 43
+TUNNEL_ID = 43
+"""As P_TUNNEL_ID, of the first packet in a tunnel."""
+OUTER = 44
+"""The outer addresses of that packet: two words a side, side 1 at + 2. The side that sent it has the outer source."""
+NETWORK = 48
+"""Of sessions IN_NETWORK, by side: the network that its packets come in, or -1 before the first. The key has no network
+ids, for a routed session may have one each way."""
+COLUMNS = 50
 NOBODY = -1
 """No row."""
 
@@ -155,7 +182,9 @@ FR_PKTS, FR_BYTES, FR_IP_BYTES, FR_START, FR_LAST, FR_MARKS = 12, 13, 14, 15, 16
 """What came before the first fragment and waits for it."""
 FR_SEQ, FR_ACK, FR_FLAGS, FR_HEADER, FR_WANTED = 18, 19, 20, 21, 22
 """Of TCP: numbers and flags, if they came; the header's length; whether the first fragment left the flags to others."""
-FR_COLUMNS = 23
+FR_NETWORK = 23
+"""As P_NETWORK; part of the key."""
+FR_COLUMNS = 24
 FR_WAYS = 8
 """Entries that one hash value may use; the oldest gives way."""
 
@@ -194,7 +223,7 @@ S_SEED = 27
 
 KEY = 32
 """The key in hand, KEY_COLUMNS."""
-PACKET, PACKET_END, SAVED = P_TIME, P_NOW + 1, 72
+PACKET, PACKET_END, SAVED = P_TIME, P_NETWORK + 1, 80
 """The packet in hand, and a place to put it aside."""
 COUNTS = 136
 """The counters."""
@@ -218,6 +247,8 @@ COUNTERS: dict[str, str] = {
     "bad_ip_checksum": "IPv4 headers with a wrong checksum; counted in their sessions all the same",
     "length_inferred": "packets whose IP length was missing or more than the wire carried",
     "time_steps": "times that the packet clock stepped back by more than the reordering allowed",
+    "tunnelled": "packets metered as what a tunnel carries",
+    "unopened": "packets of tunnels with nothing in them that can be metered: metered as the tunnel's own",
     "sessions": "sessions begun",
     "records": "records emitted, interim ones included",
     "evicted": "sessions emitted early to make room",
@@ -226,16 +257,19 @@ COUNTERS: dict[str, str] = {
     "arp": "not IP: ARP and RARP",
     "llc": "not IP: IEEE 802.3 with LLC (spanning tree, IS-IS, CDP ...)",
     "lldp": "not IP: LLDP",
-    "mpls": "not IP: MPLS, whose content is not metered yet",
-    "pppoe": "not IP: PPPoE, whose content is not metered yet",
+    "mpls": "not IP: MPLS that carries neither IP nor Ethernet, as far as can be told",
+    "pppoe": "not IP: PPPoE discovery",
+    "ppp": "not IP: PPP's own protocols, or PPP that is compressed or encrypted",
+    "wifi": "not IP: IEEE 802.11 management, control, empty, aggregated or encrypted frames",
     "eapol": "not IP: EAPOL",
     "other_ethertype": "not IP: any other protocol",
     "cut_link": "not decoded: the link header is cut off",
     "bad_link": "not decoded: the link header makes no sense",
+    "bad_fcs": "not decoded: the radio says that the frame was received damaged",
     "cut_ip": "not decoded: the IP header is cut off",
     "bad_ip_version": "not decoded: the IP version is neither 4 nor 6, or not the one that the link names",
     "bad_ip_length": "not decoded: IP header length or total length less than the header",
-    "too_deep": "not decoded: too many VLAN tags or IPv6 extension headers",
+    "too_deep": "not decoded: too many VLAN tags, MPLS labels or IPv6 extension headers",
     "cut_transport": "metered without ports or flags: the transport header is cut off",
     "bad_transport": "metered: the transport header's own length makes no sense",
     "unknown_linktype": "not decoded: a link type that the meter does not know",
@@ -252,6 +286,8 @@ COUNTERS: dict[str, str] = {
     C_BAD_IP_CHECKSUM,
     C_LENGTH_INFERRED,
     C_TIME_STEPS,
+    C_TUNNELLED,
+    C_UNOPENED,
     C_SESSIONS,
     C_RECORDS,
     C_EVICTED,
@@ -262,10 +298,13 @@ COUNTERS: dict[str, str] = {
     C_LLDP,
     C_MPLS,
     C_PPPOE,
+    C_PPP,
+    C_WIFI,
     C_EAPOL,
     C_OTHER_ETHERTYPE,
     C_CUT_LINK,
     C_BAD_LINK,
+    C_BAD_FCS,
     C_CUT_IP,
     C_BAD_IP_VERSION,
     C_BAD_IP_LENGTH,

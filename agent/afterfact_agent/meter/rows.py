@@ -44,12 +44,14 @@ from .layout import (
     HISTORY,
     HISTORY_SEEN,
     INACTIVE,
+    INNER_VLAN_SHIFT,
     IP_BYTES,
     KIND_PAIRED,
     KIND_PORTS,
     M_OUT,
     MARKS,
     ORIGINATOR,
+    OUTER,
     PARTIAL,
     PKTS,
     PORTS,
@@ -62,6 +64,8 @@ from .layout import (
     SYN_ACK_SENT,
     SYN_SEEN,
     SYNACK_SEEN,
+    TUNNEL_ID,
+    TUNNELS_SHIFT,
     Rows,
     Words,
 )
@@ -91,6 +95,7 @@ ABSENT_HISTORY = absent_bits("history")
 ABSENT_ICMP = absent_bits("icmp_type", "icmp_code", "icmp_id")
 ABSENT_ICMP_ID = absent_bits("icmp_id")
 ABSENT_VLAN, ABSENT_INNER_VLAN = absent_bits("vlan"), absent_bits("inner_vlan")
+ABSENT_TUNNEL_ID, ABSENT_OUTER = absent_bits("tunnel_id"), absent_bits("tunnel_src_ip", "tunnel_dst_ip")
 ABSENT_ERROR = absent_bits("error_type", "error_code", "error_ip")
 
 _LETTERS = np.frombuffer(HISTORY_LETTERS.encode(), np.uint8)
@@ -257,13 +262,26 @@ def write_record(flows: Words, work: Words, row: int, reason: int, out: Rows) ->
         record["icmp_code"] = 0
         record["icmp_id"] = 0
         absent |= ABSENT_ICMP
-    vlan, inner = flows[row, ENCAP] & 0xFFF, (flows[row, ENCAP] >> 12) & 0xFFF
+    vlan, inner = flows[row, ENCAP] & 0xFFF, (flows[row, ENCAP] >> INNER_VLAN_SHIFT) & 0xFFF
     record["vlan"] = vlan
     record["inner_vlan"] = inner
     if vlan == 0:
         absent |= ABSENT_VLAN
     if inner == 0:
         absent |= ABSENT_INNER_VLAN
+    tunnels = flows[row, MARKS] >> TUNNELS_SHIFT
+    record["tunnel"] = tunnels
+    ident = flows[row, TUNNEL_ID]
+    if tunnels == 0 or ident < 0:
+        ident = i64(0)
+        absent |= ABSENT_TUNNEL_ID
+    record["tunnel_id"] = ident
+    ours, theirs = OUTER + 2 * originator, OUTER + 2 * responder
+    for word in range(2):
+        record["tunnel_src_ip"][word] = big_endian(flows[row, ours + word])
+        record["tunnel_dst_ip"][word] = big_endian(flows[row, theirs + word])
+    if flows[row, OUTER] | flows[row, OUTER + 1] | flows[row, OUTER + 2] | flows[row, OUTER + 3] == 0:
+        absent |= ABSENT_OUTER
     record["direction_by"] = (bits >> DIRECTION_SHIFT) & 7
     record["end_reason"] = reason
     record["marks"] = flows[row, MARKS] & MARK_BITS

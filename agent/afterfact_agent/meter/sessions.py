@@ -10,7 +10,7 @@ from afterfact_protocol.session import DirectionBy, EndReason, Mark
 
 from .config import SERVER_PORTS
 from .decode import ICMPV6, IS_ICMP, ROLE, TCP, UDP
-from .icmp import HAS_ID, REQUEST_OF, is_multicast
+from .icmp import HAS_ID, REQUEST_OF, ROUTER_ADVERTISEMENT, is_multicast
 from .layout import (
     A_HI,
     A_LO,
@@ -30,6 +30,7 @@ from .layout import (
     END,
     FIN_SEEN,
     FINS_ACKNOWLEDGED,
+    IN_NETWORK,
     INACTIVE,
     IP_BYTES,
     KEY,
@@ -43,21 +44,28 @@ from .layout import (
     M_WAITING,
     M_WAITING_FIRST,
     MARKS,
+    NETWORK,
     NOBODY,
     ORIGINATOR,
+    OUTER,
     P_COUNT,
     P_DST_HI,
     P_DST_LO,
     P_DST_PORT,
+    P_ENCAP,
     P_FLAGS,
     P_ICMP_CODE,
     P_ICMP_ID,
     P_ICMP_TYPE,
     P_IDENT,
-    P_INNER_VLAN,
     P_IP_BYTES,
     P_MARKS,
+    P_NETWORK,
     P_NOW,
+    P_OUTER_DST_HI,
+    P_OUTER_DST_LO,
+    P_OUTER_SRC_HI,
+    P_OUTER_SRC_LO,
     P_PAYLOAD,
     P_PROTO,
     P_SEQ,
@@ -66,7 +74,8 @@ from .layout import (
     P_SRC_PORT,
     P_TIME,
     P_TIME_LAST,
-    P_VLAN,
+    P_TUNNEL_ID,
+    P_TUNNELS,
     PKTS,
     PORTS,
     REPORT_AT,
@@ -84,6 +93,8 @@ from .layout import (
     SESSION_ID,
     START,
     SYN_SENT,
+    TUNNEL_ID,
+    TUNNELS_SHIFT,
     UNANSWERED,
     Rows,
     Words,
@@ -151,7 +162,7 @@ def build_key(work: Words) -> int:
             kind = i64(KIND_ONE_WAY)
             ports = (message << 16) | (work[P_ICMP_CODE] << 8) | side
     work[KEY + PORTS] = (kind << 40) | (proto << 32) | ports
-    work[KEY + ENCAP] = work[P_VLAN] | (work[P_INNER_VLAN] << 12)
+    work[KEY + ENCAP] = work[P_ENCAP]
     return i64(side)
 
 
@@ -227,8 +238,9 @@ def begin_session(flows: Words, slots: Words, work: Words, side: int, hashed: in
         reason = i64(BY_REQUEST)
         version = 1 if proto == ICMPV6 else 0
         if REQUEST_OF[version, work[P_ICMP_TYPE]] != work[P_ICMP_TYPE]:  # the reply came first
-            if aimed_at_many:
-                reason = i64(BY_FIRST)  # unasked: nobody is to be called a multicast group
+            unasked = proto == ICMPV6 and work[P_ICMP_TYPE] == ROUTER_ADVERTISEMENT  # asked for of a group, at most
+            if aimed_at_many or unasked:
+                reason = i64(BY_FIRST)  # nobody is to be called a multicast group
             else:
                 originator = 1 - side
     elif kind == KIND_PORTS:
@@ -277,12 +289,21 @@ def resume_session(flows: Words, work: Words, row: int, side: int, now: int) -> 
 
 
 @kernel
+def note_tunnel(flows: Words, work: Words, row: int, side: int) -> None:
+    """Keep id and outer addresses of the first packet that came in a tunnel."""
+    flows[row, TUNNEL_ID] = work[P_TUNNEL_ID]
+    ours, theirs = OUTER + 2 * side, OUTER + 2 - 2 * side
+    flows[row, ours], flows[row, ours + 1] = work[P_OUTER_SRC_HI], work[P_OUTER_SRC_LO]
+    flows[row, theirs], flows[row, theirs + 1] = work[P_OUTER_DST_HI], work[P_OUTER_DST_LO]
+
+
+@kernel
 def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
     """Count a decoded packet, whose ports are settled, in its session. Emits two records at most."""
     now = work[P_NOW]
     side = build_key(work)
     hashed = key_hash(work)
-    row = i64(find(flows, slots, work, hashed))
+    row = i64(find(flows, slots, work, side, hashed))
     is_tcp = work[P_PROTO] == TCP
     if row != NOBODY:
         silent = now - flows[row, LAST]
@@ -300,6 +321,12 @@ def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
     flows[row, PKTS + side] += work[P_COUNT]
     flows[row, BYTES + side] += work[P_PAYLOAD]
     flows[row, IP_BYTES + side] += work[P_IP_BYTES]
+    if work[P_TUNNELS]:
+        if work[P_ENCAP] & IN_NETWORK:
+            flows[row, NETWORK + side] = work[P_NETWORK]
+        if flows[row, MARKS] >> TUNNELS_SHIFT == 0:
+            note_tunnel(flows, work, row, side)
+        flows[row, MARKS] |= work[P_TUNNELS] << TUNNELS_SHIFT
     flows[row, MARKS] |= work[P_MARKS] & 0xFFFF
     before = flows[row, BITS]
     flows[row, BITS] = before | CHANGED

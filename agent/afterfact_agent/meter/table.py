@@ -11,7 +11,9 @@ from afterfact_agent.jit import entry, i64, inlined, kernel
 from .layout import (
     BITS,
     COLUMNS,
+    ENCAP,
     FIRST_SEQ,
+    IN_NETWORK,
     KEY,
     KEY_COLUMNS,
     M_FREE,
@@ -21,7 +23,9 @@ from .layout import (
     M_WAITING_FIRST,
     M_WAITING_LAST,
     M_WHEEL,
+    NETWORK,
     NOBODY,
+    P_NETWORK,
     RECENT,
     RECENT_IDS,
     S_SEED,
@@ -71,16 +75,26 @@ def key_hash(work: Words) -> int:
     return i64(mixed)
 
 
+@kernel
+def in_same_network(flows: Words, work: Words, row: int, side: int) -> int:
+    """Whether a packet from `side`, IN_NETWORK, belongs to a session of its key: 2 if it is sure, 1 if it may."""
+    ours, theirs = flows[row, NETWORK + side], flows[row, NETWORK + 1 - side]
+    if ours >= 0:
+        return 2 if ours == work[P_NETWORK] else 0
+    return 2 if theirs == work[P_NETWORK] else 1
+
+
 @inlined
-def find(flows: Words, slots: Words, work: Words, hashed: int) -> int:
-    """The row of the key in hand, or NOBODY."""
+def find(flows: Words, slots: Words, work: Words, side: int, hashed: int) -> int:
+    """The row of the key in hand, of whose sides the packet in hand is from `side`; or NOBODY."""
+    perhaps = i64(NOBODY)
     mask = i64(len(slots) - 1)
     tag = hashed & _LOW32
     at = tag & mask
     while True:
         slot = slots[at]
         if slot == 0:
-            return NOBODY
+            return perhaps
         if ((slot >> 32) & _LOW32) == tag:
             row = (slot & _LOW32) - 1
             same = True
@@ -88,7 +102,13 @@ def find(flows: Words, slots: Words, work: Words, hashed: int) -> int:
                 if flows[row, column] != work[KEY + column]:
                     same = False
             if same:
-                return i64(row)
+                if not work[KEY + ENCAP] & IN_NETWORK:
+                    return i64(row)
+                sure = in_same_network(flows, work, row, side)
+                if sure == 2:
+                    return i64(row)
+                if sure == 1:
+                    perhaps = i64(row)
         at = (at + 1) & mask
 
 
@@ -109,6 +129,8 @@ def take_row(flows: Words, slots: Words, work: Words, hashed: int) -> int:
     tag = hashed & _LOW32
     flows[row, TAG] = tag
     flows[row, WHEEL_SLOT] = NOBODY
+    flows[row, NETWORK] = -1
+    flows[row, NETWORK + 1] = -1
     mask = i64(len(slots) - 1)
     at = tag & mask
     while slots[at] != 0:

@@ -181,7 +181,7 @@ class _Checker:
         subject = self._subject(raw.arguments[0])
         if subject.type is not Type.FLAGS or not isinstance(subject.operand, Column):
             at = raw.arguments[0]
-            raise QueryError(f"{name} takes a flags field: src_flags, dst_flags or marks", at.start, at.end)
+            raise QueryError(f"{name} takes a flags field: src_flags, dst_flags, tunnel or marks", at.start, at.end)
         mask = self._mask(raw.arguments[1], subject)
         span, column = (raw.start, raw.end), subject.operand.name
         if name == "flags_only":

@@ -5,8 +5,6 @@ Says the same as the tree, no more; conditions on both sides of a session are to
 
 from enum import IntFlag
 
-from afterfact_protocol.session import Mark, TcpFlag
-
 from . import canonical
 from .functions import EITHER, PREDICATES
 from .language import Query
@@ -262,7 +260,7 @@ def _value(value: Value, subject: Subject) -> str:
 
 def _flags(number: int, subject: Subject) -> str:
     names = subject.names
-    assert names is not None and issubclass(names, IntFlag) and names in (TcpFlag, Mark), "flags have names"
+    assert names is not None and issubclass(names, IntFlag), "flags have names"
     found = [name for name, member in names.__members__.items() if number & member]
     return "+".join(found) if found and sum(names[name] for name in found) == number else str(number)
 

@@ -146,10 +146,10 @@ def test_pcapng_old_and_simple_packets(tmp_path: Path) -> None:
 
 def test_pcapng_leaves_out_link_types_that_are_not_decoded_and_says_so(tmp_path: Path) -> None:
     packets = [pcapng_packet(FRAMES[0][1], STAMP, interface=n) for n in (0, 1, 1, 0)]
-    data = pcapng_section() + pcapng_interface() + pcapng_interface(linktype=127) + b"".join(packets)
+    data = pcapng_section() + pcapng_interface() + pcapng_interface(linktype=147) + b"".join(packets)
     seen, message = read(write(tmp_path / "a", data))
     assert len(seen) == 2
-    assert message == "packets of link types that are not supported were left out: 2 of IEEE802_11_RADIOTAP (127)"
+    assert message == "packets of link types that are not supported were left out: 2 of USER0 (147)"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_pcapng_leaves_out_link_types_that_are_not_decoded_and_says_so(tmp_path:
         (b"\xd4", "is not a pcap or pcapng file"),
         (pcap_bytes([])[:20], "the file ends in its header"),
         (b"\x1f\x8b" + bytes(50), "not a pcap or pcapng file but compressed with gzip; decompress it first"),
-        (pcap_bytes(FRAMES, linktype=127), "link type IEEE802_11_RADIOTAP (127) is not supported"),
+        (pcap_bytes(FRAMES, linktype=147), "link type USER0 (147) is not supported"),
         (pcap_bytes(FRAMES, linktype=65000), "link type unknown (65000) is not supported"),
         (pcapng_section()[:4], "damaged at byte 0: a section without its byte-order mark"),
         (pcapng_section()[:20], "damaged at byte 0, after packet 0: the file ends in the middle of a record"),

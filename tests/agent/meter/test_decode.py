@@ -98,7 +98,7 @@ def test_numbers_of_link_types() -> None:
         LinkType.IPV6,
         LinkType.LINUX_SLL2,
     ]
-    assert linktype_of(127) is None
+    assert linktype_of(147) is None
 
 
 @pytest.mark.parametrize("tag", [0x8100, 0x88A8, 0x9100, 0x9200])
@@ -110,7 +110,7 @@ def test_vlan_tags(tag: int) -> None:
 
 
 def test_vlan_tags_have_an_end() -> None:
-    assert counted(ethernet(REQUEST4, 0x0800, [1] * 9)) == {"too_deep": 1}
+    assert counted(ethernet(REQUEST4, 0x0800, [1] * 17)) == {"too_deep": 1}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_vlan_tags_have_an_end() -> None:
         (ethernet(b"\x42\x42\x03" + bytes(40), 43), "llc"),
         (ethernet(b"\xaa\xaa\x03\0\0\x0c\x20\0" + bytes(40), 48), "llc"),
         (ethernet(bytes(46), 0x88CC), "lldp"),
-        (ethernet(bytes(46), 0x8847), "mpls"),
+        (ethernet(b"\0\0\x01\0\x10" + bytes(41), 0x8847), "mpls"),
         (ethernet(bytes(46), 0x8864), "pppoe"),
         (ethernet(bytes(46), 0x888E), "eapol"),
         (ethernet(bytes(46), 0x9000), "other_ethertype"),

@@ -44,7 +44,7 @@ def offered(text: str) -> list[Suggestion]:
         ("sensor = ¦", ["'border'", "'inside'"]),
         ("sensor = 'in¦", ["inside"]),
         ("sensor IN ('border', ¦", ["'border'", "'inside'"]),
-        ("flags_only(¦", ["src_flags", "dst_flags", "marks"]),
+        ("flags_only(¦", ["src_flags", "dst_flags", "tunnel", "marks"]),
         ("flags_only(src_flags, 'S¦", ["SYN", "RST", "PSH"]),
         ("start_time > la¦", ["LASTWEEK"]),
         ("dst_port BETWEEN 1 ¦", ["AND"]),
