@@ -299,7 +299,11 @@ def test_meaning(text: str, canonical: str) -> None:
         ("INET_NTOA(src_ip) = '1.2.3.4'", "no function `INET_NTOA`; did you mean INET_ATON?", "INET_NTOA"),
         ("count() OVER () > 1", "OVER is not part of the query language", "OVER"),
         ("port = {p0:UInt16}", "`{` is not part of the query language", "{"),
-        ("flags_only(src_port, 2)", "flags_only takes a flags field: src_flags, dst_flags, tunnel or marks", "src_port"),
+        (
+            "flags_only(src_port, 2)",
+            "flags_only takes a flags field: src_flags, dst_flags, tunnel or marks",
+            "src_port",
+        ),
         ("flags_only(src_flags)", "flags_only is written flags_only(src_flags, 'SYN')", "flags_only(src_flags)"),
         # what comes later
         ("port = 80 | count by src_ip", "stages after `|` are not part of the query language yet", "|"),
