@@ -1,11 +1,12 @@
-"""Command line options that `read` and `run` share: how packets are cut into sessions.
+"""Command line options that commands share: how packets are captured, and how they are cut into sessions.
 
-Makes a MeterConfig of them; imports no kernel.
+Makes CaptureOptions and a MeterConfig of them; imports no kernel.
 """
 
 import argparse
 import re
 
+from afterfact_agent.capture.interface import BUFFER_MB, SNAPLEN, CaptureOptions
 from afterfact_agent.meter.config import MeterConfig
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -68,3 +69,25 @@ def meter_config(arguments: argparse.Namespace) -> MeterConfig:
     if arguments.max_sessions is not None:
         settings["max_sessions"] = arguments.max_sessions
     return MeterConfig(**settings)
+
+
+def add_capture_options(parser: argparse.ArgumentParser) -> None:
+    """Add what live captures share: the filter, how much of a packet, how much the kernel keeps."""
+    parser.add_argument(
+        "--bpf", metavar="FILTER", default="", help="capture only packets that this libpcap filter accepts"
+    )
+    parser.add_argument(
+        "--snaplen",
+        metavar="BYTES",
+        type=int,
+        default=SNAPLEN,
+        help=f"capture no more of each ({SNAPLEN}: headers)",
+    )
+    parser.add_argument(
+        "--buffer", metavar="MB", type=int, default=BUFFER_MB, help=f"what the kernel keeps, an interface ({BUFFER_MB})"
+    )
+
+
+def capture_options(arguments: argparse.Namespace) -> CaptureOptions:
+    """The settings that the options ask for. Raises ValueError with one line if one is out of range."""
+    return CaptureOptions(arguments.bpf, arguments.snaplen, arguments.buffer)

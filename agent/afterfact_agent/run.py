@@ -1,4 +1,4 @@
-"""afterfact-agent run: meter, spool, deliver."""
+"""afterfact-agent run: capture or read, meter, spool, deliver."""
 
 import argparse
 import signal
@@ -7,12 +7,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from afterfact_agent.capture.interface import InterfaceError
+from afterfact_agent.capture.live import LiveCapture
 from afterfact_agent.delivery.files import FilesDelivery, FilesError, Stopped
 from afterfact_agent.delivery.spool import Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.jit import use_cache
-from afterfact_agent.options import add_meter_options, meter_config
-from afterfact_protocol.joinfile import JoinError, read_join
+from afterfact_agent.live import deliver_live, start_capture
+from afterfact_agent.options import add_capture_options, add_meter_options, capture_options, meter_config
+from afterfact_protocol.joinfile import read_join
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 WAIT_SECONDS = 0.05
@@ -22,10 +25,18 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("run", help="capture or read, spool, deliver")
     parser.add_argument("--join", metavar="SENSOR.toml", required=True, help="made by: afterfact-server sensor enrol")
     parser.add_argument("--spool", metavar="DIR", required=True, type=Path)
-    parser.add_argument("--read", metavar="FILE", nargs="+", required=True, type=Path, help="capture files, in order")
-    parser.add_argument("--until-delivered", action="store_true", help="end once all of it is acknowledged")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--read", metavar="FILE", nargs="+", type=Path, help="capture files, in order")
+    source.add_argument(
+        "--interface", metavar="IF", action="append", help="capture from it; may be given several times"
+    )
+    parser.add_argument("--until-delivered", action="store_true", help="with --read: end once all is acknowledged")
     parser.add_argument(
         "--replace", action="store_true", help="replace the sessions that another meter made of the same files"
+    )
+    add_capture_options(parser)
+    parser.add_argument(
+        "--user", metavar="NAME", help="who to be once the interfaces are open: afterfact or else nobody, if root"
     )
     add_meter_options(parser)
     parser.set_defaults(work=main)
@@ -36,26 +47,33 @@ def main(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    capture: LiveCapture | None = None
     try:
         join = read_join(arguments.join, "sensor")
         config = meter_config(arguments)
+        if arguments.interface:
+            options = capture_options(arguments)
+            capture = start_capture(arguments.interface, options, config, arguments.spool, arguments.user, _log)
         spool = Spool(arguments.spool, log=_log)
-    except JoinError as error:
-        _log(str(error))
-        return WRONG_CALL
-    except SpoolError as error:
+    except (InterfaceError, SpoolError) as error:
         _log(str(error))
         return FAILED
+    except ValueError as error:  # JoinError, PrivilegeError, and options out of their range
+        _log(str(error))
+        return WRONG_CALL
     if spool.refused_count:
         _log(f"{spool.refused_count} batches in {arguments.spool} were refused by the server before and lie there as "
              ".refused; their sessions are not in the store")  # fmt: skip
-    use_cache(arguments.spool / "kernels")
-    uplink = Uplink(join, spool, _log)
-    files = FilesDelivery(arguments.read, config, join.name, spool, uplink, stop, _log)
+    if capture is None:
+        use_cache(arguments.spool / "kernels")
+    uplink = Uplink(join, spool, _log, (lambda: capture.counters) if capture else dict)
     uplink.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     try:
+        if capture is not None:
+            return DONE if deliver_live(capture, config, spool, uplink, stop, _log) else FAILED
+        files = FilesDelivery(arguments.read, config, join.name, spool, uplink, stop, _log)
         files.take(arguments.replace)
         return _wait(arguments.until_delivered, files, uplink, stop)
     except Stopped:
