@@ -22,6 +22,8 @@ CAPTURES = ROOT / "tests" / "data" / "pcaps" / "worm-1034"
 SENSORS = {"border": CAPTURES / "border.pcap", "inside": CAPTURES / "inside.pcap"}
 PASSWORD = "demo password"
 READY_SECONDS = 120
+LIVE_TRIES = 60
+"""Questions, each half a second or more: a session arrives some seconds after its end."""
 
 WORM = """WHERE sessions.start_time > '2004-07-20' AND
 (sessions.src_port = 1034 or sessions.dst_port = 1034)
@@ -83,6 +85,10 @@ def show(running: ExitStack) -> None:
     run("afterfact", "query", *asked, WORM)
     say("Did anyone come in through the backdoor on 1.2.3.4?")
     run("afterfact", "query", *asked, INBOUND)
+    if os.geteuid() == 0:
+        live(running, server, asked, sensors_port, consoles_port)
+    else:
+        say("(A live sensor needs root, or CAP_NET_RAW: left out.)")
     run("afterfact", "status", *asked)
 
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
@@ -94,6 +100,30 @@ def show(running: ExitStack) -> None:
     print()
     for picture in sorted(DEMO.glob("*.png")):
         print(f"  {picture.relative_to(ROOT)}")
+
+
+def live(running: ExitStack, server: Path, asked: tuple[object, ...], *own_ports: int) -> None:
+    """A third sensor, on the loopback interface, and something for it to see."""
+    say("A live sensor on the loopback interface, and a visitor:")
+    join = SITE / "live.toml"
+    join.write_text(run("afterfact-server", "sensor", "enrol", server, "live", quiet=True))
+    command = ("afterfact-agent", "run", "--join", join, "--spool", SITE / "spool-live", "--interface", "lo", "--user",
+               "root", "--bpf", " and ".join(f"not port {port}" for port in own_ports))  # fmt: skip
+    print("$", *(str(word).replace(f"{ROOT}/", "") for word in command), flush=True)
+    running.enter_context(started(*map(str, command)))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as visitor:
+            peer, _ = listening.accept()
+            visitor.sendall(b"Who is there?")
+            peer.sendall(b"A server that lives for a moment.")
+            peer.close()
+    question = f"WHERE sensor = 'live' AND dst_port = {port} AND outcome = 'both_ways'"
+    for _ in range(LIVE_TRIES):
+        if len(run("afterfact", "query", *asked, question, "--format", "csv", quiet=True).splitlines()) > 1:
+            run("afterfact", "query", *asked, question)
+            return
+    raise DemoFailed("the live sensor's session did not arrive")
 
 
 def pictures(running: ExitStack, console: Path) -> None:
@@ -123,11 +153,12 @@ def run(name: str, *arguments: object, quiet: bool = False) -> str:
     if not quiet:
         shown = " ".join(str(argument).replace(f"{ROOT}/", "") for argument in arguments)
         print(f"$ {name} {shown}", flush=True)
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True)
     if not quiet:
         print(done.stdout, end="", flush=True)
     if done.returncode:
-        raise DemoFailed(f"{name} {arguments[0]} ended with {done.returncode}")
+        said = f": {done.stderr.strip()}" if quiet else ""
+        raise DemoFailed(f"{name} {arguments[0]} ended with {done.returncode}{said}")
     return done.stdout
 
 

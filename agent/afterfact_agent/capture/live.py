@@ -19,6 +19,7 @@ ADVANCE_SECONDS = 0.25
 REOPEN_SECONDS = 2.0
 OBSERVE_SECONDS = 10.0
 """How often what was watched is told; what an answer can say of the last moments is as old as this."""
+FIRST_OBSERVE_SECONDS = 1.0
 DRAIN_READS = 1000
 """At the end, blocks taken at most from an interface that never falls silent."""
 
@@ -51,7 +52,7 @@ class LiveCapture:
         for interface in self.interfaces:
             interface.open()
             self._register(interface)
-        self._begin_interval(now_us())
+        self._begin_anew()
 
     def step(self, taking: bool = True) -> Iterator[Records]:
         """Wait a moment for packets and meter them. With `taking` false the kernel keeps them, and drops what it cannot
@@ -124,6 +125,11 @@ class LiveCapture:
     def _begin_interval(self, start: int) -> None:
         self._watched_since, self._watched_at = start, time.monotonic()
 
+    def _begin_anew(self) -> None:
+        """After the start or a gap: told soon, or sessions would be there of a sensor that watches nothing."""
+        self._begin_interval(now_us())
+        self._watched_at += FIRST_OBSERVE_SECONDS - OBSERVE_SECONDS
+
     def _end_interval(self) -> None:
         assert self._watched_since is not None
         for interface in self.interfaces:
@@ -153,4 +159,4 @@ class LiveCapture:
             self._register(interface)
             self._log(f"{interface.name}: capturing again")
         if missing and all(interface.is_open for interface in self.interfaces):
-            self._begin_interval(now_us())
+            self._begin_anew()
