@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -55,15 +56,17 @@ class Cable:
         """Run it in the namespace."""
         self.run("ip", "netns", "exec", self.namespace, *command)
 
-    def serve(self, program: str) -> subprocess.Popen[str]:
-        """A Python program in the namespace, once it has said something."""
-        import sys
-
+    @contextmanager
+    def serving(self, program: str) -> Iterator[None]:
+        """While a Python program runs in the namespace, from when it has said something."""
         command = ["ip", "netns", "exec", self.namespace, sys.executable, "-c", program]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        child.stdout.readline()
-        return child
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            try:
+                yield
+            finally:
+                child.kill()
 
     def send(self, frames: list[Frame]) -> None:
         """Put frames on the wire as they are."""

@@ -43,7 +43,7 @@ SAME = ("proto", "src_ip", "src_port", "dst_ip", "dst_port", "src_pkts", "dst_pk
 
 
 @pytest.fixture
-def wire(request: pytest.FixtureRequest) -> Iterator[Cable]:
+def wire() -> Iterator[Cable]:
     with cable(str(os.getpid())) as made:
         yield made
 
@@ -81,9 +81,16 @@ def talk_tcp(data: bytes = b"x" * 100_000) -> int:
     return port
 
 
-def test_the_machines_own_traffic(server: Server, wire: Cable, tmp_path: Path) -> None:
+@pytest.fixture
+def echo(wire: Cable) -> Iterator[None]:
+    """The far end sends back whatever comes to port 7777."""
+    with wire.serving(ECHO):
+        yield
+
+
+def test_the_machines_own_traffic(server: Server, wire: Cable, echo: None, tmp_path: Path) -> None:
     """Whole sessions, right direction and bytes; a silent link ends what is idle; a stop delivers what is open."""
-    console, echo = server.console_file(), wire.serve(ECHO)
+    console = server.console_file()
     running = capture(server.enrol("live"), tmp_path / "spool", "--interface", wire.near, "--idle", "udp=2s,linger=1s")
     port = talk_tcp()
     (session,) = wait_for_rows(console, f"src_port = {port} AND end_reason = 'closed'", 1)
@@ -96,6 +103,7 @@ def test_the_machines_own_traffic(server: Server, wire: Cable, tmp_path: Path) -
         socket.create_connection((THERE, 7778), timeout=5)
     assert [row["outcome"] for row in wait_for_rows(console, "dst_port = 7778", 1)] == ["refused"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(10)
         asking.sendto(b"hello", (THERE, 7777))
         asking.recv(100)
     (datagrams,) = wait_for_rows(console, "proto = udp AND port = 7777 AND end_reason = 'idle'", 1)
@@ -109,8 +117,6 @@ def test_the_machines_own_traffic(server: Server, wire: Cable, tmp_path: Path) -
     (last,) = rows(console, f"src_port = {open_port}")
     assert (last["end_reason"], last["src_bytes"], last["outcome"]) == ("forced", "5", "both_ways")
     assert not list((tmp_path / "spool").rglob("*.batch")), "all was acknowledged before the agent ended"
-    echo.kill()
-    echo.communicate()
 
 
 def test_live_gives_the_sessions_that_the_file_gives(server: Server, wire: Cable, tmp_path: Path) -> None:
