@@ -7,10 +7,14 @@ Hands records and observed intervals to who asks; delivers nothing. One thread.
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from afterfact_agent.capture.interface import Interface, InterfaceError
-from afterfact_agent.meter.meter import Meter, Records
 from afterfact_protocol.messages import Observed
+from afterfact_protocol.records import Records
+
+if TYPE_CHECKING:  # it imports kernels
+    from afterfact_agent.meter.meter import Meter
 
 POLL_MS = 200
 QUIET_SLACK_US = 1_000_000
@@ -32,7 +36,7 @@ def now_us() -> int:
 class LiveCapture:
     """`open` the interfaces, then `step` for ever, then `finish`."""
 
-    def __init__(self, interfaces: Sequence[Interface], meter: Meter, log: Callable[[str], None]) -> None:
+    def __init__(self, interfaces: Sequence[Interface], meter: "Meter", log: Callable[[str], None]) -> None:
         self.interfaces = list(interfaces)
         self.meter = meter
         self._log = log
