@@ -4,15 +4,19 @@ import argparse
 import contextlib
 import os
 import sys
-
-from afterfact_agent import read, run
+from importlib import import_module
 
 FAILED = 1
+
+COMMANDS = ("read", "run")
+"""Modules of this package, each with its add_parser. Only that of the command given is imported: `read` needs nothing
+of what delivers."""
 
 
 def main(words: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the work failed, 2 the call was wrong."""
-    arguments = _parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    arguments = _parser(words).parse_args(words)
     try:
         return int(arguments.work(arguments))
     except BrokenPipeError:  # the reader of our output has left: not worth a word
@@ -24,11 +28,11 @@ def main(words: list[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="afterfact-agent", description="Meters traffic into sessions.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    read.add_parser(commands)
-    run.add_parser(commands)
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        import_module(f"afterfact_agent.{name}").add_parser(commands)
     return parser
 
 

@@ -47,6 +47,17 @@ def test_json(capture: Path) -> None:
     assert (tcp["src_port"], tcp["icmp_type"], tcp["sensor"], dns["history"]) == (40000, None, None, "D")
 
 
+def test_starts_without_what_only_delivery_needs(capture: Path) -> None:
+    program = (
+        "import sys; from afterfact_agent.__main__ import main; "
+        "code = main(sys.argv[1:]); found = {'zmq', 'pydantic', 'msgpack'} & set(sys.modules); "
+        "sys.exit(code or ', '.join(found) or None)"
+    )
+    command = [sys.executable, "-c", program, "read", str(capture)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_interim_records_too(capture: Path) -> None:
     dns = [row for row in rows(read(capture, "--interim", "--active", "20,30").stdout) if row["proto"] == "17"]
     assert [row["src_pkts"] for row in dns] == ["3", "6", "9"]
