@@ -60,12 +60,20 @@ def add_meter_options(parser: argparse.ArgumentParser) -> None:
         default={},
         help="how often a session that goes on is reported: EVERY or FIRST,EVERY (25s,5min)",
     )
+    parser.add_argument(
+        "--duplicates",
+        metavar="TIME",
+        type=lambda text: 0.0 if text == "keep" else seconds(text),
+        help="a packet may be the tap's duplicate of one that came less than this before (10ms); keep: count all",
+    )
     parser.add_argument("--max-sessions", metavar="N", type=int, help="open sessions at most (1048576)")
 
 
 def meter_config(arguments: argparse.Namespace) -> MeterConfig:
     """The settings that the options ask for. Raises ValueError with one line if one is out of range."""
     settings = {**arguments.idle, **arguments.active}
+    if arguments.duplicates is not None:
+        settings["duplicates"] = arguments.duplicates
     if arguments.max_sessions is not None:
         settings["max_sessions"] = arguments.max_sessions
     return MeterConfig(**settings)

@@ -10,6 +10,7 @@ METER_VERSION = 2
 """Of the rules. Raised whenever the same packets may give other sessions: it is part of a stream's identity."""
 
 MAX_SECONDS = 366 * 86400
+MAX_DUPLICATES = 2.0
 SERVER_PORTS: tuple[int, ...] = (
     *range(1, 1024),
     *(1080, 1194, 1352, 1433, 1434, 1494, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2181, 2375, 2376, 2379),
@@ -42,12 +43,17 @@ class MeterConfig:
     """How long the ports of a fragmented datagram are remembered."""
     reorder: float = 10.0
     """How far packets may be out of order; a larger step back re-bases the meter's clock."""
+    duplicates: float = 0.01
+    """A packet and its duplicate are less than this apart; 0 looks for none."""
     max_sessions: int = 1 << 20
-    """Open sessions at most, 340 bytes each once used; when they are taken, the oldest unanswered one ends early."""
+    """Open sessions at most, 400 bytes each once used; when they are taken, the oldest unanswered one ends early."""
 
     def __post_init__(self) -> None:
         for name, seconds in self._times().items():
-            if not 1e-6 <= seconds <= MAX_SECONDS:
+            if name == "duplicates":
+                if not 0 <= seconds <= MAX_DUPLICATES:
+                    raise ValueError(f"duplicates are looked for within 0 to {MAX_DUPLICATES:g} s, not {seconds} s")
+            elif not 1e-6 <= seconds <= MAX_SECONDS:
                 raise ValueError(f"{name} must be between a microsecond and a year, and is {seconds} s")
         if not 64 <= self.max_sessions <= 1 << 26:
             raise ValueError(f"max_sessions must be between 64 and {1 << 26}, and is {self.max_sessions}")

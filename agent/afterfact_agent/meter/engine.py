@@ -9,6 +9,7 @@ from afterfact_agent.jit import entry, i64, inlined, kernel
 from afterfact_protocol.session import EndReason, Mark
 
 from .decode import ICMPV6, MARK_BAD_CHECKSUM, MARK_FRAGMENTS, MARK_LEN_INFERRED, decode, ip_layer
+from .duplicates import is_duplicate
 from .fragments import claim, entry_of, know, settle, take_header, take_waiting, wait
 from .icmp import PORT_CLOSED, TOO_BIG, error_kind, quotes
 from .layout import (
@@ -16,6 +17,7 @@ from .layout import (
     C_BAD_IP_CHECKSUM,
     C_BAD_TRANSPORT,
     C_CUT_TRANSPORT,
+    C_DUPLICATES,
     C_FRAGMENTS,
     C_IP_BYTES,
     C_LENGTH_INFERRED,
@@ -78,6 +80,7 @@ from .layout import (
     PM_TUNNELLED,
     PM_UNOPENED,
     REPORT_AT,
+    S_DUPLICATES,
     S_FRAGMENT_WAIT,
     S_REORDER,
     S_REPORT_EVERY,
@@ -305,6 +308,9 @@ def meter_packets(
         failed = decode(buffer, offsets[number], caplen, wirelens[number], linktypes[number], work)
         if failed < 0:
             work[COUNTS - failed] += 1
+            continue
+        if work[S_DUPLICATES] > 0 and is_duplicate(work, buffer, offsets[number] + caplen, time_us):
+            work[COUNTS + C_DUPLICATES] += 1
             continue
         work[P_TIME] = time_us
         work[P_TIME_LAST] = time_us

@@ -212,12 +212,16 @@ M_FRAGMENTS_WAITING = 12
 """Entries of the fragment table that wait for their first fragment."""
 M_SWEEP = 13
 """The entry at which the sweep of the fragment table goes on."""
+M_CHECKED, M_DOUBLED = 14, 15
+"""Of late: packets that tell whether the tap duplicates, and those that were duplicates."""
 
 S_TCP_IDLE, S_TCP_ATTEMPT, S_TCP_LINGER, S_UDP_IDLE, S_ICMP_IDLE, S_OTHER_IDLE = 16, 17, 18, 19, 20, 21
 S_FIRST_REPORT, S_REPORT_EVERY, S_FRAGMENT_WAIT, S_REORDER = 22, 23, 24, 25
 """Settings, in microseconds."""
 S_SHORTEST = 26
 """The shortest of the idle times."""
+S_DUPLICATES = 28
+"""How far apart duplicates may be, in microseconds; 0 if none are looked for."""
 S_SEED = 27
 """Of the tables' hash; never of a session's id."""
 
@@ -233,7 +237,9 @@ FRAGMENTS, FRAGMENT_ENTRIES = WHEEL + WHEEL_TICKS, 4096
 """Entries of FR_COLUMNS."""
 RECENT, RECENT_IDS = FRAGMENTS + FRAGMENT_ENTRIES * FR_COLUMNS, 1 << 13
 """Pairs: the hash that a session id was made from, and the last ordinal given."""
-WORK_SIZE = RECENT + 2 * RECENT_IDS
+DUPLICATES, DUPLICATE_ENTRIES = RECENT + 2 * RECENT_IDS, 1 << 14
+"""Pairs: the hash of a packet, and its time."""
+WORK_SIZE = DUPLICATES + 2 * DUPLICATE_ENTRIES
 
 # Counters -------------------------------------------------------------------------------------------------------------
 
@@ -254,6 +260,7 @@ COUNTERS: dict[str, str] = {
     "evicted": "sessions emitted early to make room",
     "quoted_errors": "ICMP errors annotated on the session that they quote",
     "unmatched_errors": "ICMP errors whose session was not found",
+    "duplicates": "not metered: packets that the tap delivered before",
     "arp": "not IP: ARP and RARP",
     "llc": "not IP: IEEE 802.3 with LLC (spanning tree, IS-IS, CDP ...)",
     "lldp": "not IP: LLDP",
@@ -293,6 +300,7 @@ COUNTERS: dict[str, str] = {
     C_EVICTED,
     C_QUOTED_ERRORS,
     C_UNMATCHED_ERRORS,
+    C_DUPLICATES,
     C_ARP,
     C_LLC,
     C_LLDP,

@@ -31,6 +31,7 @@ from .layout import (
     M_WAITING_FIRST,
     M_WAITING_LAST,
     NOBODY,
+    S_DUPLICATES,
     S_FIRST_REPORT,
     S_FRAGMENT_WAIT,
     S_ICMP_IDLE,
@@ -79,6 +80,7 @@ def _work(config: MeterConfig) -> Words:
         S_REPORT_EVERY: config.report_every,
         S_FRAGMENT_WAIT: config.fragment_wait,
         S_REORDER: config.reorder,
+        S_DUPLICATES: config.duplicates,
     }
     for at, seconds in (idle | times).items():
         work[at] = round(seconds * _MICROSECONDS)

@@ -118,7 +118,7 @@ def test_more_records_than_the_output_holds() -> None:
 
 
 def test_a_hundred_thousand_sessions_grow_the_index() -> None:
-    meter = Meter()
+    meter = Meter(MeterConfig(duplicates=0))
     packets = chunk(scan(100_000, gap=0.00001))
     list(meter.feed(packets))
     assert meter.counters["open"] == 100_000
@@ -185,7 +185,7 @@ def test_cut_anywhere_a_capture_gives_the_same_records(frames: list[Frame], data
 
 @given(traffic())
 def test_nothing_is_lost_and_nothing_invented(frames: list[Frame]) -> None:
-    array = final(records(Meter(), chunk(frames)))
+    array = final(records(Meter(MeterConfig(duplicates=0)), chunk(frames)))
     assert int(array["src_pkts"].sum() + array["dst_pkts"].sum()) == len(frames)
     assert int(array["src_ip_bytes"].sum() + array["dst_ip_bytes"].sum()) == sum(len(data) - 14 for _, data in frames)
     assert (array["start_time"] <= array["end_time"]).all()

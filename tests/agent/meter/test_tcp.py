@@ -250,7 +250,7 @@ def test_ids_do_not_depend_on_the_run() -> None:
 def test_equal_sessions_get_different_ids() -> None:
     """Begun, evicted and begun again within a microsecond."""
     crowd = [Talk(sport=1000 + n).out(0, "S", 5) for n in range(64)]
-    meter = Meter(MeterConfig(max_sessions=64))
+    meter = Meter(MeterConfig(max_sessions=64, duplicates=0))
     array = records(meter, chunk([*crowd, Talk(sport=9000).out(0, "S", 5), crowd[0], crowd[0]]))
     assert meter.counters["evicted"] == 2
     assert len({(int(r["start_time"]), int(r["session_id"])) for r in array}) == len(array)
