@@ -5,6 +5,7 @@ With none, the console is driven on a virtual one and leaves pictures in demo/.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -109,7 +110,7 @@ def live(running: ExitStack, server: Path, asked: tuple[object, ...], *own_ports
     join.write_text(run("afterfact-server", "sensor", "enrol", server, "live", quiet=True))
     command = ("afterfact-agent", "run", "--join", join, "--spool", SITE / "spool-live", "--interface", "lo", "--user",
                "root", "--bpf", " and ".join(f"not port {port}" for port in own_ports))  # fmt: skip
-    print("$", *(str(word).replace(f"{ROOT}/", "") for word in command), flush=True)
+    show_command(*command)
     running.enter_context(started(*map(str, command)))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
@@ -143,6 +144,11 @@ def say(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
+def show_command(*words: object) -> None:
+    """As it can be pasted into a shell, in the repository's root with its environment active."""
+    print("$", shlex.join(str(word).replace(f"{ROOT}/", "") for word in words), flush=True)
+
+
 def program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
@@ -151,8 +157,7 @@ def run(name: str, *arguments: object, quiet: bool = False) -> str:
     """Run one of our programs to its end and show what it prints; its output. DemoFailed if it fails."""
     words = [program(name), *map(str, arguments)]
     if not quiet:
-        shown = " ".join(str(argument).replace(f"{ROOT}/", "") for argument in arguments)
-        print(f"$ {name} {shown}", flush=True)
+        show_command(name, *arguments)
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE if quiet else None, text=True)
     if not quiet:
         print(done.stdout, end="", flush=True)

@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.interface:
             options = capture_options(arguments)
             capture = start_capture(arguments.interface, options, config, arguments.spool, arguments.user, _log)
-        spool = Spool(arguments.spool, log=_log)
+        spool = Spool(arguments.spool, log=_log, owner=join.name)
     except (InterfaceError, SpoolError) as error:
         _log(str(error))
         return FAILED
@@ -100,5 +100,8 @@ def _wait(until_delivered: bool, files: FilesDelivery, uplink: Uplink, stop: thr
         if uplink.failed is not None:
             return FAILED
         if files.delivered() and until_delivered:
-            return DONE if files.whole() else FAILED
+            if not files.whole():
+                return FAILED
+            sys.stdout.write(f"{files.summary}\n")
+            return DONE
     return DONE

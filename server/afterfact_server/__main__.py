@@ -1,12 +1,14 @@
 """afterfact-server: init, run, and what an operator does with a server."""
 
 import argparse
+import errno
 import logging
 import os
 import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(work=work)
         return made
 
+    def add_private_file(made: argparse.ArgumentParser) -> None:
+        made.add_argument(
+            "-o", metavar="FILE", dest="out", type=Path, help="write it into this new file, readable by you alone"
+        )
+
     init = command(commands, "init", "make a server: keys, configuration, stores, the account admin", _init)
     init.add_argument("--admin-password-file", metavar="F", help="admin's password; without it one is made and printed")
     init.add_argument("--store", metavar="DSN", default="", help="a ClickHouse server instead of the embedded one")
@@ -75,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     sensor = commands.add_parser("sensor", help="enrol, list, revoke sensors").add_subparsers(required=True)
     enrol = command(sensor, "enrol", "enrol a sensor; prints its SENSOR.toml", _operate("sensor enrol", "name", "net"))
     enrol.add_argument("name", metavar="NAME")
+    add_private_file(enrol)
     enrol.add_argument("--net", default="default", help="the network that it watches")
     command(sensor, "list", "list sensors", _operate("sensor list"))
     revoke = command(sensor, "revoke", "lock a sensor out, within a second", _operate("sensor revoke", "name"))
@@ -93,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     passwd.add_argument("--password-file", metavar="F", required=True, dest="password")
 
     console = command(commands, "console-file", "print a new CONSOLE.toml", _operate("console-file", "name"))
+    add_private_file(console)
     console.add_argument("--name", default="console", help="what to call it in logs")
     command(commands, "status", "sensors, coverage, store", _operate("status"))
     return parser
@@ -159,10 +168,28 @@ def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
             values["password"] = _read_password(values["password"])
         directory: ServerDir = arguments.dir
         config = directory.config()
-        for answer in wait_or_run(directory, command, values):
-            _say(_local(directory, config).run(command, values) if answer is None else answer)
+        out: Path | None = getattr(arguments, "out", None)
+        say = _say
+        if out is not None:
+            _create_private(out)  # first: whom the work was done for must be able to have what it made
+            say = partial(_write_private, out)
+        try:
+            for answer in wait_or_run(directory, command, values):
+                say(_local(directory, config).run(command, values) if answer is None else answer)
+        except BaseException:
+            if out is not None and not out.stat().st_size:
+                out.unlink()
+            raise
 
     return work
+
+
+def _create_private(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        hint = "; it may hold a key that is in use: choose another name" if error.errno == errno.EEXIST else ""
+        raise ConfigError(f"{path}: cannot make it: {error.strerror}{hint}") from None
 
 
 def _local(directory: ServerDir, config: Config) -> Operations:
@@ -177,7 +204,8 @@ def _read_password(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot read the password: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"{path}: cannot read the password: {reason}") from None
 
 
 if __name__ == "__main__":

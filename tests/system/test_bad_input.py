@@ -331,7 +331,7 @@ sys.exit(__main__.main())
     line = server.wait_for("afterfact-server: a fault of the server in its thread ingest")
     assert "broken on purpose" in line and "Traceback" not in "".join(server.lines)
     assert server.wait() == 1
-    sending.wait_for("wait in the spool")
+    sending.wait_for("in the spool")
     assert sending.end() == 0
     assert list((tmp_path / "spool" / "streams").glob("*/*.batch")), "the agent keeps what was not acknowledged"
 
@@ -382,6 +382,21 @@ def test_run_waits_for_a_command_that_works_on_the_directory(tmp_path: Path) -> 
         assert made.process.popen.poll() is None, made.process.lines
     made.process.wait_ready()
     made.stop()
+
+
+def test_keys_are_written_to_new_private_files(tmp_path: Path) -> None:
+    site, join = Server(tmp_path).dir, tmp_path / "border.toml"
+    assert server_call("sensor", "enrol", site, "one", "-o", join).returncode == 0
+    assert join.stat().st_mode & 0o777 == 0o600 and "secret_key" in join.read_text()
+    before = join.read_text()
+    one_line(server_call("sensor", "enrol", site, "two", "-o", join), 1, "cannot make it: File exists", "a key")
+    assert join.read_text() == before
+    one_line(server_call("sensor", "enrol", site, "one", "-o", tmp_path / "other.toml"), 1, "enrolled already")
+    assert not (tmp_path / "other.toml").exists()
+    assert "two" not in server_call("sensor", "list", site).stdout
+    console = tmp_path / "CONSOLE.toml"
+    assert server_call("console-file", site, "-o", console).returncode == 0
+    assert console.stat().st_mode & 0o777 == 0o600 and 'kind = "console"' in console.read_text()
 
 
 def test_admin_can_ask(case: Case) -> None:

@@ -135,7 +135,7 @@ def test_live_gives_the_sessions_that_the_file_gives(server: Server, wire: Cable
     wire.send(frames)
     time.sleep(0.5)
     assert running.end() == 0, "\n".join(running.lines)
-    read = call(module("afterfact_agent", "read", tmp_path / "frames.pcap"))
+    read = call(module("afterfact_agent", "read", tmp_path / "frames.pcap", "--duplicates", "keep"))
     wanted = sorted(tuple(row[name] for name in SAME) for row in csv.DictReader(io.StringIO(read.stdout)))
     found = sorted(tuple(row[name] for name in SAME) for row in rows(console, ""))
     assert found == wanted and len(found) == 253

@@ -174,6 +174,9 @@ def test_a_sensor_cannot_write_anothers_stream(site: Server, tmp_path: Path) -> 
     """A copied spool: the other sensor's batches are refused, and nothing is doubled."""
     border, inside = site.enrol("first"), site.enrol("second")
     assert deliver(border, tmp_path / "spool", CAPTURES["border"]).returncode == 0
+    mixed_up = deliver(inside, tmp_path / "spool", CAPTURES["inside"])
+    assert mixed_up.returncode == 1 and "this spool is sensor first's" in mixed_up.stderr
+    (tmp_path / "spool" / "owner").unlink()
     done = deliver(inside, tmp_path / "spool", CAPTURES["inside"])
     assert done.returncode == 1
     assert "another sensor delivers this stream" in done.stderr

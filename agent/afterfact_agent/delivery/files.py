@@ -16,6 +16,7 @@ from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.meter import METER_VERSION, MeterConfig, meter_files
 from afterfact_protocol.codec import encode
+from afterfact_protocol.session import RECORD
 
 DISK_RETRY_SECONDS = 2.0
 
@@ -53,6 +54,8 @@ class FilesDelivery:
         self._info: StreamInfo
         self._batches = 0
         self._damaged = False
+        self._sessions: int | None = None
+        """Metered in this run; None if that was done before."""
         self._metered_again_on = 0
         """The connection on which the server was last found to lack something."""
 
@@ -69,7 +72,10 @@ class FilesDelivery:
         if known is not None and known.batches is not None:
             self._info, self._batches = info, known.batches
             waiting = self._spool.waiting(info.stream)
-            self._log(f"these files were metered before; {waiting} of their batches wait in the spool")
+            state = (
+                f"{_counted(waiting, 'batch', 'batches')} of them wait in the spool" if waiting else "all is delivered"
+            )
+            self._log(f"these files were metered before: {state}")
             if replace_others:
                 self._until_disk(lambda: self._spool.put_stream(replace(info, batches=known.batches)))
                 self._uplink.open_again(info.stream)
@@ -110,6 +116,12 @@ class FilesDelivery:
             self._log(f"the server lacks {len(missing)} batches of these files; run this again")
         return not (missing or self._damaged or self._uplink.refused_streams)
 
+    @property
+    def summary(self) -> str:
+        """What was delivered, in a line; once `whole`."""
+        sessions = "" if self._sessions is None else f"{_counted(self._sessions, 'session', 'sessions')} in "
+        return f"delivered: {sessions}{_counted(self._batches, 'batch', 'batches')}, all acknowledged by the server"
+
     def _missing(self) -> list[int]:
         """Batches of these files that the server lacks."""
         if self._info.stream in self._uplink.refused_streams:
@@ -128,17 +140,18 @@ class FilesDelivery:
         info, spool = self._info, self._spool
         self._until_disk(lambda: spool.put_stream(info))
         run = meter_files(self._paths, self._config)
-        said = batches = 0
+        said = batches = sessions = 0
         for batch in batches_of(info.stream, run, lambda: run.reports):
             if self._until_disk(partial(spool.put, info.stream, batch.seq, encode(batch))):
                 self._uplink.spooled(info.stream, batch.seq)
             batches += 1
+            sessions += len(batch.rows) // RECORD.itemsize
             for line in run.damage[said:]:
                 self._log(line)
             said = len(run.damage)
             if self._stop.is_set():
                 raise Stopped
-        self._batches, self._damaged = batches, bool(run.damage)
+        self._batches, self._sessions, self._damaged = batches, sessions, bool(run.damage)
         self._until_disk(lambda: spool.complete(info.stream, batches))
 
     def _until_disk(self, write: Callable[[], T]) -> T:
@@ -153,3 +166,7 @@ class FilesDelivery:
                     said = True
                 if self._stop.wait(DISK_RETRY_SECONDS):
                     raise Stopped from None
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

@@ -77,8 +77,13 @@ class Spool:
         keep_seconds: int = KEEP_SECONDS,
         keep_bytes: int = KEEP_BYTES,
         log: Callable[[str], None] = lambda text: None,
+        owner: str = "",
     ) -> None:
-        """Lock and read the spool. SpoolError if another agent uses it, or it cannot be read or written."""
+        """Lock and read the spool. SpoolError if another agent uses it, or it cannot be read or written.
+
+        owner: the sensor that delivers from it. A spool is one sensor's: with another's join file its sessions would be
+        taken for what that one saw.
+        """
         self.path = path
         self._keep_seconds = keep_seconds
         self._keep_bytes = keep_bytes
@@ -96,6 +101,7 @@ class Spool:
             raise SpoolError(f"{path}: cannot use the spool: {error.strerror}") from None
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._check_owner(owner)
             self._read()
         except BlockingIOError:
             self.close()
@@ -106,6 +112,14 @@ class Spool:
         except SpoolError:
             self.close()
             raise
+
+    def _check_owner(self, owner: str) -> None:
+        file = self.path / "owner"
+        found = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
+        if found and owner and found != owner:
+            raise SpoolError(f"{self.path}: this spool is sensor {found}'s; give {owner} a --spool of its own")
+        if owner and not found:
+            _write_durably(file, owner.encode())
 
     def close(self) -> None:
         """Let another agent use the spool."""

@@ -184,7 +184,9 @@ class Uplink:
         self._online = False
         self._delivery.disconnected()
         if reason != self._last_down:  # once, not with every attempt
-            self._log(f"{reason}; {self._spool.backlog().batches} batches wait in the spool")
+            waiting = self._spool.backlog().batches
+            kept = f"; {waiting} {'batch waits' if waiting == 1 else 'batches wait'} in the spool" if waiting else ""
+            self._log(f"{reason}{kept}")
             self._last_down = reason
 
     def _send(self, connection: Connection) -> None:

@@ -188,3 +188,10 @@ def test_a_file_that_is_no_batch(tmp_path: Path) -> None:
     (tmp_path / "streams" / STREAM.hex() / "x.batch").write_bytes(b"")
     with pytest.raises(SpoolError, match=r"x\.batch: not a batch"):
         Spool(tmp_path)
+
+
+def test_a_spool_is_one_sensors(tmp_path: Path) -> None:
+    Spool(tmp_path, owner="border").close()
+    with pytest.raises(SpoolError, match="this spool is sensor border's; give inside a --spool of its own"):
+        Spool(tmp_path, owner="inside")
+    Spool(tmp_path, owner="border").close()
