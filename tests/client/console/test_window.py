@@ -138,6 +138,7 @@ QTest.keyClicks(console.window.tab.editor, "WHERE typed and never run")
 written = lambda: any(b"typed and never run" in f.read_bytes() for f in Path(sys.argv[1]).rglob("*") if f.is_file())
 waited = 0
 while not written() and waited < 10_000: QTest.qWait(50); waited += 50
+QTest.qWait(300)  # it is there before it counts
 print("typed", waited, flush=True)
 QTest.qWait(60000)
 """
