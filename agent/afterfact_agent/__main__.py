@@ -8,7 +8,7 @@ from importlib import import_module
 
 FAILED = 1
 
-COMMANDS = ("read", "run")
+COMMANDS = ("read", "run", "check")
 """Modules of this package, each with its add_parser. Only that of the command given is imported: `read` needs nothing
 of what delivers."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers.network import HERE, THERE, Cable, cable, reason_not_to
-from helpers.packets import Talk, pcap_bytes, udp
+from helpers.packets import Frame, Talk, pcap_bytes, udp
 from helpers.processes import Process, Server, agent, ask, call, module
 
 REASON = reason_not_to()
@@ -220,3 +220,40 @@ def test_no_privilege(site: Server, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1 and "lo: cannot capture: no permission: run as root, or give" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def check(wire: Cable, frames: list[Frame], *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = module("afterfact_agent", "check", "--interface", wire.near, "--seconds", 4, *arguments)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while child.poll() is None:
+        wire.send(frames)
+        time.sleep(0.3)
+    out, err = child.communicate()
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def test_check_tells_what_a_tap_delivers(wire: Cable) -> None:
+    one_way = [Talk(sport=1000 + n).out(n, "PA", 5, 9, 100) for n in range(5)]
+    both = [frame for n in range(5) for frame in Talk(sport=2000 + n, vlans=(7,)).whole(n)]
+    done = check(
+        wire, [frame for each in (*one_way, *both) for frame in (each, each)], "--bpf", "net 10.0.0.0/24 or vlan"
+    )
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert told["losses"].startswith("none")
+    assert told["duplicates"].split("(")[1].startswith(("5", "6")), "half of them, and what was sent again at once"
+    assert told["directions"].startswith("one only of 5 of 10 answered TCP sessions (50%)")
+    assert told["VLANs"].startswith("7 (")
+    assert (told["tunnels"], told["lengths"], told["not metered"].split(";")[0]) == (
+        "none",
+        "154 bytes at most",
+        "nothing",
+    )
+
+
+def test_check_of_a_silent_interface(wire: Cable) -> None:
+    done = call(module("afterfact_agent", "check", "--interface", wire.near, "--seconds", 1, "--bpf", "port 1"))
+    assert done.returncode == 1
+    assert done.stdout == f"{wire.near}: no packet in 1 s; is the tap connected, and does the filter fit?\n"
+    done = call(module("afterfact_agent", "check", "--interface", "nothing0"))
+    assert done.returncode == 1 and "nothing0: no such interface" in done.stderr
