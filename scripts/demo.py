@@ -146,7 +146,10 @@ def say(text: str) -> None:
 
 def show_command(*words: object) -> None:
     """As it can be pasted into a shell, in the repository's root with its environment active."""
-    print("$", shlex.join(str(word).replace(f"{ROOT}/", "") for word in words), flush=True)
+    shown = [str(word).replace(f"{ROOT}/", "") for word in words]
+    # In double quotes where that is all a shell needs, as one would type a query that has quotes of its own.
+    typed = [f'"{word}"' if "'" in word and not set(word) & set('"$`\\!') else shlex.quote(word) for word in shown]
+    print("$", *typed, flush=True)
 
 
 def program(name: str) -> str:
