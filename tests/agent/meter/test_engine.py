@@ -192,6 +192,35 @@ def test_nothing_is_lost_and_nothing_invented(frames: list[Frame]) -> None:
     assert len(np.unique(array[["start_time", "session_id"]])) == len(array)
 
 
+def mirrored(data: bytes) -> bytes:
+    """The packet, IPv4 in Ethernet, that the other side would have sent."""
+    ip = data[14:]
+    ports = slice(20, 24) if ip[9] in (6, 17) else slice(0, 0)
+    swapped = ip[ports][2:] + ip[ports][:2]
+    return data[:14] + ip[:12] + ip[16:20] + ip[12:16] + swapped + ip[20 + len(swapped) :]
+
+
+@given(traffic())
+def test_the_other_way_round_the_sides_change_places_and_nothing_else(frames: list[Frame]) -> None:
+    """Whoever is taken for the originator: what each endpoint sent, the other has sent then."""
+
+    def sent(some: list[Frame], swap: bool) -> list[tuple[object, ...]]:
+        ended = final(records(Meter(), chunk(some)))
+        names = ("pkts", "bytes", "ip_bytes", "flags", "retrans_bytes")
+        found = []
+        for row in ended:
+            ends = [
+                (row[f"{side}_ip"].item(), int(row[f"{side}_port"]), *(int(row[f"{side}_{name}"]) for name in names))
+                for side in ("src", "dst")
+            ]
+            if swap:  # the counters change places, the endpoints stay
+                ends = [ends[0][:2] + ends[1][2:], ends[1][:2] + ends[0][2:]]
+            found.append((int(row["proto"]), int(row["start_time"]), int(row["end_time"]), *sorted(ends)))
+        return sorted(found)
+
+    assert sent([(time, mirrored(data)) for time, data in frames], False) == sent(frames, True)
+
+
 @given(traffic())
 def test_ids_and_everything_else_are_the_same_each_time(frames: list[Frame]) -> None:
     packets = chunk(frames)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers.packets import (
     A6,
     B6,
@@ -61,6 +62,46 @@ SEEDS = [
     ethernet(ipv6(A6, B6, ICMPV6, icmp_message(135, data=bytes(20))), 0x86DD),
     ethernet(b"\xaa\xaa\x03\0\0\0\x08\0" + ipv4(A, B, 132, bytes(16)), 60),
 ]
+INNER = ipv4(A, B, UDP, udp_header(5000, 53, 30))
+INNER6 = ipv6("2001:0:1::1", B6, TCP, tcp_header(40000, 80, "S", 1))
+
+
+def in_udp(port: int, payload: bytes) -> bytes:
+    return ethernet(ipv4(B, A, UDP, udp_header(4000, port, len(payload))[:8] + payload), 0x0800)
+
+
+SNAP = b"\xaa\xaa\x03\0\0\0\x08\0"
+TUNNELS = [
+    in_udp(4789, b"\x08\0\0\0\0\0\x07\0" + ethernet(INNER, 0x0800, [3])),
+    in_udp(6081, b"\x02\0\x65\x58\0\0\x07\0" + bytes(8) + ethernet(INNER, 0x0800)),
+    in_udp(2152, b"\x34\xff\0\x40\0\0\0\x05\0\0\0\x85\x01\0\0\0" + INNER),
+    in_udp(3544, b"\0\x01\0\0" + bytes(9) + b"\0\0" + bytes(6) + INNER6),
+    in_udp(9, INNER6),
+    ethernet(
+        ipv4(B, A, 47, b"\x30\0\x88\xbe" + bytes(8) + b"\x10\0\0\x03" + bytes(4) + ethernet(INNER, 0x0800)), 0x0800
+    ),
+    ethernet(ipv4(B, A, 47, b"\x30\x81\x88\x0b\0\x20\0\x05" + bytes(8) + b"\xff\x03\0\x21" + INNER), 0x0800),
+    ethernet(ipv4(B, A, 41, INNER6), 0x0800),
+    ethernet(ipv4(B, A, 51, b"\x11\x04" + bytes(22) + udp_header(1, 2, 3)), 0x0800),
+    ethernet(b"\0\x01\0\x40\0\x02\x01\x40" + INNER, 0x8847),
+    ethernet(b"\0\x02\x01\x40" + bytes(4) + ethernet(INNER, 0x0800, [9]), 0x8847, [5]),
+    ethernet(b"\x11\0\0\x07\0\x3c\0\x21" + INNER, 0x8864),
+]
+SEEDS += TUNNELS
+LINKS = [
+    (
+        LinkType.RADIOTAP,
+        b"\0\0\x12\0\x2f\x48\0\0" + bytes(10) + b"\x88\x01" + bytes(24) + b"\xaa\xaa\x03\0\0\0\x08\0" + INNER,
+    ),
+    (LinkType.IEEE802_11, b"\x08\x03" + bytes(28) + SNAP + INNER),
+    (LinkType.NFLOG, b"\x02\0\0\0\x08\0\x01\0" + bytes(4) + b"\x40\0\x09\0" + INNER),
+    (LinkType.PPP, b"\xff\x03\0\x21" + INNER),
+    (LinkType.PPP_ETHER, b"\x11\0\0\x07\0\x3c\0\x21" + INNER),
+    (LinkType.LINUX_SLL2, b"\x08\0" + bytes(18) + INNER),
+    (LinkType.NULL, b"\x02\0\0\0" + INNER),
+]
+CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "pcap"
+CAPTURES = [path for path in sorted(CORPUS.glob("*.pcap*")) if path.stat().st_size < 50_000]
 
 
 @st.composite
@@ -102,6 +143,16 @@ def run(frames: list[Frame], config: MeterConfig | None = None, **how: int | boo
         assert (ended["src_bytes"] <= ended["src_ip_bytes"]).all()
 
 
+def test_the_seeds_are_what_they_should_be() -> None:
+    """Else what is mutated would be refused at once, and prove little."""
+    for seed in TUNNELS:
+        (record,) = records(Meter(), chunk([(0, seed)]))
+        assert record["tunnel"], seed
+    for linktype, seed in LINKS:
+        (record,) = records(Meter(), chunk([(0, seed)], linktype=linktype))
+        assert record["dst_port"] == 53, linktype
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(FRAMES, st.sampled_from(list(LinkType)), st.integers(0, 200) | st.none(), st.booleans())
 def test_mutated_packets(frames: list[Frame], linktype: LinkType, snaplen: int | None, wire: bool) -> None:
@@ -112,6 +163,15 @@ def test_mutated_packets(frames: list[Frame], linktype: LinkType, snaplen: int |
 @given(st.lists(st.tuples(TIMES, st.sampled_from(SEEDS).flatmap(mutated)), max_size=60))
 def test_mutated_packets_on_their_own_link_type(frames: list[Frame]) -> None:
     run(frames)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.data(), st.sampled_from(LINKS), st.integers(0, 200) | st.none())
+def test_mutated_packets_of_rare_link_types(
+    data: st.DataObject, seed: tuple[LinkType, bytes], snaplen: int | None
+) -> None:
+    frames = data.draw(st.lists(st.tuples(st.floats(0, 100), mutated(seed[1])), max_size=30))
+    run(frames, linktype=seed[0], snaplen=snaplen)  # type: ignore[arg-type]
 
 
 FLAGS = st.sampled_from(["S", "SA", "A", "PA", "FA", "F", "R", "RA", "SF", "FR", ""])
@@ -140,7 +200,22 @@ def test_mutated_files(tmp_path_factory: object, data: st.DataObject) -> None:
     packets = b"".join(pcapng_packet(frame, 1_700_000_000_000_000) for _, frame in frames)
     files = [pcap_bytes(frames), pcap_bytes(frames, ">", True), pcapng_section() + pcapng_interface() + packets]
     content = data.draw(mutated(data.draw(st.sampled_from(files))))
-    path = Path(tmp_path_factory.getbasetemp()) / "fuzzed"  # type: ignore[attr-defined]
+    read(Path(tmp_path_factory.getbasetemp()) / "fuzzed", content)  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(not CAPTURES, reason=f"no corpus of captures at {CORPUS}")
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.data())
+def test_mutated_captures_of_the_corpus(tmp_path_factory: object, data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(CAPTURES)).read_bytes())
+    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=40)):
+        content[at] = value
+    size = data.draw(st.integers(0, len(content)) | st.just(len(content)))
+    read(Path(tmp_path_factory.getbasetemp()) / "fuzzed", bytes(content[:size]))  # type: ignore[attr-defined]
+
+
+def read(path: Path, content: bytes) -> None:
+    """Meter a file of this content, whatever it is."""
     path.write_bytes(content)
     meter = Meter()
     seen = 0
@@ -153,7 +228,9 @@ def test_mutated_files(tmp_path_factory: object, data: st.DataObject) -> None:
     except CaptureError as error:
         assert "\n" not in str(error)
     list(meter.finish())
-    assert meter.counters["packets"] == seen
+    counters = meter.counters
+    unmetered = sum(counters[name] for name, doc in COUNTERS.items() if doc.startswith("not "))
+    assert counters["packets"] == seen == counters["metered"] + unmetered
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
