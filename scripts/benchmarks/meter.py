@@ -1,8 +1,11 @@
-# needs: argus=argus-server ra=argus-client softflowd=softflowd nfpcapd=nfdump
-"""Packets a second: `afterfact-agent read` beside argus, softflowd and nfpcapd on one generated capture.
+# needs: argus=argus-server racount=argus-client softflowd=softflowd nfpcapd=nfdump tcpdump=tcpdump
+"""Packets a second: `afterfact-agent read` beside argus, softflowd, nfpcapd, nfstream and `tcpdump --count` (which
+meters nothing) on one generated capture, and on a real one repeated if there is one (--real FILE, by default of the
+corpus beside the repository).
 
 Each is run as a whole process, from a file in the page cache, with one thread of work; the median of several rounds
-counts, in which they take turns. Prints a table, writes bench/meter.json. --packets and --rounds for smaller runs.
+counts, in which they take turns. nfstream, the slowest, runs once, in an environment of its own that is made in bench/.
+Prints tables, writes bench/meter.json. --packets and --rounds for smaller runs.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import json
 import os
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,8 +25,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus" / "pcap"
 Result = TypeVar("Result")
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+NFSTREAM = """
+import sys
+from nfstream import NFStreamer
+print(sum(1 for _ in NFStreamer(source=sys.argv[1], n_dissections=0, statistical_analysis=False, n_meters=1)))
+"""
 
 
 def peers(capture: Path, out: Path) -> dict[str, list[str]]:
@@ -31,10 +43,64 @@ def peers(capture: Path, out: Path) -> dict[str, list[str]]:
     commands = {
         "afterfact-agent read": [*agent, str(capture), "-o", str(out / "sessions.csv")],
         "argus": ["argus", "-r", str(capture), "-w", str(out / "argus.out")],
-        "softflowd": ["softflowd", "-d", "-m", "100000", "-n", "127.0.0.1:9", "-r", str(capture)],
+        "softflowd": ["softflowd", "-d", "-m", "400000", "-n", "127.0.0.1:9", "-r", str(capture)],
         "nfpcapd": ["nfpcapd", "-r", str(capture), "-w", str(out)],
+        "tcpdump --count": ["tcpdump", "--count", "-nr", str(capture)],
     }
     return {name: command for name, command in commands.items() if shutil.which(command[0], path=SEARCH)}
+
+
+def nfstream() -> Path | None:
+    """A Python that has nfstream; None, with the reason, if it cannot be had."""
+    python = ROOT / "bench" / "nfstream" / "bin" / "python"
+    if not python.exists():
+        made = subprocess.run([sys.executable, "-m", "venv", str(python.parents[1])], capture_output=True, text=True)
+        pip = [str(python), "-m", "pip", "install", "-q", "nfstream"]
+        done = subprocess.run(pip, capture_output=True, text=True) if made.returncode == 0 else made
+        if done.returncode:
+            print(f"meter: without nfstream, which cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
+            shutil.rmtree(python.parents[1], ignore_errors=True)
+            return None
+    return python
+
+
+def sessions_of(name: str, out: Path) -> int | None:
+    """How many sessions a meter wrote, where that can be told."""
+    if name == "afterfact-agent read":
+        with (out / "sessions.csv").open("rb") as file:
+            return sum(1 for _ in file) - 1
+    if name == "argus" and shutil.which("racount", path=SEARCH):
+        told = subprocess.run(
+            ["racount", "-r", str(out / "argus.out")],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": SEARCH},
+        )
+        return int(told.stdout.splitlines()[1].split()[1])
+    return None
+
+
+def repeated(capture: Path, packets: int, target: Path) -> int:
+    """A pcap file again and again, each time later than the last; how many packets."""
+    data = capture.read_bytes()
+    assert data[:4] == b"\xd4\xc3\xb2\xa1", "a little-endian pcap of microseconds"
+    at, records = 24, []
+    while at + 16 <= len(data):
+        seconds, micros, caplen, wirelen = struct.unpack("<IIII", data[at : at + 16])
+        if at + 16 + caplen > len(data) or caplen > 262_144:
+            break
+        records.append((seconds, micros, caplen, wirelen, data[at + 16 : at + 16 + caplen]))
+        at += 16 + caplen
+    span = records[-1][0] - records[0][0] + 4000  # past every idle time: sessions begin anew
+    times = -(-packets // len(records))
+    with target.open("wb") as file:
+        file.write(data[:24])
+        for number in range(times):
+            file.write(b"".join(
+                struct.pack("<IIII", seconds + (number * span) % 2_000_000_000, *rest) + packet
+                for seconds, *rest, packet in records
+            ))  # fmt: skip
+    return times * len(records)
 
 
 def run(command: list[str]) -> dict[str, float]:
@@ -92,11 +158,10 @@ def elsewhere(function: Callable[..., Result], *arguments: object) -> Result:
         return worker.submit(function, *arguments).result()
 
 
-def measure(packets: int, rounds: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="afterfact-bench-") as folder:
-        capture, out = Path(folder) / "traffic.pcap", Path(folder) / "out"
-        out.mkdir()
-        sessions = elsewhere(make, packets, capture)
+def measure(capture: Path, packets: int, rounds: int) -> dict[str, Any]:
+    """All meters on one capture: what each took, by name."""
+    with tempfile.TemporaryDirectory(prefix="afterfact-bench-out-") as folder:
+        out = Path(folder)
         runs: dict[str, Callable[[], dict[str, float]]] = {
             name: (lambda command=command: run(command))  # type: ignore[misc]
             for name, command in peers(capture, out).items()
@@ -108,45 +173,52 @@ def measure(packets: int, rounds: int) -> dict[str, Any]:
         for _ in range(rounds):
             for name, once in runs.items():
                 results[name].append(once())
-        size = capture.stat().st_size
-    table = {}
-    for name, taken in results.items():
-        middle = {key: statistics.median(run[key] for run in taken) for key in taken[0]}
-        table[name] = {**middle, "packets_per_second": packets / middle["wall"]}
-    return {
-        "packets": packets,
-        "sessions": sessions,
-        "bytes": size,
-        "rounds": rounds,
-        "processors": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "start_up_cold_seconds": start_up(cold=True),
-        "start_up_warm_seconds": start_up(cold=False),
-        "results": table,
-    }
+        if (python := nfstream()) is not None:
+            results["nfstream"] = [run([str(python), "-c", NFSTREAM, str(capture)])]
+        table: dict[str, Any] = {}
+        for name, taken in results.items():
+            middle = {key: statistics.median(run[key] for run in taken) for key in taken[0]}
+            count = sessions_of(name, out)
+            table[name] = {**middle, "packets_per_second": packets / middle["wall"], "sessions": count}
+    return {"packets": packets, "bytes": capture.stat().st_size, "rounds": rounds, "results": table}
 
 
-def show(report: dict[str, Any]) -> None:
-    size = f"{report['packets']:,} packets, {report['sessions']:,} sessions, {report['bytes'] / 1e6:,.0f} MB"
-    print(f"{size}; median of {report['rounds']}, load {report['load']:.1f} on {report['processors']} processors")
+def show(title: str, report: dict[str, Any]) -> None:
+    size = f"{report['packets']:,} packets, {report['bytes'] / 1e6:,.0f} MB"
+    print(f"{title}: {size}; median of {report['rounds']}")
     reference = report["results"].get("argus")
-    print(f"{'':22}{'M packets/s':>12}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'argus x':>9}")
+    print(f"{'':22}{'M packets/s':>12}{'seconds':>9}{'CPU s':>8}{'MB':>7}{'argus x':>9}{'sessions':>10}")
     for name, result in sorted(report["results"].items(), key=lambda item: -item[1]["packets_per_second"]):
         times = f"{reference['wall'] / result['wall']:.1f}" if reference else "-"
         memory = f"{result['memory_mb']:.0f}" if "memory_mb" in result else "-"
         speed = result["packets_per_second"] / 1e6
-        print(f"{name:22}{speed:12.2f}{result['wall']:9.2f}{result['cpu']:8.2f}{memory:>7}{times:>9}")
-    cold, warm = report["start_up_cold_seconds"], report["start_up_warm_seconds"]
-    print(f"start-up: {cold:.1f} s compiling everything, {warm:.1f} s with compiled kernels")
+        count = "-" if result["sessions"] is None else f"{result['sessions']:,}"
+        print(f"{name:22}{speed:12.2f}{result['wall']:9.2f}{result['cpu']:8.2f}{memory:>7}{times:>9}{count:>10}")
+    print()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--packets", type=int, default=4_000_000)
+    parser.add_argument("--packets", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--real", type=Path, default=CORPUS / "suricata-http-mime-truncated-input.pcap")
     arguments = parser.parse_args()
-    report = measure(arguments.packets, arguments.rounds)
-    show(report)
+    report: dict[str, Any] = {"processors": os.cpu_count(), "load": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory(prefix="afterfact-bench-") as folder:
+        capture = Path(folder) / "traffic.pcap"
+        sessions = elsewhere(make, arguments.packets, capture)
+        report["generated"] = {**measure(capture, arguments.packets, arguments.rounds), "made": sessions}
+        show(f"generated, {sessions:,} sessions", report["generated"])
+        if arguments.real.exists():
+            packets = elsewhere(repeated, arguments.real, arguments.packets, capture)
+            report["real"] = measure(capture, packets, arguments.rounds)
+            show(f"{arguments.real.name}, repeated", report["real"])
+        else:
+            print(f"no real capture: there is no {arguments.real}\n")
+    report["start_up_cold_seconds"], report["start_up_warm_seconds"] = start_up(cold=True), start_up(cold=False)
+    cold, warm = report["start_up_cold_seconds"], report["start_up_warm_seconds"]
+    print(f"start-up: {cold:.1f} s compiling everything, {warm:.1f} s with compiled kernels; "
+          f"load {report['load']:.1f} on {report['processors']} processors")  # fmt: skip
     target = ROOT / "bench" / "meter.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(report, indent=2) + "\n")
