@@ -160,6 +160,20 @@ def test_an_interface_that_vanishes_and_returns(server: Server, wire: Cable, tmp
     assert "live: first data " in told.stderr and "; blind " in told.stderr, told.stderr
 
 
+def test_several_interfaces_are_one_sensor(server: Server, wire: Cable, tmp_path: Path) -> None:
+    console, join = server.console_file(), server.enrol("live")
+    ours = f"not port {server.sensors_port} and not port {server.consoles_port}"
+    both = ("--interface", wire.near, "--interface", "lo", "--bpf", ours)
+    running = capture(join, tmp_path / "spool", *both, "--idle", "udp=1s")
+    wire.send([udp(0, "10.0.0.1", 1111, "10.0.0.2", 53)])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as loopback:
+        loopback.sendto(b"hello", ("127.0.0.1", 5353))
+        port = loopback.getsockname()[1]
+        assert wait_for_rows(console, "src_port = 1111", 1)
+        assert [row["src_ip"] for row in wait_for_rows(console, f"src_port = {port}", 1)] == ["127.0.0.1"]
+    assert running.end() == 0
+
+
 def test_root_is_given_up(server: Server, wire: Cable, tmp_path: Path) -> None:
     spool = Path(tempfile.mkdtemp(prefix="afterfact-test-"))
     try:
