@@ -16,6 +16,8 @@ MAX_GAPS = 64
 MAX_GAPS_TOLD = 4096
 """Named in all of an answer, which must fit into a message."""
 MIN_GAPS = 3
+ON_ITS_WAY = 15_000_000
+"""A live sensor tells every ten seconds what it watched: what is younger than this is no gap, it has yet to come."""
 JOIN = 1_000_000
 """Intervals less than a second apart are one: packets are not continuous, their files are."""
 
@@ -87,6 +89,8 @@ def coverage(
             pairs = zip(own["start"].tolist(), own["end"].tolist(), strict=True)
             to_come = [(start, max(start, end))]
             gaps = to_come if start >= now else gaps_between(pairs, max(start, first), min(end, now))
+            if start < now and gaps and gaps[-1][1] == now and now - gaps[-1][0] < ON_ITS_WAY:
+                gaps.pop()
         longest = sorted(sorted(gaps, key=lambda gap: gap[0] - gap[1])[:share])
         result.append(
             SensorCoverage(

@@ -90,6 +90,22 @@ assert not kept.revoked
     )
 
 
+def test_what_is_on_its_way_is_no_gap(tmp_path: Path) -> None:
+    """Or every answer of a live sensor would say that it missed the last seconds, and nobody would read it any more."""
+    run(
+        tmp_path,
+        """
+watched(1, (NOW - 1000 * S, NOW - 500 * S), (NOW - 400 * S, NOW - 12 * S))
+watched(2, (NOW - 1000 * S, NOW - 16 * S))
+def gaps(number, end):
+    return [(gap.start, gap.end) for gap in covered([sensor(number)], NOW - 900 * S, end)[0].gaps]
+assert gaps(1, NOW) == gaps(1, NOW + 50 * S) == [(NOW - 500 * S, NOW - 400 * S)]
+assert gaps(2, NOW) == [(NOW - 16 * S, NOW)]
+assert gaps(1, NOW - 5 * S) == [(NOW - 500 * S, NOW - 400 * S), (NOW - 12 * S, NOW - 5 * S)], "asked of the past"
+""",
+    )
+
+
 def test_what_is_to_come_is_not_watched(tmp_path: Path) -> None:
     run(
         tmp_path,
@@ -132,7 +148,7 @@ def test_many_sensors_with_many_gaps_fit_into_an_answer(tmp_path: Path) -> None:
     run(
         tmp_path,
         """
-spans = [(NOW - 1000 * S + 10 * n * S, NOW - 1000 * S + (10 * n + n % 5) * S) for n in range(100)]
+spans = [(NOW - 1100 * S + 10 * n * S, NOW - 1100 * S + (10 * n + n % 5) * S) for n in range(100)]
 for number in range(1, 601):
     watched(number, *spans)
 told = covered([sensor(number) for number in range(1, 601)], NOW - 2000 * S, NOW)
