@@ -17,11 +17,12 @@ def reason_not_to() -> str:
     """Why there can be no network namespace, or nothing."""
     if os.geteuid() != 0:
         return "needs root: a network namespace"
+    probe = f"afterfact-{os.getpid()}"  # several processes of tests ask at once
     try:
-        done = subprocess.run(["ip", "netns", "add", "afterfact-probe"], capture_output=True, text=True)
+        done = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True)
     except FileNotFoundError:
         return "needs the command ip (iproute2)"
-    subprocess.run(["ip", "netns", "del", "afterfact-probe"], capture_output=True)
+    subprocess.run(["ip", "netns", "del", probe], capture_output=True)
     return f"no network namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
