@@ -266,9 +266,9 @@ class Ingest:
             stream = Stream(message.stream, job.sensor, message.kind, message.content, message.meter)
             older = self._ledger.same_content(job.sensor, message.content) if message.content else None
             if older is not None and not message.replace:
-                self._answer(job, StreamRefused(message.stream, "content_known", (
+                self._refuse_stream(job, message, "content_known",
                     f"these files are in the store already, metered by {older.meter} (now {message.meter}); "
-                    "add --replace to put the new sessions in place of the old")))  # fmt: skip
+                    "add --replace to put the new sessions in place of the old")  # fmt: skip
                 return
             if older is not None:
                 self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
@@ -281,8 +281,8 @@ class Ingest:
             insert_stream(client, stream, changed)
             self._ledger.opened(stream, changed)
         elif known.sensor != job.sensor:
-            self._answer(job, StreamRefused(message.stream, "foreign_stream", (
-                "another sensor delivers this stream: was its spool copied? Give this one an empty one")))  # fmt: skip
+            self._refuse_stream(job, message, "foreign_stream",
+                "another sensor delivers this stream: was its spool copied? Give this one an empty one")  # fmt: skip
             return
         self._answer(job, Opened(message.stream, told(self._ledger.have(message.stream))))
 
@@ -387,6 +387,10 @@ class Ingest:
     def _write_ledger(self, client: Client) -> None:
         if self._entries and self._until_done(partial(insert_batches, client, self._entries, now_us())):
             self._entries = []
+
+    def _refuse_stream(self, job: Job, message: Open, code: str, reason: str) -> None:
+        self._log(f"sensor {job.sensor}: stream {message.stream.hex()} refused: {reason}")
+        self._answer(job, StreamRefused(message.stream, code, reason))
 
     def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
         self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")

@@ -67,7 +67,11 @@ class SensorsPort(Port[Conversation]):
         sensor = self._admission.sensor(peer.key)
         assert sensor is not None
         self._health.hello(sensor.number, hello, now_us())
+        self._log(f"{sensor.name} connected: {hello.program!r} {hello.software!r}")
         return Conversation(sensor), MAX_CREDIT
+
+    def _end(self, talk: Conversation) -> None:
+        self._log(f"{talk.sensor.name} is disconnected")
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
         return (Open, Batch, Report)
