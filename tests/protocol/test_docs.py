@@ -44,6 +44,7 @@ def test_codes() -> None:
     sent = set(re.findall(r'(?:Refused\(\s*|Failed\(\s*\w+(?:\.\w+)*,\s*|_refuse\(\s*peer,\s*)"(\w+)"', sources))
     sent |= set(re.findall(r'StreamRefused\(\s*[\w.]+,\s*"(\w+)"', sources))
     sent |= set(re.findall(r'self\._refuse\(job, batch, "(\w+)"', sources))
+    sent |= set(re.findall(r'self\._refuse_stream\(job, message, "(\w+)"', sources))
     sent |= set(re.findall(r'return "(deadline|memory|store|disabled)"', sources))
     assert sent == documented
 
