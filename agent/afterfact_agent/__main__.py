@@ -6,6 +6,8 @@ import os
 import sys
 from importlib import import_module
 
+from afterfact_agent.errors import KernelError
+
 FAILED = 1
 
 COMMANDS = ("read", "run", "check")
@@ -22,6 +24,9 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left: not worth a word
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KernelError as error:
+        sys.stderr.write(f"afterfact-agent: {error}\n")
         return FAILED
     except KeyboardInterrupt:
         sys.stderr.write("afterfact-agent: stopped\n")

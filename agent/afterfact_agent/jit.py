@@ -1,38 +1,27 @@
-"""Compiling kernels: the one place that imports numba, and where its cache lives.
+"""Marking functions as kernels, which numba compiles to machine code, and calling them.
 
-A kernel compiled by one user is not used by another, and with no writable place numba refuses to cache at all.
-Numba looks only at the file of the kernel that is called, not at the kernels that this one calls: so the cache's
-directory is named by a hash over all kernel sources.
+Numba is imported only where it compiles, in a process of its own (compile.py): to import it takes as long as metering
+a million packets, and as much memory as 200,000 sessions. Everywhere else a marked function is called by `call`, which
+runs the machine code that is kept on disk (machine_code.py).
 This module knows nothing of packets or sessions.
 """
 
-import hashlib
 import os
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, cast
 
-import numba
 import numpy as np
 
+from . import machine_code
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
 
-CACHE_VARIABLE = "AFTERFACT_KERNEL_CACHE"
-"""Environment variable that names the directory for compiled kernels, before all others."""
-
-CACHE_BYTES = 16 << 20
-"""A cache that is empty must have room for this much; compiled kernels are about 6 MB."""
-
-_numba_settings: dict[str, Any] = vars(numba.config)
-
-PLAIN_PYTHON = bool(_numba_settings["DISABLE_JIT"])
+PLAIN_PYTHON = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """Whether kernels run uncompiled, as tests have them."""
 
-_PACKAGE = Path(__file__).parent
-_KERNEL_FOLDERS = ("capture", "meter")
-_VARIANTS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+COMPILING = machine_code.COMPILE_VARIABLE in os.environ
 
 if TYPE_CHECKING:
 
@@ -42,79 +31,43 @@ else:
     i64 = np.int64
 
 
-def _source_hash() -> str:
-    """Names a cache: the same only for the same kernels, Python, numba and compiler settings."""
-    digest = hashlib.sha256(f"{sys.version} {numba.__version__}".encode())
-    for variable in _VARIANTS:
-        digest.update(f" {variable}={os.environ.get(variable, '')}".encode())
-    kernels = (path for folder in _KERNEL_FOLDERS for path in (_PACKAGE / folder).glob("*.py"))
-    for path in (Path(__file__), *sorted(kernels)):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+def call(entry: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    """What an entry gives for these arguments: arrays of numpy in C order, and integers. Other threads run meanwhile.
 
-
-def _writable(directory: Path) -> bool:
-    """Whether kernels can be kept there: numba would end the program if the disk were full in the middle of it."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory) as file:
-            if next(directory.iterdir(), None) is None:
-                os.posix_fallocate(file.fileno(), 0, CACHE_BYTES)
-            return True
-    except OSError:
-        return False
-
-
-def _candidates() -> list[Path]:
-    named = os.environ.get(CACHE_VARIABLE)
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return [*([Path(named)] if named else []), Path(home) / "afterfact"]
-
-
-def use_cache(*fallbacks: Path) -> Path | None:
-    """Choose where compiled kernels are kept: $AFTERFACT_KERNEL_CACHE, the user's cache directory, or the first of
-    `fallbacks` that can be written. None if none can: kernels are then compiled at every start.
-
-    Counts if it comes before the first import of a kernel; without a call only the first two are tried.
+    The first call of all may compile: KernelError, from machine_code, if that fails.
     """
-    global _chosen
-    _chosen = True
-    for base in (*_candidates(), *fallbacks):
-        directory = base / f"kernels-{_source_hash()}"
-        if _writable(directory):
-            # numba reads the variable when it is imported, and the attribute whenever a kernel is defined.
-            os.environ["NUMBA_CACHE_DIR"] = _numba_settings["CACHE_DIR"] = str(directory)
-            return directory
-    os.environ["NUMBA_CACHE_DIR"] = _numba_settings["CACHE_DIR"] = ""
-    return None
-
-
-_chosen = False
+    if PLAIN_PYTHON:
+        return entry(*arguments)
+    return cast(_Result, machine_code.run(entry, arguments))
 
 
 def entry(function: _Function) -> _Function:
-    """Compile a function over arrays and integers that Python calls; it releases the GIL, and its machine code is kept
-    on disk."""
+    """Mark a function over arrays and integers that Python calls, by `call`; other kernels may call it too.
+
+    Its code is machine_code's, so what it is called with must be among what `warm`, in meter.py, calls it with.
+    """
     return _compiled(function)
 
 
 def kernel(function: _Function) -> _Function:
-    """As `entry`, for a function that only such functions call: compiled sooner, without the way in from Python."""
-    return _compiled(function, no_cpython_wrapper=True)
+    """Mark a function that only entries and other kernels call."""
+    return _compiled(function)
 
 
 def inlined(function: _Function) -> _Function:
     """As `kernel`, for a function that is small or called in one place: it becomes part of those that call it."""
-    return _compiled(function, no_cpython_wrapper=True, forceinline=True)
+    return _compiled(function, forceinline=True)
 
 
 def _compiled(function: _Function, **special: bool) -> _Function:
-    if not _chosen:
-        use_cache()
+    if not COMPILING or PLAIN_PYTHON:
+        return function
+    import numba
+
     options: dict[str, Any] = {
-        "nogil": True,
-        "cache": bool(_numba_settings["CACHE_DIR"]),
         "error_model": "numpy",
+        # Nothing of Python's is called, so that the code can be loaded without numba.
+        "no_cpython_wrapper": True,
         "no_cfunc_wrapper": True,
         # Kernels make no arrays, so numba need not count references to those that it is given. (What numba uses for
         # its own helpers. Counting took a third of the time: atomically, for each array, at each call.)

@@ -11,7 +11,7 @@ from afterfact_agent.capture.live import LiveCapture
 from afterfact_agent.delivery.livestream import LiveStream
 from afterfact_agent.delivery.spool import Spool
 from afterfact_agent.delivery.uplink import Uplink
-from afterfact_agent.jit import use_cache
+from afterfact_agent.machine_code import use_cache
 from afterfact_agent.meter import METER_VERSION, MeterConfig
 from afterfact_agent.privileges import PrivilegeError, become, default_user, hand_over
 

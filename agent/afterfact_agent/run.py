@@ -12,8 +12,8 @@ from afterfact_agent.capture.live import LiveCapture
 from afterfact_agent.delivery.files import FilesDelivery, FilesError, Stopped
 from afterfact_agent.delivery.spool import Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
-from afterfact_agent.jit import use_cache
 from afterfact_agent.live import deliver_live, start_capture
+from afterfact_agent.machine_code import use_cache
 from afterfact_agent.options import add_capture_options, add_meter_options, capture_options, meter_config
 from afterfact_protocol.joinfile import read_join
 

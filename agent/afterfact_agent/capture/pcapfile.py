@@ -13,6 +13,8 @@ from types import TracebackType
 
 import numpy as np
 
+from afterfact_agent.jit import call
+
 from . import walk
 from .linktypes import linktype_name
 from .packets import Packets, linktype_of, read_only
@@ -265,7 +267,9 @@ def read_capture(path: str | Path, report: FileReport | None = None) -> Iterator
     offsets, caplens, wirelens, times, linktypes = columns = [np.zeros(CHUNK, np.int64) for _ in range(5)]
     with CaptureFile(path, report) as capture:
         while capture.more():
-            walk.walk(capture.data, capture.file, capture.interfaces, offsets, caplens, wirelens, times, linktypes)
+            call(
+                walk.walk, capture.data, capture.file, capture.interfaces, offsets, caplens, wirelens, times, linktypes
+            )
             count = int(capture.file[walk.F_COUNT])
             if count:
                 yield Packets(capture.data, *(column[:count] for column in columns))

@@ -56,6 +56,13 @@ def mix(state: int, word: int) -> int:
     return i64(state ^ ((state >> 32) & _LOW32))
 
 
+@inlined
+def place(state: int, word: int) -> int:
+    """Take one more word into where a packet is remembered: not seeded, so that a capture is metered the same each
+    time, also where a packet takes another's place."""
+    return i64((state + word) * i64(_MULTIPLY))
+
+
 @kernel
 def tells(work: Words) -> bool:
     """Whether its sender would not send the same packet again at once: it numbers its packets, or it is a SYN or FIN,
@@ -73,21 +80,26 @@ def tells(work: Words) -> bool:
 def is_duplicate(work: Words, buffer: Bytes, end: int, time_us: int) -> bool:
     """Whether the packet in hand, captured up to `end`, came, by the packets' own clock, less than S_DUPLICATES
     from `time_us`."""
-    mixed = mix(work[S_SEED], work[P_SRC_LO] ^ work[P_SRC_HI])
-    mixed = mix(mixed, work[P_DST_LO] ^ work[P_DST_HI])
-    mixed = mix(mixed, (work[P_IDENT] << 40) | (work[P_IP_BYTES] << 8) | work[P_PROTO])
+    addresses = work[P_SRC_LO] ^ work[P_SRC_HI]
+    mixed, placed = mix(work[S_SEED], addresses), place(i64(0), addresses)
+    addresses = work[P_DST_LO] ^ work[P_DST_HI]
+    mixed, placed = mix(mixed, addresses), place(placed, addresses)
+    packet = (work[P_IDENT] << 40) | (work[P_IP_BYTES] << 8) | work[P_PROTO]
+    mixed, placed = mix(mixed, packet), place(placed, packet)
     mixed = mix(mixed, (work[P_NETWORK] << 32) ^ work[P_ENCAP])
     if work[P_FRAGMENT] != WHOLE:
-        mixed = mix(mixed, (work[P_FRAGMENT_ID] << 16) ^ work[P_FRAGMENT_AT])
+        fragment = (work[P_FRAGMENT_ID] << 16) ^ work[P_FRAGMENT_AT]
+        mixed, placed = mix(mixed, fragment), place(placed, fragment)
     at = work[P_POSITION]
     stop = min(end, work[P_IP_END], at + COMPARED)
     while at + 8 <= stop:
-        mixed = mix(mixed, u64(buffer, at))
+        word = u64(buffer, at)
+        mixed, placed = mix(mixed, word), place(placed, word)
         at += 8
     while at < stop:
         mixed = mix(mixed, i64(buffer[at]))
         at += 1
-    entry = DUPLICATES + 2 * (mixed & (DUPLICATE_ENTRIES - 1))
+    entry = DUPLICATES + 2 * ((placed >> 40) & (DUPLICATE_ENTRIES - 1))
     again = work[entry] == mixed and abs(time_us - work[entry + 1]) < work[S_DUPLICATES]
     telling = tells(work)
     if telling:

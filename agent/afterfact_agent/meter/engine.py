@@ -85,7 +85,6 @@ from .layout import (
     S_REORDER,
     S_REPORT_EVERY,
     WHEEL,
-    WHEEL_SLOT,
     WHEEL_TICKS,
     WHOLE,
     Bytes,
@@ -96,7 +95,7 @@ from .links import IPV4, IPV6
 from .packet import put_aside, take_back
 from .rows import write_record
 from .sessions import account, build_key, end_session, idle_limit, schedule
-from .table import TICK_SHIFT, find, key_hash, wheel_remove
+from .table import TICK_SHIFT, find, in_use, key_hash, wheel_remove
 
 REASON_OPEN, REASON_IDLE, REASON_FORCED = int(EndReason.OPEN), int(EndReason.IDLE), int(EndReason.FORCED)
 MARK_LOST_FRAGMENT = int(Mark.LOST_FRAGMENT)
@@ -380,6 +379,6 @@ def finish(flows: Words, slots: Words, work: Words, first: int, out: Rows) -> in
     for row in range(first, work[M_UNUSED]):
         if work[M_OUT] + ROOM_PER_PACKET > len(out):
             return i64(row)
-        if flows[row, WHEEL_SLOT] != NOBODY:
+        if in_use(flows, row):
             end_session(flows, slots, work, i64(row), i64(REASON_FORCED), out)
     return NOBODY

@@ -108,24 +108,23 @@ HISTORY = 28
 SESSION_ID = 31
 REPORT_AT = 32
 """Meter time at which the next interim record is due."""
-TAG = 33
-"""Low 32 bits of the key's hash."""
+PLACE = 33
+"""Where the row stands: low 32 bits of the key's hash, and above them one more than the place in `work` of its list of
+the wheel, or 0 while it is in none."""
 DETAIL = 34
 """Of ICMP: 1 << 32 if it has an id | type << 24 | code << 16 | id. Of TCP: the number of SYN retries."""
 ERRORS, ERROR_HI, ERROR_LO = 35, 36, 37
 """count << 16 | type << 8 | code of the first ICMP error, and who sent it."""
-WHEEL_PREVIOUS, WHEEL_NEXT, WHEEL_SLOT = 38, 39, 40
-"""The row's place in the list of its tick; WHEEL_SLOT is NOBODY while it is in none."""
-WAITING_PREVIOUS, WAITING_NEXT = 41, 42
-"""Its place in the list of unanswered sessions."""
-TUNNEL_ID = 43
+WHEEL_LINKS, WAITING_LINKS = 38, 39
+"""The rows before and behind it in the list of its tick, and in that of unanswered sessions: table.links."""
+TUNNEL_ID = 40
 """As P_TUNNEL_ID, of the first packet in a tunnel."""
-OUTER = 44
+OUTER = 41
 """The outer addresses of that packet: two words a side, side 1 at + 2. The side that sent it has the outer source."""
-NETWORK = 48
-"""Of sessions IN_NETWORK, by side: the network that its packets come in, or -1 before the first. The key has no network
-ids, for a routed session may have one each way."""
-COLUMNS = 50
+NETWORKS = 45
+"""Of sessions IN_NETWORK, 32 bits a side: one more than the network that its packets come in, or 0 before the first.
+The key has no network ids, for a routed session may have one each way."""
+COLUMNS = 46
 NOBODY = -1
 """No row."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from afterfact_agent.capture import walk
 from afterfact_agent.capture.packets import Packets, read_only
 from afterfact_agent.capture.pcapfile import CaptureFile
-from afterfact_agent.jit import PLAIN_PYTHON
+from afterfact_agent.jit import PLAIN_PYTHON, call
 from afterfact_protocol.session import RECORD
 
 from . import engine, table
@@ -116,7 +116,8 @@ class Meter:
         buffer = read_only(packets.buffer)
         while done < len(packets):
             with _wrapping():
-                done = engine.meter_packets(
+                done = call(
+                    engine.meter_packets,
                     self._flows,
                     self._slots,
                     self._work,
@@ -138,7 +139,8 @@ class Meter:
             complete = False
             while not complete:
                 with _wrapping():
-                    complete = engine.meter_file(
+                    complete = call(
+                        engine.meter_file,
                         self._flows,
                         self._slots,
                         self._work,
@@ -160,7 +162,7 @@ class Meter:
         complete = False
         while not complete:
             with _wrapping():
-                complete = engine.advance(self._flows, self._slots, self._work, now_us, self._out)
+                complete = call(engine.advance, self._flows, self._slots, self._work, now_us, self._out)
             yield from self._take()
 
     def finish(self) -> Iterator[Records]:
@@ -168,7 +170,7 @@ class Meter:
         row = 0
         while row != NOBODY:
             with _wrapping():
-                row = engine.finish(self._flows, self._slots, self._work, row, self._out)
+                row = call(engine.finish, self._flows, self._slots, self._work, row, self._out)
             yield from self._take()
 
     @property
@@ -193,7 +195,7 @@ class Meter:
         count = int(self._work[M_OUT])
         if 2 * self._work[M_OPEN] >= len(self._slots):
             self._slots = np.zeros(2 * len(self._slots), np.int64)
-            table.index_rows(self._flows, self._slots, self._work)
+            call(table.index_rows, self._flows, self._slots, self._work)
         if count:
             self._work[M_OUT] = 0
             yield self._out[:count].copy().view(RECORD)
@@ -202,18 +204,19 @@ class Meter:
 def warm() -> None:
     """Compile the kernels, or load them from the cache: so that no packet waits for it."""
     meter = Meter(MeterConfig(max_sessions=64))
-    table.index_rows(meter._flows, meter._slots, meter._work)
+    call(table.index_rows, meter._flows, meter._slots, meter._work)
     one = np.ones(1, np.int64)
     data = read_only(np.zeros(64, np.uint8))
-    file = walk.new_file()
-    file[walk.F_WHY] = walk.END_OF_DATA
-    engine.meter_file(
+    file, interfaces = walk.new_file(), np.zeros((1, walk.I_COLUMNS), np.int64)
+    call(walk.walk, data[:0], file, interfaces, *meter._columns)
+    call(
+        engine.meter_file,
         meter._flows,
         meter._slots,
         meter._work,
         data,
         file,
-        np.zeros((1, walk.I_COLUMNS), np.int64),
+        interfaces,
         *meter._columns,
         meter._out,
     )

@@ -44,7 +44,6 @@ from .layout import (
     M_WAITING,
     M_WAITING_FIRST,
     MARKS,
-    NETWORK,
     NOBODY,
     ORIGINATOR,
     OUTER,
@@ -60,7 +59,6 @@ from .layout import (
     P_IDENT,
     P_IP_BYTES,
     P_MARKS,
-    P_NETWORK,
     P_NOW,
     P_OUTER_DST_HI,
     P_OUTER_DST_LO,
@@ -104,6 +102,7 @@ from .table import (
     find,
     free_row,
     key_hash,
+    note_network,
     session_id,
     soonest_row,
     take_row,
@@ -323,7 +322,7 @@ def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
     flows[row, IP_BYTES + side] += work[P_IP_BYTES]
     if work[P_TUNNELS]:
         if work[P_ENCAP] & IN_NETWORK:
-            flows[row, NETWORK + side] = work[P_NETWORK]
+            note_network(flows, work, row, side)
         if flows[row, MARKS] >> TUNNELS_SHIFT == 0:
             note_tunnel(flows, work, row, side)
         flows[row, MARKS] |= work[P_TUNNELS] << TUNNELS_SHIFT

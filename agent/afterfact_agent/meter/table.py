@@ -23,20 +23,17 @@ from .layout import (
     M_WAITING_FIRST,
     M_WAITING_LAST,
     M_WHEEL,
-    NETWORK,
+    NETWORKS,
     NOBODY,
     P_NETWORK,
+    PLACE,
     RECENT,
     RECENT_IDS,
     S_SEED,
-    TAG,
     UNANSWERED,
-    WAITING_NEXT,
-    WAITING_PREVIOUS,
+    WAITING_LINKS,
     WHEEL,
-    WHEEL_NEXT,
-    WHEEL_PREVIOUS,
-    WHEEL_SLOT,
+    WHEEL_LINKS,
     WHEEL_TICKS,
     Words,
 )
@@ -78,10 +75,50 @@ def key_hash(work: Words) -> int:
 @kernel
 def in_same_network(flows: Words, work: Words, row: int, side: int) -> int:
     """Whether a packet from `side`, IN_NETWORK, belongs to a session of its key: 2 if it is sure, 1 if it may."""
-    ours, theirs = flows[row, NETWORK + side], flows[row, NETWORK + 1 - side]
-    if ours >= 0:
-        return 2 if ours == work[P_NETWORK] else 0
-    return 2 if theirs == work[P_NETWORK] else 1
+    networks, met = flows[row, NETWORKS], work[P_NETWORK] + 1
+    ours, theirs = (networks >> (32 * side)) & _LOW32, (networks >> (32 - 32 * side)) & _LOW32
+    if ours > 0:
+        return 2 if ours == met else 0
+    return 2 if theirs == met else 1
+
+
+@inlined
+def note_network(flows: Words, work: Words, row: int, side: int) -> None:
+    """Keep the network that a packet from `side`, IN_NETWORK, came in."""
+    others = flows[row, NETWORKS] & ~(i64(_LOW32) << (32 * side))
+    flows[row, NETWORKS] = others | ((work[P_NETWORK] + 1) << (32 * side))
+
+
+@inlined
+def links(before: int, after: int) -> int:
+    """The rows beside a row in a list, NOBODY at its ends, in one word."""
+    return i64(((before + 1) << 32) | (after + 1))
+
+
+@inlined
+def before_of(word: int) -> int:
+    return i64((word >> 32) - 1)
+
+
+@inlined
+def after_of(word: int) -> int:
+    return i64((word & _LOW32) - 1)
+
+
+@inlined
+def unlink(flows: Words, row: int, column: int) -> None:
+    """Join the rows beside a row in a list, of which `column` has the links."""
+    before, after = before_of(flows[row, column]), after_of(flows[row, column])
+    if before != NOBODY:
+        flows[before, column] = links(before_of(flows[before, column]), after)
+    if after != NOBODY:
+        flows[after, column] = links(before, after_of(flows[after, column]))
+
+
+@inlined
+def in_use(flows: Words, row: int) -> bool:
+    """Whether a row holds a session."""
+    return bool(flows[row, PLACE] >> 32)
 
 
 @inlined
@@ -127,10 +164,7 @@ def take_row(flows: Words, slots: Words, work: Words, hashed: int) -> int:
     for column in range(KEY_COLUMNS):
         flows[row, column] = work[KEY + column]
     tag = hashed & _LOW32
-    flows[row, TAG] = tag
-    flows[row, WHEEL_SLOT] = NOBODY
-    flows[row, NETWORK] = -1
-    flows[row, NETWORK + 1] = -1
+    flows[row, PLACE] = tag
     mask = i64(len(slots) - 1)
     at = tag & mask
     while slots[at] != 0:
@@ -144,18 +178,18 @@ def index_rows(flows: Words, slots: Words, work: Words) -> None:
     """Fill an empty index with the rows in use."""
     mask = i64(len(slots) - 1)
     for row in range(work[M_UNUSED]):
-        if flows[row, WHEEL_SLOT] != NOBODY:
-            at = flows[row, TAG] & mask
+        if in_use(flows, row):
+            at = flows[row, PLACE] & mask
             while slots[at] != 0:
                 at = (at + 1) & mask
-            slots[at] = (flows[row, TAG] << 32) | (row + 1)
+            slots[at] = (flows[row, PLACE] << 32) | (row + 1)
 
 
 @kernel
 def free_row(flows: Words, slots: Words, work: Words, row: int) -> None:
     """Take a session out of the table, the wheel and the list of unanswered sessions."""
     mask = i64(len(slots) - 1)
-    at = flows[row, TAG] & mask
+    at = flows[row, PLACE] & mask
     while (slots[at] & _LOW32) != row + 1:
         at = (at + 1) & mask
     # Close the gap: move back what linear probing had pushed past it.
@@ -187,38 +221,32 @@ def wheel_insert(flows: Words, work: Words, row: int, due: int) -> None:
     tick = min(max(due >> TICK_SHIFT, turned), turned + WHEEL_TICKS - 2)
     slot = WHEEL + (tick & (WHEEL_TICKS - 1))
     first = work[slot]
-    flows[row, WHEEL_SLOT] = slot
-    flows[row, WHEEL_PREVIOUS] = NOBODY
-    flows[row, WHEEL_NEXT] = first
+    flows[row, PLACE] = (flows[row, PLACE] & _LOW32) | ((slot + 1) << 32)
+    flows[row, WHEEL_LINKS] = links(NOBODY, first)
     if first != NOBODY:
-        flows[first, WHEEL_PREVIOUS] = row
+        flows[first, WHEEL_LINKS] = links(row, after_of(flows[first, WHEEL_LINKS]))
     work[slot] = row
 
 
 @inlined
 def wheel_remove(flows: Words, work: Words, row: int) -> None:
-    slot = flows[row, WHEEL_SLOT]
+    slot = (flows[row, PLACE] >> 32) - 1
     if slot == NOBODY:
         return
-    before, after = flows[row, WHEEL_PREVIOUS], flows[row, WHEEL_NEXT]
-    if before == NOBODY:
-        work[slot] = after
-    else:
-        flows[before, WHEEL_NEXT] = after
-    if after != NOBODY:
-        flows[after, WHEEL_PREVIOUS] = before
-    flows[row, WHEEL_SLOT] = NOBODY
+    if before_of(flows[row, WHEEL_LINKS]) == NOBODY:
+        work[slot] = after_of(flows[row, WHEEL_LINKS])
+    unlink(flows, row, i64(WHEEL_LINKS))
+    flows[row, PLACE] &= _LOW32
 
 
 @kernel
 def waiting_append(flows: Words, work: Words, row: int) -> None:
     last = work[M_WAITING_LAST]
-    flows[row, WAITING_PREVIOUS] = last
-    flows[row, WAITING_NEXT] = NOBODY
+    flows[row, WAITING_LINKS] = links(last, NOBODY)
     if last == NOBODY:
         work[M_WAITING_FIRST] = row
     else:
-        flows[last, WAITING_NEXT] = row
+        flows[last, WAITING_LINKS] = links(before_of(flows[last, WAITING_LINKS]), row)
     work[M_WAITING_LAST] = row
     work[M_WAITING] += 1
     flows[row, BITS] |= UNANSWERED
@@ -226,15 +254,12 @@ def waiting_append(flows: Words, work: Words, row: int) -> None:
 
 @kernel
 def waiting_remove(flows: Words, work: Words, row: int) -> None:
-    before, after = flows[row, WAITING_PREVIOUS], flows[row, WAITING_NEXT]
+    before, after = before_of(flows[row, WAITING_LINKS]), after_of(flows[row, WAITING_LINKS])
     if before == NOBODY:
         work[M_WAITING_FIRST] = after
-    else:
-        flows[before, WAITING_NEXT] = after
     if after == NOBODY:
         work[M_WAITING_LAST] = before
-    else:
-        flows[after, WAITING_PREVIOUS] = before
+    unlink(flows, row, i64(WAITING_LINKS))
     work[M_WAITING] -= 1
     flows[row, BITS] &= ~UNANSWERED
 

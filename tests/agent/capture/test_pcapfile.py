@@ -68,6 +68,15 @@ def test_nanoseconds_are_cut_off_not_rounded(tmp_path: Path) -> None:
     assert read(write(tmp_path / "a", bytes(data)))[0][0][0] == TIMES[0]
 
 
+def test_times_that_cannot_be_are_counted_and_bound_nothing(tmp_path: Path) -> None:
+    """One flipped bit must not make a file say that it observed a century."""
+    times = (0, -EPOCH + 100, 4_200_000_000 - EPOCH, 1)
+    path = write(tmp_path / "a.pcap", pcap_bytes([(time, b"x") for time in times]))
+    report = FileReport(str(path))
+    assert sum(map(len, read_capture(path, report))) == 4
+    assert (report.untimely, report.first_us, report.last_us) == (2, EPOCH * 10**6, (EPOCH + 1) * 10**6)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_pcapng(tmp_path: Path, order: str) -> None:
     blocks = [

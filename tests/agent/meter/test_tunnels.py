@@ -155,6 +155,12 @@ def test_the_inner_session_is_metered_and_the_outer_noted(name: str) -> None:
     assert flipped["tunnel_src_ip"] == row["tunnel_src_ip"], "addresses go with the side, whoever sent first"
 
 
+def test_outer_addresses_when_the_higher_address_asks() -> None:
+    asks = outer(back=True) / IP(src=B, dst=A) / UDP(sport=40001, dport=53) / Raw(bytes(30))
+    (row,) = sessions([(0, bytes(framed(asks)))])
+    assert (row["src_ip"], row["tunnel_src_ip"], row["tunnel_dst_ip"]) == (B, OUT_B, OUT_A)
+
+
 @pytest.mark.parametrize("name", TUNNELS)
 def test_cut_anywhere_the_packet_is_still_counted_once(name: str) -> None:
     """By its inner session, its outer one, or a reason; and nothing behind the cut is read."""
