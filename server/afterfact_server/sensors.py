@@ -42,9 +42,11 @@ class SensorsPort(Port[Conversation]):
 
     def __init__(
         self, socket: zmq.Socket[bytes], admission: Admission, health: HealthBoard, store_id: bytes,
-        log: Callable[[str], None],
+        key_in_use: Callable[[str], None], log: Callable[[str], None],
     ) -> None:  # fmt: skip
+        """key_in_use: told of a key that rotation made, when it is first used; it must not wait."""
         super().__init__("sensors", socket, store_id, log)
+        self._key_in_use = key_in_use
         self._admission = admission
         self._health = health
         self._in_flight: Counter[int] = Counter()
@@ -68,6 +70,8 @@ class SensorsPort(Port[Conversation]):
         assert sensor is not None
         self._health.hello(sensor.number, hello, now_us())
         self._log(f"{sensor.name} connected: {hello.program!r} {hello.software!r}")
+        if sensor.new_key == peer.key:
+            self._key_in_use(peer.key)
         return Conversation(sensor), MAX_CREDIT
 
     def _end(self, talk: Conversation) -> None:

@@ -43,9 +43,9 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.database = open_database(f"sqlite:///{folder}/registry.sqlite")
-        enrolment = Enrolment(self.database)
+        enrolment = self.enrolment = Enrolment(self.database)
         self.keys = {name: enrolment.enrol_sensor(name, "dmz") for name in ("one", "two")}
-        admission = Admission(enrolment)
+        admission = self.admission = Admission(enrolment)
         self.server_keys = KeyPair.generate()
         self.context: zmq.Context[Any] = zmq.Context()
         self.zap = ThreadAuthenticator(self.context)
@@ -55,7 +55,8 @@ class Site:
         self.address = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.jobs: list[Job] = []
         self.said: list[str] = []
-        self.port = SensorsPort(socket, admission, HealthBoard(), b"i" * 16, self.said.append)
+        self.used: list[str] = []
+        self.port = SensorsPort(socket, admission, HealthBoard(), b"i" * 16, self.used.append, self.said.append)
         self.port.start(self)  # type: ignore[arg-type]
 
     def callback(self, domain: str, key: bytes) -> bool:
@@ -165,3 +166,13 @@ def test_an_answer_to_a_conversation_that_is_over_frees_no_credit_of_the_next(si
         peer.send(batch(9))
         assert peer.wait(Refused).code == "credit"
         assert not any(isinstance(message, Ack) for message in peer.came)
+
+
+def test_a_new_key_is_told_of_when_it_is_used(site: Site) -> None:
+    with site.connect():
+        assert site.used == []
+    old, site.keys["one"] = site.keys["one"], site.enrolment.rotate_sensor("one")
+    site.admission.reload()
+    with site.connect():
+        assert site.used == [site.keys["one"].public]
+    assert site.admission.sensor(old.public) is not None, "until somebody has acted on it"
