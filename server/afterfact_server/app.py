@@ -111,7 +111,7 @@ def _serve(
         def key_in_use(key: str) -> None:
             clerk.submit(retire, key)
 
-        sensors = SensorsPort(sensors_socket, admission, health, store_id, key_in_use, log)
+        sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
         queries = QueryService(engine, admission, ledger, health, config.limits, log)
