@@ -10,6 +10,7 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import (
     Alive,
     Ask,
+    AskHealth,
     AskStatus,
     Cancel,
     Hello,
@@ -65,7 +66,7 @@ class ConsolesPort(Port[Conversation]):
         return Conversation(self._name_of(peer) or ""), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus)
+        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus, AskHealth)
 
     def _end(self, talk: Conversation) -> None:
         self._queries.drop(talk.scope)
@@ -93,6 +94,8 @@ class ConsolesPort(Port[Conversation]):
                 self._router.send(peer, Reported(now_us()))
             case AskStatus():
                 self._queries.status(message, send)
+            case AskHealth():
+                self._queries.health(message, send)
 
     def _check_password(self, peer: Peer, talk: Conversation, message: Login) -> None:
         if talk.checking:

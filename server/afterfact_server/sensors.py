@@ -9,6 +9,7 @@ import zmq
 from afterfact_protocol.messages import (
     MAX_CREDIT,
     MAX_OPENS,
+    Ack,
     Batch,
     Hello,
     Message,
@@ -33,6 +34,7 @@ class Conversation:
     """One agent's connection after its HELLO was welcomed."""
 
     sensor: EnrolledSensor
+    peer: Peer
     in_flight: Counter[type[Message]] = field(default_factory=Counter)
     """Batches and OPENs sent and not yet answered."""
 
@@ -66,12 +68,13 @@ class SensorsPort(Port[Conversation]):
     def _begin(self, peer: Peer, hello: Hello) -> tuple[Conversation, int]:
         sensor = self._admission.sensor(peer.key)
         assert sensor is not None
-        self._health.hello(sensor.number, hello, now_us())
-        self._log(f"{sensor.name} connected: {hello.program!r} {hello.software!r}")
-        return Conversation(sensor), MAX_CREDIT
+        self._health.hello(sensor.number, hello, now_us(), peer.identity, peer.address)
+        self._log(f"{sensor.name} connected{peer.place}: {hello.program!r} {hello.software!r}")
+        return Conversation(sensor, peer), MAX_CREDIT
 
     def _end(self, talk: Conversation) -> None:
-        self._log(f"{talk.sensor.name} is disconnected")
+        self._health.gone(talk.sensor.number, talk.peer.identity)
+        self._log(f"{talk.sensor.name}{talk.peer.place} is disconnected")
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
         return (Open, Batch, Report)
@@ -86,7 +89,7 @@ class SensorsPort(Port[Conversation]):
             case Batch():
                 self._submit(peer, talk, message, MAX_CREDIT)
             case Report():
-                self._health.report(number, message, now)
+                self._health.report(number, message, now, peer.identity)
                 self._router.send(peer, Reported(now))
 
     def _submit(self, peer: Peer, talk: Conversation, message: Open | Batch, most: int) -> None:
@@ -103,6 +106,8 @@ class SensorsPort(Port[Conversation]):
 
     def _answer(self, job: Job, message: Message) -> None:
         self._in_flight[job.sensor] -= 1
+        if isinstance(message, Ack):
+            self._health.acknowledged(job.sensor, message.stored + message.quarantined)
         if self._router.peers.get(job.peer.identity) is job.peer:  # else its conversation is over
             self._talks[job.peer.identity].in_flight[type(job.message)] -= 1
             self._router.send(job.peer, message)

@@ -104,7 +104,6 @@ class LiveCapture:
         counts = {
             "interfaces": len(self.interfaces),
             "interfaces_missing": sum(not interface.is_open for interface in self.interfaces),
-            "captured": sum(interface.received for interface in self.interfaces),
             "kernel_dropped": sum(interface.kernel_dropped for interface in self.interfaces),
             "interface_dropped": sum(interface.interface_dropped for interface in self.interfaces),
             **self.meter.reported,
