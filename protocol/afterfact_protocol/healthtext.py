@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict
 
-from afterfact_protocol.messages import SensorHealth
+from afterfact_protocol.messages import HealthPoint, SensorHealth
 from afterfact_protocol.statustext import age_text, columns, counted_by, offset_text, time_text
 
-SECOND = 1_000_000
+SILENT = 30_000_000
+"""Microseconds without a report that are worth a line: three are missing."""
 
 
 def health_json(health: SensorHealth) -> str:
@@ -24,29 +25,34 @@ def health_table(health: SensorHealth) -> str:
     )
     if not health.points:
         return head + "no report in this time\n"
-    rows = [("from (UTC)", "reports", "packets", "dropped kernel/if", "not decoded", "evicted", "open", "delivered",
-             "waiting", "clock")]  # fmt: skip
+    titles = ("from (UTC)", "reports", "packets", "dropped kernel/if", "not decoded", "evicted", "open", "delivered",
+              "waiting", "clock")  # fmt: skip
+    rows: list[tuple[str, ...]] = [titles]
     silent: dict[int, str] = {}
     expected = health.start
     for point in health.points:
-        if point.start > expected:
+        if point.start - expected >= SILENT:
             silent[len(rows)] = f"no report {time_text(expected)} to {time_text(point.start)}"
         expected = point.start + health.step
-        waiting = f"{point.backlog_batches:,}"
-        if point.backlog_age:
-            waiting += f" for {age_text(point.backlog_age)}"
-        dropped = f"{point.kernel_dropped:,}/{point.interface_dropped:,}"
-        if point.spool_dropped:
-            dropped += f", {point.spool_dropped:,} sessions from the spool"
-        rows.append(
-            (time_text(point.start), f"{point.reports:,}", f"{point.packets:,}", dropped, counted_by(point.undecoded),
-             f"{point.evicted:,}", f"{point.open_sessions:,}", f"{point.delivered:,}", waiting,
-             offset_text(point.clock_offset) + (", interface gone" if point.interfaces_missing else ""))
-        )  # fmt: skip
+        rows.append(_row(point))
     lines = []
     for at, line in enumerate(columns(rows)):
         lines += [silent[at]] if at in silent else []
         lines.append(line)
-    if expected + SECOND < health.end:
+    if health.end - expected >= SILENT:
         lines.append(f"no report {time_text(expected)} to {time_text(health.end)}")
     return head + "\n".join(lines) + "\n"
+
+
+def _row(point: HealthPoint) -> tuple[str, ...]:
+    waiting = f"{point.backlog_batches:,}"
+    if point.backlog_age:
+        waiting += f" for {age_text(point.backlog_age)}"
+    dropped = f"{point.kernel_dropped:,}/{point.interface_dropped:,}"
+    if point.spool_dropped:
+        dropped += f", {point.spool_dropped:,} sessions from the spool"
+    clock = offset_text(point.clock_offset) + (", interface gone" if point.interfaces_missing else "")
+    return (
+        time_text(point.start), f"{point.reports:,}", f"{point.packets:,}", dropped, counted_by(point.undecoded),
+        f"{point.evicted:,}", f"{point.open_sessions:,}", f"{point.delivered:,}", waiting, clock,
+    )  # fmt: skip

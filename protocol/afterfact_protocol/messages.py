@@ -19,6 +19,8 @@ MAX_RANGES = 4096
 """Most ranges of batch numbers that OPENED names."""
 MAX_SENSORS_TOLD = 4096
 """Most sensors that one ANSWER or STATUS speaks of."""
+VITALS_SPAN = 600 * 1_000_000
+"""Microseconds that a sensor's last while is: what VITALS count."""
 MAX_POINTS = 1000
 """Most points that one SENSOR_HEALTH tells of a sensor's past."""
 MAX_ALARMS_TOLD = 1024
@@ -385,7 +387,7 @@ class Vitals:
     """When the agent was started, by its clock; of several the latest."""
     interfaces: Annotated[tuple[InterfaceState, ...], Field(max_length=32)]
     address: Name
-    """From where it is connected; empty if it is not."""
+    """From where it connected last; empty if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

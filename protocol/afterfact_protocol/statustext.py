@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from afterfact_protocol.messages import SensorStatus, Status
+from afterfact_protocol.messages import VITALS_SPAN, Status
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CYCLE_YEARS = 400
@@ -44,7 +44,9 @@ def counted_by(counts: Mapping[str, int]) -> str:
 
 
 def offset_text(offset: int) -> str:
-    """A clock's offset: `+0.2 s`, `-3 min`."""
+    """A clock's offset: `+12 ms`, `-3 min`."""
+    if abs(offset) < 1_000_000:
+        return f"{round(offset / 1000):+} ms"
     return f"{'-' if offset < 0 else '+'}{age_text(abs(offset))}"
 
 
@@ -54,13 +56,13 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def vitals_lines(sensors: Sequence[SensorStatus]) -> list[str]:
-    """A table of what the sensors reported of their last while; empty if none did."""
+def vitals_lines(status: Status) -> list[str]:
+    """A table of what the sensors reported in the last while; empty if none did."""
     rows = [("last 10 min", "packets", "dropped kernel/if", "not decoded", "evicted", "open", "drained", "clock",
              "version", "from")]  # fmt: skip
-    for sensor in sensors:
+    for sensor in status.sensors:
         vitals = sensor.vitals
-        if vitals is not None:
+        if vitals is not None and sensor.state != "done" and status.time - vitals.reported < VITALS_SPAN:
             dropped = f"{vitals.kernel_dropped:,}/{vitals.interface_dropped:,}"
             rows.append(
                 (sensor.name, f"{vitals.packets:,}", dropped, counted_by(vitals.undecoded), f"{vitals.evicted:,}",
@@ -99,7 +101,7 @@ def status_table(status: Status) -> str:
         for sensor in status.sensors
         if sensor.vitals is not None and sensor.vitals.why
     ]
-    lines += vitals_lines(status.sensors)
+    lines += vitals_lines(status)
     for alarm in status.alarms:
         lines.append(f"ALARM since {time_text(alarm.since)} UTC: {alarm.subject or 'server'}: {alarm.text}")
     size = f"{status.disk_bytes / 1e6:,.1f} MB"

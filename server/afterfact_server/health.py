@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from afterfact_protocol.messages import Hello, InterfaceState, Report, SensorState, Vitals
+from afterfact_protocol.messages import VITALS_SPAN, Hello, InterfaceState, Report, SensorState, Vitals
 from afterfact_protocol.statustext import age_text, time_text
 from afterfact_server.health_config import HealthConfig
 
@@ -19,13 +19,12 @@ LATE_SECONDS = 15
 """Agents report every 10 s: one report is missing."""
 UP_SECONDS = 30
 """Silent for three of its reports, a sensor is down."""
-SPAN = 600 * SECOND
-"""What is told of the last while is of so long."""
 MINUTE = 60 * SECOND
 LATEST = 253_402_300_799_999_999
 """End of the year 9999. Agents' clocks are believed from 1970 to here: what is reckoned from them stays a number that
 can be sent and a time that can be shown."""
-MOST = (1 << 63) - 1
+MOST = 1 << 56
+"""Greater counts are not believed: what is added up of them stays a number that can be sent."""
 MAX_RUNS = 8
 """Runs of a sensor's agents remembered; the longest silent is forgotten."""
 MAX_REASONS = 64
@@ -146,8 +145,7 @@ class _Sensor:
     software: str = ""
     clock_offset: int = 0
     runs: dict[int, _Run] = field(default_factory=dict)
-    addresses: dict[bytes, str] = field(default_factory=dict)
-    """Of its connections."""
+    address: str = ""
     delivered: int = 0
     """Session records acknowledged since the last report."""
     files_only: bool = False
@@ -168,11 +166,11 @@ class HealthBoard:
 
     # --- what is heard ------------------------------------------------------------------------------------------------
 
-    def hello(self, sensor: int, message: Hello, now: int, connection: bytes = b"", address: str = "") -> None:
+    def hello(self, sensor: int, message: Hello, now: int, address: str = "") -> None:
         with self._lock:
             own = self._heard(sensor, now)
             own.software, own.clock_offset = message.software, _believed(message.time) - now
-            own.addresses[connection] = address
+            own.address, own.files_only = address, False
 
     def heard(self, sensor: int, now: int) -> None:
         with self._lock:
@@ -207,9 +205,7 @@ class HealthBoard:
     def gone(self, sensor: int, connection: bytes) -> None:
         """The connection is over."""
         with self._lock:
-            own = self._of(sensor)
-            own.addresses.pop(connection, None)
-            for run in own.runs.values():
+            for run in self._of(sensor).runs.values():
                 run.connections.discard(connection)
 
     def remember(self, samples: Iterable[Sample], others: Mapping[int, tuple[int, bool]]) -> None:
@@ -256,7 +252,7 @@ class HealthBoard:
                 run.past.append(_Past(begun, (0,) * len(COUNTS), {}, 0))
         run.last = sample
         run.past.append(past)
-        while len(run.past) > 2 and run.past[0].time < sample.time - SPAN:
+        while len(run.past) > 2 and run.past[0].time < sample.time - VITALS_SPAN:
             run.past.popleft()
         if len(own.runs) > MAX_RUNS:
             del own.runs[min(own.runs, key=lambda started: own.runs[started].last.time)]
@@ -284,11 +280,11 @@ def _missing_since(before: Sample | None, counters: Mapping[str, int], now: int)
 
 def _health(own: _Sensor) -> Health:
     newest = max(own.runs.values(), key=lambda run: run.last.time, default=None)
-    address = ", ".join(sorted({address for address in own.addresses.values() if address}))[:200]
     if newest is None:
         return Health(last_contact=own.last_contact, software=own.software, clock_offset=own.clock_offset,
-                      finished=own.files_only and not own.addresses, address=address)  # fmt: skip
-    runs = [run for run in own.runs.values() if run.connections] or [newest]
+                      finished=own.files_only, address=own.address)  # fmt: skip
+    recently = newest.last.time - UP_SECONDS * SECOND
+    runs = [run for run in own.runs.values() if run.connections and run.last.time >= recently] or [newest]
     samples = [run.last for run in runs]
     waiting = [sample for sample in samples if sample.backlog_since]
     live = [sample for sample in samples if sample.live]
@@ -310,8 +306,8 @@ def _health(own: _Sensor) -> Health:
         started=max(sample.started for sample in samples),
         counters=samples[0].counters if len(samples) == 1 else _summed(samples),
         interfaces=tuple(each for sample in live for each in _interfaces(sample.counters))[:32],
-        address=address,
-        recent=_recent(past, newest.last.time - SPAN),
+        address=own.address,
+        recent=_recent(past, newest.last.time - VITALS_SPAN),
         minute=_recent(past, newest.last.time - MINUTE),
     )
 
@@ -349,6 +345,8 @@ def _recent(pasts: Iterable[deque[_Past]], since: int) -> Recent:
         begin, end = min(begin or first.time, first.time), max(end, last.time)
     return Recent(max(0, end - begin), counts, {reason: n for reason, n in undecoded.items() if n}, delivered)
 
+
+_CONNECTED: tuple[SensorState, ...] = ("up", "late", "lagging", "losing", "blind")
 
 # --- the states -------------------------------------------------------------------------------------------------------
 
@@ -413,7 +411,7 @@ def vitals_of(health: Health, state: SensorState, why: str) -> Vitals | None:
         undecoded=dict(recent.undecoded),
         evicted=recent["evicted"],
         delivered=recent.delivered,
-        drain_rate=round(minute.delivered * SECOND / minute.span) if minute.span else 0,
+        drain_rate=round(minute.delivered * SECOND / minute.span) if minute.span and state in _CONNECTED else 0,
         open_sessions=health.open_sessions,
         backlog_bytes=health.backlog_bytes,
         started=health.started,

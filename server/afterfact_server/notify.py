@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from http.client import HTTPException
 from logging.handlers import SysLogHandler
+from typing import Protocol
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -32,7 +33,7 @@ def sentence(change: Change) -> str:
     alarm = change.alarm
     subject = f"sensor {alarm.subject}" if alarm.subject else "server"
     if change.cleared:
-        return f"alarm cleared: {subject}: {alarm.kind}, raised for what began {time_text(alarm.since)} UTC"
+        return f"alarm cleared: {subject}: {alarm.kind}, which began {time_text(alarm.since)} UTC"
     return f"alarm raised: {subject}: {alarm.kind}: {alarm.text}"
 
 
@@ -56,12 +57,22 @@ def _iso(time: int) -> str:
     return time_text(time).replace(" ", "T") + "Z"
 
 
-class Outlet:
-    """One way out. `send` raises OSError or ValueError if a change could not be delivered now."""
+class Sender(Protocol):
+    """Delivers changes."""
 
-    def __init__(self, name: str, send: Callable[[Change], None], log: Callable[[str], None]) -> None:
+    def send(self, change: Change) -> None:
+        """OSError or ValueError if it cannot be delivered now."""
+
+    def close(self) -> None:
+        """No more will come."""
+
+
+class Outlet:
+    """One way out."""
+
+    def __init__(self, name: str, sender: Sender, log: Callable[[str], None]) -> None:
         self._name = name
-        self._send = send
+        self._sender = sender
         self._log = log
         self._waiting: deque[Change] = deque()
         self._changed = threading.Condition()
@@ -89,6 +100,10 @@ class Outlet:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        self._deliver()
+        self._sender.close()
+
+    def _deliver(self) -> None:
         pause = FIRST_RETRY_SECONDS
         while True:
             with self._changed:
@@ -97,7 +112,7 @@ class Outlet:
                     return
                 change = self._waiting[0]
             try:
-                self._send(change)
+                self._sender.send(change)
             except (OSError, ValueError) as error:
                 if not self._failing:
                     self._log(f"alarms cannot be told to {self._name}: {printable(str(error))[:300]}; trying again")
@@ -132,7 +147,7 @@ class Syslog:
         self._address = address
         self._handler: _Raising | None = None
 
-    def __call__(self, change: Change) -> None:
+    def send(self, change: Change) -> None:
         if self._handler is None:
             where = self._address if self._address.startswith("/") else host_and_port(self._address)
             self._handler = _Raising(where, SysLogHandler.LOG_DAEMON, socket.SOCK_DGRAM)
@@ -140,9 +155,13 @@ class Syslog:
         try:
             self._handler.emit(logging.LogRecord("alarms", level, "", 0, sentence(change), None, None))
         except OSError:
-            self._handler.close()
-            self._handler = None  # the daemon may come back as another socket
+            self.close()  # the daemon may come back as another socket
             raise
+
+    def close(self) -> None:
+        if self._handler is not None:
+            self._handler.close()
+            self._handler = None
 
 
 class Webhook:
@@ -152,7 +171,7 @@ class Webhook:
         self._url = url
         self._server = server
 
-    def __call__(self, change: Change) -> None:
+    def send(self, change: Change) -> None:
         request = Request(
             self._url, as_json(change, self._server), {"Content-Type": "application/json", "User-Agent": "afterfact"}
         )
@@ -164,6 +183,9 @@ class Webhook:
             raise OSError(f"it answers {error.code} {error.reason}") from None
         except HTTPException as error:
             raise OSError(f"it does not speak HTTP: {type(error).__name__}") from None
+
+    def close(self) -> None:
+        """Each request closes its own connection."""
 
 
 def outlets(config: AlarmsConfig, server: str, log: Callable[[str], None]) -> list[Outlet]:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 
 import zmq
 
@@ -36,9 +37,11 @@ class Peer:
 
 def _address(frame: zmq.Frame) -> str:
     try:
-        return str(frame.get("Peer-Address"))
-    except zmq.ZMQError:  # not every transport has one
+        address = ip_address(str(frame.get("Peer-Address")))
+    except (zmq.ZMQError, ValueError):  # not every transport has one
         return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 class Router:

@@ -68,7 +68,7 @@ class SensorsPort(Port[Conversation]):
     def _begin(self, peer: Peer, hello: Hello) -> tuple[Conversation, int]:
         sensor = self._admission.sensor(peer.key)
         assert sensor is not None
-        self._health.hello(sensor.number, hello, now_us(), peer.identity, peer.address)
+        self._health.hello(sensor.number, hello, now_us(), peer.address)
         self._log(f"{sensor.name} connected{peer.place}: {hello.program!r} {hello.software!r}")
         return Conversation(sensor, peer), MAX_CREDIT
 

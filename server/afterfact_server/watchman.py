@@ -11,8 +11,9 @@ from functools import partial
 
 from clickhouse_connect.driver.client import Client
 
+from afterfact_protocol.messages import VITALS_SPAN
 from afterfact_server.alarms import Alarms, Change, Key, disk_wrong, wrong_with
-from afterfact_server.health import SPAN, HealthBoard, Sample
+from afterfact_server.health import HealthBoard, Sample
 from afterfact_server.health_config import AlarmsConfig
 from afterfact_server.ingest import now_us
 from afterfact_server.notify import Outlet, sentence
@@ -125,7 +126,7 @@ class Watchman:
         seen = self._quarantined.setdefault(number, deque([(now, count)]))
         if count != seen[-1][1]:
             seen.append((now, count))
-        while len(seen) > 1 and seen[1][0] < now - SPAN:
+        while len(seen) > 1 and seen[1][0] < now - VITALS_SPAN:
             seen.popleft()
         grown = count - seen[0][1]
         if len(seen) == 1 or grown <= 0:

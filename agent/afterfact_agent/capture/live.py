@@ -46,6 +46,7 @@ class LiveCapture:
         self._by_fd: dict[int, Interface] = {}
         self._advanced = 0.0
         self._reopened = 0.0
+        self._ended = False
         self._watched_since: int | None = None
         self._watched_at = 0.0
         self._observed: list[Observed] = []
@@ -95,6 +96,7 @@ class LiveCapture:
                 if interface.received == before:
                     break
         yield from self.meter.finish()
+        self._ended = True  # first: interfaces that were closed on purpose are not missing
         for interface in self.interfaces:
             interface.close()
 
@@ -103,7 +105,7 @@ class LiveCapture:
         """What a REPORT says of the capture and of the meter, since the start."""
         counts = {
             "interfaces": len(self.interfaces),
-            "interfaces_missing": sum(not interface.is_open for interface in self.interfaces),
+            "interfaces_missing": 0 if self._ended else sum(not interface.is_open for interface in self.interfaces),
             "kernel_dropped": sum(interface.kernel_dropped for interface in self.interfaces),
             "interface_dropped": sum(interface.interface_dropped for interface in self.interfaces),
             **self.meter.reported,

@@ -17,8 +17,8 @@ _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 _LENGTH = re.compile(r"(\d{1,6})(s|min|m|h|d)")
 POINTS = {"table": 48, "json": 1000}
 """Steps in which the past is told: as many as one looks through, or as a message holds."""
-REPORT_SECONDS = 10
-"""Agents report this often: finer steps would be empty."""
+STEPS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
+"""Seconds. Agents report every ten: finer steps would be empty."""
 
 
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
@@ -60,10 +60,11 @@ def _now(client: Client, form: str) -> str:
 
 
 def _past(client: Client, sensor: str, seconds: int, form: str) -> str:
-    end = time.time_ns() // 1000
-    start = max(0, end - seconds * 1_000_000)
+    step = next((each for each in STEPS if each * POINTS[form] >= seconds), STEPS[-1])
+    points = min(-(-seconds // step), POINTS[form])
+    end = int(time.time()) // step * step + step
     try:
-        health = client.health(sensor, start, end, max(1, min(POINTS[form], seconds // REPORT_SECONDS)))
+        health = client.health(sensor, max(0, end - points * step) * 1_000_000, end * 1_000_000, points)
     except RequestFailed as error:
         raise Failure(str(error), WRONG_CALL if error.code == "request" else 1) from None
     return health_json(health) if form == "json" else health_table(health)

@@ -6,8 +6,8 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from afterfact_protocol.messages import Alarm, HealthPoint
-from afterfact_server.health import COUNTS, SPAN, UNDECODED, Sample
+from afterfact_protocol.messages import VITALS_SPAN, Alarm, HealthPoint
+from afterfact_server.health import COUNTS, MAX_REASONS, MOST, UNDECODED, Sample
 
 KEEP_DAYS = 90
 TABLES = (
@@ -60,7 +60,7 @@ def last_samples(client: Client) -> list[Sample]:
     rows = client.query(
         f"SELECT {_READ} FROM health "
         "INNER JOIN (SELECT sensor, max(time) AS newest FROM health GROUP BY sensor) AS last USING sensor "
-        f"WHERE time >= newest - toIntervalMicrosecond({SPAN}) ORDER BY time"
+        f"WHERE time >= newest - toIntervalMicrosecond({VITALS_SPAN}) ORDER BY time"
     ).result_rows
     return [
         Sample(**{name: value for name, value in zip(_COLUMNS, row, strict=True) if name != "backlog_age"})
@@ -165,9 +165,9 @@ class _Step:
         self.offset = max(self.offset, offset, key=abs)
 
     def point(self, start: int) -> HealthPoint:
-        packets, kernel, interface, spool, evicted = self.counts
+        packets, kernel, interface, spool, evicted = (min(count, MOST) for count in self.counts)
         opened, batches, age, missing = self.levels
-        undecoded = {name: count for name, count in sorted(self.undecoded.items()) if count}
+        undecoded = {name: min(n, MOST) for name, n in sorted(self.undecoded.items())[:MAX_REASONS] if n}
         return HealthPoint(
             start=start, reports=self.reports, packets=packets, kernel_dropped=kernel, interface_dropped=interface,
             spool_dropped=spool, undecoded=undecoded, evicted=evicted, delivered=self.delivered, open_sessions=opened,
