@@ -61,7 +61,8 @@ class Watchman:
         """Per sensor: when its sessions set aside had become how many, over the last while."""
         self._free = self._total = 0
         """Bytes of the store's disk; 0 if that is not known."""
-        self._failing = False
+        self._failing: set[str] = set()
+        """What the store does not do."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchman")
 
@@ -93,7 +94,7 @@ class Watchman:
             now = time.monotonic()
             if now - asked >= DISK_SECONDS:
                 asked = now
-                self._tried(partial(self._ask_disk, client))
+                self._tried("the disk cannot be looked at", partial(self._ask_disk, client))
             self._look(client)
             if now - stored >= STORE_SECONDS:
                 stored = now
@@ -117,7 +118,8 @@ class Watchman:
         self._unwritten += changes
         while self._unwritten:
             change = self._unwritten[0]
-            if not self._tried(partial(write_alarm, client, change.alarm, change.cleared, change.time)):
+            write = partial(write_alarm, client, change.alarm, change.cleared, change.time)
+            if not self._tried("alarms cannot be stored", write):
                 break
             self._unwritten.popleft()
 
@@ -136,20 +138,20 @@ class Watchman:
     def _store(self, client: Client) -> None:
         self._waiting.extend(self._board.take_new())
         samples = list(self._waiting)
-        if samples and self._tried(partial(insert_samples, client, samples)):
+        if samples and self._tried("reports cannot be stored", partial(insert_samples, client, samples)):
             self._waiting.clear()
 
     def _ask_disk(self, client: Client) -> None:
         self._free, self._total = disk(client)
 
-    def _tried(self, work: Callable[[], None]) -> bool:
-        """Whether the store did it; that it does not is said once."""
+    def _tried(self, what: str, work: Callable[[], None]) -> bool:
+        """Whether the store did it; that it does not is said once. `what` is "... cannot be ...", for a person."""
         try:
             work()
         except StoreFailure as error:
-            if not self._failing:
-                self._log(f"reports and alarms cannot be stored: {str(error).splitlines()[0]}; they are kept for now")
-            self._failing = True
+            if what not in self._failing:
+                self._log(f"{what}: {str(error).splitlines()[0]}; trying again")
+            self._failing.add(what)
             return False
-        self._failing = False
+        self._failing.discard(what)
         return True
