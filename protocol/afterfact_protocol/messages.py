@@ -39,6 +39,9 @@ Columns = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=64)]
 StreamKind = Literal["live", "files", "import"]
 SensorState = Literal["up", "late", "lagging", "losing", "blind", "down", "never", "done", "revoked"]
 """One word for a sensor; docs/operations.md defines them."""
+WORST_FIRST: tuple[SensorState, ...] = (
+    "down", "blind", "losing", "lagging", "late", "up", "done", "revoked", "never",
+)  # fmt: skip
 
 # --- both ports -------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from afterfact_protocol.codec import WireError, encode
 from afterfact_protocol.messages import (
     MAX_ALARMS_TOLD,
     MAX_SENSORS_TOLD,
+    WORST_FIRST,
     Alarm,
-    SensorState,
     SensorStatus,
     Status,
 )
@@ -19,10 +19,6 @@ from afterfact_server.health import HealthBoard, state_of, vitals_of
 from afterfact_server.registry.enrolment import EnrolledSensor
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
-
-WORST_FIRST: tuple[SensorState, ...] = (
-    "down", "blind", "losing", "lagging", "late", "up", "done", "revoked", "never",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
