@@ -20,12 +20,14 @@ from afterfact_protocol.messages import (
     Pull,
     Reported,
 )
+from afterfact_protocol.versions import agree
 from afterfact_server.ingest import now_us
 from afterfact_server.port import Port
 from afterfact_server.queries import QueryService, Scope
 from afterfact_server.registry.accounts import AccountInfo, Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.router import Peer
+from afterfact_server.status import for_version_1
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Conversation:
     """One console's connection after its HELLO was welcomed."""
 
     console: str
+    protocol: int
     account: AccountInfo | None = None
     checking: bool = False
     scope: Scope = field(default_factory=Scope)
@@ -63,7 +66,7 @@ class ConsolesPort(Port[Conversation]):
         return self._admission.console(peer.key)
 
     def _begin(self, peer: Peer, hello: Hello) -> tuple[Conversation, int]:
-        return Conversation(self._name_of(peer) or ""), 0
+        return Conversation(self._name_of(peer) or "", agree(hello)), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
         return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus, AskHealth)
@@ -78,7 +81,9 @@ class ConsolesPort(Port[Conversation]):
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         def send(answer: Message) -> None:
-            frame = encode(answer)  # where it was made: what is too large is its maker's failure, not the port's
+            frame = encode(
+                answer if talk.protocol >= 2 else for_version_1(answer)
+            )  # where it was made: what is too large is its maker's failure, not the port's
             self.post(lambda: self._router.send_frame(peer, frame))
 
         match message:

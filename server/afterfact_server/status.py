@@ -10,6 +10,8 @@ from afterfact_protocol.messages import (
     MAX_SENSORS_TOLD,
     WORST_FIRST,
     Alarm,
+    Message,
+    SensorState,
     SensorStatus,
     Status,
 )
@@ -91,6 +93,19 @@ def fitting(status: Status) -> Status:
             sensors = (replace(each, vitals=None) if each.name in bare else each for each in status.sensors)
             status = replace(status, sensors=tuple(sensors))
     return status
+
+
+_BEFORE: dict[SensorState, SensorState] = {
+    "late": "up", "lagging": "late", "losing": "up", "blind": "down", "done": "down",
+}  # fmt: skip
+
+
+def for_version_1(message: Message) -> Message:
+    """A STATUS in the five words for a sensor that version 1 of the protocol knows; other messages as they are."""
+    if not isinstance(message, Status):
+        return message
+    sensors = (replace(sensor, state=_BEFORE.get(sensor.state, sensor.state)) for sensor in message.sensors)
+    return replace(message, sensors=tuple(sensors))
 
 
 def oldest(client: Client) -> int:

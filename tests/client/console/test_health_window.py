@@ -67,6 +67,8 @@ def test_enter_asks_about_the_sensor_and_escape_closes(work: Desk, fake: FakeSer
     work.until(health.isActiveWindow)
     QTest.keyClick(health.table, Key.Key_Escape)
     assert not health.isVisible()
+    work.window.activateWindow()  # as a window manager does
+    work.until(work.window.isActiveWindow)
     assert opened(work) is health
 
 
