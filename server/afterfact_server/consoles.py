@@ -81,9 +81,8 @@ class ConsolesPort(Port[Conversation]):
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         def send(answer: Message) -> None:
-            frame = encode(
-                answer if talk.protocol >= 2 else for_version_1(answer)
-            )  # where it was made: what is too large is its maker's failure, not the port's
+            told = answer if talk.protocol >= 2 else for_version_1(answer)
+            frame = encode(told)  # where it was made: what is too large is its maker's failure, not the port's
             self.post(lambda: self._router.send_frame(peer, frame))
 
         match message:
