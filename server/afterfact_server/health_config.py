@@ -1,5 +1,6 @@
 """What server.toml says of sensors' health, of alarms and of metrics. docs/operations.md describes it."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -7,11 +8,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from afterfact_protocol.joinfile import split_address
 
+_HOST_PORT = re.compile(r"(\[[^\]]+\]|[^:\s]+):\d{1,7}")
+
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
 
 
 def host_and_port(address: str) -> tuple[str, int]:
     """HOST:PORT, with an IPv6 address in brackets. ValueError with one line for a person."""
+    if not _HOST_PORT.fullmatch(address):
+        raise ValueError(f"{address!a:.80} is no HOST:PORT (an IPv6 address in brackets)")
     return split_address(f"tcp://{address}")
 
 
@@ -23,6 +28,8 @@ def _listen(address: str) -> str:
 
 def _syslog(address: str) -> str:
     if address and not address.startswith("/"):
+        if not _HOST_PORT.fullmatch(address):
+            raise ValueError(f"{address!a:.80} is neither a socket's path nor HOST:PORT")
         host_and_port(address)
     return address
 
