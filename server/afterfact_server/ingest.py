@@ -131,7 +131,7 @@ _SPANS = _spans()
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
     """RECORD to ROW: the server's own columns beside the meter's. What the sensor says of itself is not looked at."""
     rows = np.empty(len(records), ROW)
-    given, made = (array.view(np.uint8).reshape(len(records), -1) for array in (records, rows))
+    given, made = (each.view(np.uint8).reshape(len(records), each.itemsize) for each in (records, rows))
     for theirs, ours, size in _SPANS:
         made[:, ours : ours + size] = given[:, theirs : theirs + size]
     rows["sensor"] = sensor
