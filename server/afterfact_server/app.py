@@ -16,7 +16,8 @@ from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
-from afterfact_server.ingest import Ingest
+from afterfact_server.ingest import Ingest, now_us
+from afterfact_server.notify import outlets
 from afterfact_server.operations import Operations
 from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import Accounts
@@ -26,6 +27,7 @@ from afterfact_server.sensors import SensorsPort
 from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import prepare
+from afterfact_server.watchman import Watchman
 
 STATUS_SECONDS = 30.0
 
@@ -48,6 +50,28 @@ def _open_store(engine: StoreEngine) -> tuple[bytes, Ledger]:
     client = engine.client()
     try:
         return prepare(client), Ledger(client)
+    except StoreFailure as error:
+        raise StoreError(f"cannot use the session store: {str(error).splitlines()[0]}") from None
+
+
+def _metrics(
+    config: Config, health: HealthBoard, admission: Admission, ledger: Ledger, ingest: Ingest, queries: QueryService,
+    watchman: Watchman,
+) -> list[tuple[Callable[[], None], Callable[[], None]]]:  # fmt: skip
+    """How to start and stop serving metrics, if they are to be served."""
+    if not config.metrics.listen:
+        return []
+    from afterfact_server.metrics import Metrics, MetricsServer  # few servers need the library
+
+    server = MetricsServer(
+        config.metrics.listen, Metrics(health, admission, ledger, ingest, queries, lambda: watchman.watch)
+    )
+    return [(server.start, server.stop)]
+
+
+def _load(watchman: Watchman, engine: StoreEngine) -> None:
+    try:
+        watchman.load(engine.client())
     except StoreFailure as error:
         raise StoreError(f"cannot use the session store: {str(error).splitlines()[0]}") from None
 
@@ -101,10 +125,13 @@ def _serve(
 
         engine = StoreEngine(directory.sessions, config.store)
         undo.append(engine.close)
+        health = HealthBoard(config.health, now_us())
         with ThreadPoolExecutor(1) as opener:
             store_id, ledger = opener.submit(_open_store, engine).result()
+            watchman = Watchman(engine, health, admission, ledger, config.alarms,
+                                outlets(config.alarms, config.address, log), log)  # fmt: skip
+            opener.submit(_load, watchman, engine).result()
 
-        health = HealthBoard()
         clerk = ThreadPoolExecutor(1, "enrolment")
         undo.append(clerk.shutdown)
 
@@ -114,7 +141,7 @@ def _serve(
         sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
-        queries = QueryService(engine, admission, ledger, health, config.limits, log)
+        queries = QueryService(engine, admission, ledger, health, config.limits, log, lambda: watchman.watch)
 
         def changed() -> None:
             admission.reload()
@@ -151,6 +178,8 @@ def _serve(
         for part_start, part_stop in (
             (queries.start, queries.stop),
             (ingest.start, ingest.stop),
+            (watchman.start, watchman.stop),
+            *_metrics(config, health, admission, ledger, ingest, queries, watchman),
             (lambda: sensors.start(ingest), sensors.stop),
             (lambda: consoles.start(queries), consoles.stop),
             (control.start, control.stop),

@@ -5,6 +5,7 @@ import secrets
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.session import FIELDS, KEY
+from afterfact_server.store import health
 
 SESSIONS = "sessions"
 QUARANTINE = "sessions_quarantine"
@@ -51,6 +52,7 @@ TABLES: tuple[str, ...] = (
     "kind LowCardinality(String), what String, packets UInt64, lost UInt64, note String, stream FixedString(16), "
     "seq UInt64, item UInt16, ingest_time DateTime64(6, 'UTC')) "
     f"ENGINE = ReplacingMergeTree(ingest_time) ORDER BY (sensor, start, stream, seq, item) SETTINGS {_DURABLE}",
+    *health.TABLES,
 )
 
 
