@@ -1,11 +1,14 @@
 """Two hosts on a cable: a network namespace and a veth pair, for real packets. Needs root, on Linux."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from helpers.packets import Frame
 
@@ -82,8 +85,11 @@ class Cable:
 
 @contextmanager
 def cable(tag: str) -> Iterator[Cable]:
-    made = Cable(tag)
-    try:
-        yield made
-    finally:
-        made.remove()
+    """One at a time on this machine, for all have the same addresses."""
+    with open(Path(tempfile.gettempdir()) / "afterfact-cable.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Cable(tag)
+        try:
+            yield made
+        finally:
+            made.remove()
