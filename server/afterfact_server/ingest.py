@@ -181,6 +181,8 @@ class Ingest:
         self._log = log
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
+        self.share = MAX_CREDIT
+        """Batches that each connection may have in flight."""
         self._senders: set[bytes] = set()
         """Identities of the last group's peers: who is likely to send more."""
         self._spread: deque[_Group] = deque()
@@ -277,7 +279,7 @@ class Ingest:
         if _opens(self._jobs) or len(self._jobs) >= GROUP_BATCHES:
             return True
         waiting = Counter(job.peer.identity for job in self._jobs)
-        return all(waiting[sender] >= MAX_CREDIT for sender in self._senders | waiting.keys())
+        return all(waiting[sender] >= self.share for sender in self._senders | waiting.keys())
 
     def _until_done(self, work: Callable[[], None]) -> bool:
         """Try until the store does it; False if we are to stop first."""
