@@ -73,9 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
     init = command(commands, "init", "make a server: keys, configuration, stores, the account admin", _init)
     init.add_argument("--admin-password-file", metavar="F", help="admin's password; without it one is made and printed")
-    init.add_argument(
-        "--store", metavar="PATH|DSN", default="", help="where the embedded store lies, or a ClickHouse server"
-    )
+    init.add_argument("--store", metavar="PATH|DSN", default="", help="where the store lies, or a ClickHouse server")
     init.add_argument("--cluster", metavar="NAME", default="", help="the cluster of that ClickHouse server")
     init.add_argument("--address", metavar="HOST", default="127.0.0.1", help="where sensors and consoles reach it")
 
@@ -159,7 +157,8 @@ def _store(place: str) -> str:
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    from afterfact_server.backup import BackupError, restore
+    from afterfact_server.backup import restore
+    from afterfact_server.store.backup import BackupError
     from afterfact_server.store.engine import StoreError
 
     try:

@@ -81,9 +81,7 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _cluster_needs_a_server(self) -> "Config":
         if self.cluster and not self.dsn:
-            raise ValueError(
-                "cluster names a cluster of ClickHouse servers: `store` must be the address of one of them"
-            )
+            raise ValueError("`cluster` names a cluster of ClickHouse servers: `store` must be the address of one")
         return self
 
     @property

@@ -101,7 +101,7 @@ class Maintenance:
 def run_alone(
     directory: ServerDir, config: Config, enrolment: Enrolment, command: str, arguments: dict[str, Any]
 ) -> str:
-    """On the directory, with no server running and its lock held. OperationError for anything a person can put right."""
+    """On the directory, with no server running and its lock held. OperationError for what a person can put right."""
 
     def work() -> str:
         engine = engine_of(directory, config)

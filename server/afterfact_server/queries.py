@@ -204,7 +204,8 @@ class QueryService:
     def status(self, message: AskStatus, send: Send) -> None:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
-            send(status(self._engine.client(), sensors, self._ledger, self._health, message.request, now_us()))
+            engine = self._engine
+            send(status(engine.client(), sensors, self._ledger, self._health, message.request, now_us(), engine.layout))
 
         self._statuses.submit(self._reported, message.request, send, work)
 

@@ -1,8 +1,8 @@
 """Which days of sessions go, and when: by age since a day's newest ingest, and when the disk asks. Owns the thread that
 looks; what dropping a day does is store/days.py.
 
-Age counts from when a day's newest session was stored, not from when it happened: an imported case of 2004 lives as long
-as what was seen today.
+Age counts from when a day's newest session was stored, not from when it happened: an imported case of 2004 lives as
+long as what was seen today.
 """
 
 import threading
@@ -115,9 +115,7 @@ class Retention:
     def _free(self, client: Client) -> int:
         """Bytes free where the store is fullest, with what the engine is about to delete."""
         layout = self._engine.layout
-        free = client.query(f"SELECT min(free_space) FROM {layout.system('disks')} WHERE type = 'Local'").result_rows[
-            0
-        ][0]
+        free = client.query(f"SELECT min(free_space) FROM {layout.system('disks')}").result_rows[0][0]
         going = client.query(
             f"SELECT sum(bytes_on_disk) FROM {layout.system('parts')} WHERE NOT active AND database = currentDatabase()"
         ).result_rows[0][0]

@@ -10,6 +10,7 @@ from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.coverage import observed_bounds
 from afterfact_server.health import LATE_SECONDS, UP_SECONDS, Health, HealthBoard
 from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
 
@@ -29,7 +30,13 @@ def state_of(sensor: EnrolledSensor, health: Health, last_data: int, now: int) -
 
 
 def status(
-    client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, request: int, now: int
+    client: Client,
+    sensors: list[EnrolledSensor],
+    ledger: Ledger,
+    health: HealthBoard,
+    request: int,
+    now: int,
+    layout: Layout = SINGLE,
 ) -> Status:
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
     they are merged. WireError for more sensors than a STATUS holds."""
@@ -37,9 +44,9 @@ def status(
         raise WireError(f"{len(sensors)} sensors are enrolled, one message tells of {MAX_SENSORS_TOLD}")
     bounds = observed_bounds(client)
     rows, size = client.query(
-        "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts "
+        f"SELECT sum(rows), sum(bytes_on_disk) FROM {layout.system('parts')} "
         "WHERE active AND database = currentDatabase() AND table = {table:String}",
-        parameters={"table": SESSIONS},
+        parameters={"table": layout.local(SESSIONS)},
     ).result_rows[0]
     told = []
     for sensor in sensors:

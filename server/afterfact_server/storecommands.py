@@ -63,9 +63,7 @@ def add(commands: Any, command: Command, operate: Operate, restore: Work) -> Non
     show.add_argument("--limit", metavar="N", default="100", help="at most so many, 100 without it")
     release = quarantine("release", "put them among the others", "sensor", "reason", "day", "shift", patience=LONG)
     _some(release)
-    release.add_argument(
-        "--shift", metavar="TIME", default="", help="move their times: --shift=+3600s, --shift=-12418d"
-    )
+    release.add_argument("--shift", metavar="TIME", default="", help="move their times: --shift=-12418d")
     _some(quarantine("drop", "delete them", "sensor", "reason", "day"))
 
     command(commands, "store-log", "what was done to the stored sessions", operate("store-log"))

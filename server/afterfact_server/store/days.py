@@ -117,12 +117,11 @@ def log(
 
 
 def days(client: Client, layout: Layout, table: str = SESSIONS) -> list[Day]:
-    """What there is of a table, by day. Reads a column of the whole table; not for the thread that takes sessions in."""
-    newest = dict(
-        client.query(
-            f"SELECT _partition_id, toUnixTimestamp64Micro(max(ingest_time)) FROM {table} GROUP BY _partition_id"
-        ).result_rows
-    )
+    """What there is of a table, by day. Reads a column of the whole table: not for ingest's thread."""
+    found = client.query(
+        f"SELECT _partition_id, toUnixTimestamp64Micro(max(ingest_time)) FROM {table} GROUP BY _partition_id"
+    ).result_rows
+    newest = {str(row[0]): int(row[1]) for row in found}
     return [
         Day(int(partition), int(rows), int(size), int(newest[name]))
         for partition, name, rows, size in _parts(client, layout, table)

@@ -1,5 +1,5 @@
-"""How a table of the store is laid out: one table on one server, or, where a cluster is named, a replicated one on every
-node under a Distributed one that holds them together.
+"""How a table of the store is laid out: one table on one server, or, where a cluster is named, a replicated one on
+every node under a Distributed one that holds them together.
 
 Makes names and DDL text; runs nothing. Reads and inserts go to a table's own name either way. What is done to parts
 (drop, delete, freeze) goes to `local(table)` and says `on_cluster`.
@@ -24,7 +24,7 @@ class Table:
     """Of rows with the same key the one with the highest value here counts; empty: all rows count."""
     partition: str = ""
     shard: str = "0"
-    """Which shard of a cluster a row lies on. All rows of a key must lie on one, or FINAL would not see them together."""
+    """Which shard of a cluster a row lies on. All rows of a key must lie on one, for FINAL to see them together."""
     settings: str = ""
 
 

@@ -40,9 +40,7 @@ def export_day(engine: StoreEngine, client: Client, day: int, sensors: Mapping[i
     if path.exists():
         raise ParquetError(f"{path}: is there already; choose another name")
     span = _span(day)
-    count = int(
-        client.query(f"SELECT count() FROM {SESSIONS} FINAL WHERE {_WITHIN}", parameters=span).result_rows[0][0]
-    )
+    counted = client.query(f"SELECT count() FROM {SESSIONS} FINAL WHERE {_WITHIN}", parameters=span)
     numbers, names = list(sensors), list(sensors.values())
     select = (
         f"SELECT {', '.join(_NAMES)}, transform(sensor, {{numbers:Array(UInt16)}}, {{names:Array(String)}}, '') "
@@ -75,19 +73,20 @@ def export_day(engine: StoreEngine, client: Client, day: int, sensors: Mapping[i
     except StoreFailure:
         part.unlink(missing_ok=True)
         raise
-    return count
+    return int(counted.result_rows[0][0])
 
 
 def import_day(
     engine: StoreEngine,
     client: Client,
     path: Path,
-    number_of: Mapping[str, int],
+    numbers: Mapping[str, int],
     dropped: Callable[[int], bool],
     tag: str,
 ) -> tuple[int, int]:
-    """Take a day's file in: the day and how many sessions it has. Done again, it adds nothing. ParquetError, and nothing
-    taken in, if the file is none of ours, has several days, or names sensors that are not enrolled."""
+    """Take a day's file in: the day and how many sessions it has. Done again, it adds nothing. `numbers` are sensors'
+    by name. ParquetError, and nothing taken in, if the file is none of ours, has several days, or names a sensor that
+    is not enrolled."""
     with _source(engine, client, path) as source:
         present = {str(row[0]): str(row[1]) for row in client.query(f"DESCRIBE TABLE {source}").result_rows}
         lacking = [name for name in (*KEY, "revision", "absent", "sensor_name") if name not in present]
@@ -105,17 +104,15 @@ def import_day(
         if first != last:
             raise ParquetError(f"{path}: has sessions of several days; this takes one")
         if dropped(int(first)):
-            raise ParquetError(
-                f"{path}: its day was dropped here; admit it first: afterfact-server retention DIR admit"
-            )
+            raise ParquetError(f"{path}: its day was dropped; admit it: afterfact-server retention DIR admit")
         names = [row[0] for row in client.query(f"SELECT DISTINCT sensor_name FROM {source}").result_rows]
-        strangers = sorted(name for name in names if name not in number_of)
+        strangers = sorted(name for name in names if name not in numbers)
         if strangers:
-            raise ParquetError(f"{path}: has sessions of the sensor {strangers[0]!a}, which is not enrolled here; enrol it "
+            raise ParquetError(f"{path}: has sessions of the sensor {strangers[0]!a}, which is not enrolled; enrol it "
                                "first: afterfact-server sensor enrol")  # fmt: skip
         client.command(
             f"INSERT INTO {SESSIONS} ({', '.join(_NAMES)}) SELECT {_selected(present)} FROM {source}",
-            parameters={"names": names, "numbers": [number_of[name] for name in names]},
+            parameters={"names": names, "numbers": [numbers[name] for name in names]},
             settings={"log_comment": tag, "max_partitions_per_insert_block": 1},
         )
     return int(first), int(rows)

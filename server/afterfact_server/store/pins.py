@@ -1,7 +1,7 @@
 """Pinned sessions: evidence that retention must not take.
 
-A pin is a session's key under a label, with who pinned it. The sessions stay where queries find them; PINNED has copies,
-from which a day that is dropped is made anew. Which sessions a query finds is not here.
+A pin is a session's key under a label, with who pinned it. The sessions stay where queries find them; PINNED has
+copies, from which a day that is dropped is made anew. Which sessions a query finds is not here.
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,8 @@ class Selection:
     """UTC day on which they were stored, days since 1970-01-01."""
 
     def where(self) -> tuple[str, dict[str, Any]]:
-        parts, parameters = ["1"], {}
+        parts = ["1"]
+        parameters: dict[str, Any] = {}
         if self.sensor is not None:
             parts.append("sensor = {sensor:UInt16}")
             parameters["sensor"] = self.sensor

@@ -110,8 +110,8 @@ def prepare(client: Client, layout: Layout = SINGLE) -> bytes:
     unknown = sorted(columns.get(SESSION_TABLES[0], set()) - {field.name for field in FIELDS})
     if version > STORE_VERSION or unknown:
         has = f"is of version {version}" if version > STORE_VERSION else f"has fields unknown here ({unknown[0]})"
-        raise StoreError(f"the session store {has}, this program ({SOFTWARE}) knows up to {STORE_VERSION}: it was made "
-                         "by a newer Afterfact; update this one, or restore a backup into an empty directory")  # fmt: skip
+        raise StoreError(f"the session store {has}; this program ({SOFTWARE}) knows up to {STORE_VERSION}, so a newer "
+                         "one made it: update this one, or restore a backup into an empty directory")  # fmt: skip
     for table in TABLES:
         for statement in layout.create(table):
             client.command(statement)
