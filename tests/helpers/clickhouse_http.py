@@ -1,5 +1,5 @@
-"""A ClickHouse server's HTTP interface over the embedded engine, as far as our clients use it: the way that a store by DSN
-goes, where no ClickHouse server is to be had.
+"""A ClickHouse server's HTTP interface over the embedded engine, as far as our clients use it: the way that a store by
+DSN goes, where no ClickHouse server is to be had.
 
 `python clickhouse_http.py FOLDER` prints the port that it listens on, on 127.0.0.1. Answers /ping, and statements in
 `query` or the body with typed parameters, settings, a database and data in any format. Without accounts, sessions and
@@ -8,7 +8,6 @@ compressed answers.
 
 import gzip
 import json
-import os
 import re
 import sys
 import tempfile
@@ -112,6 +111,6 @@ if __name__ == "__main__":
     Handler.folder = sys.argv[1]
     holding = chdb.connect(Handler.folder)  # the engine stays open between requests
     server = Server(("127.0.0.1", 0), Handler)
-    print(server.server_address[1], flush=True)
+    sys.stdout.write(f"{server.server_address[1]}\n")
+    sys.stdout.flush()
     server.serve_forever()
-    os._exit(0)

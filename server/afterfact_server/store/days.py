@@ -119,52 +119,63 @@ def log(
 def days(client: Client, layout: Layout, table: str = SESSIONS) -> list[Day]:
     """What there is of a table, by day. Reads a column of the whole table: not for ingest's thread."""
     found = client.query(
-        f"SELECT _partition_id, toUnixTimestamp64Micro(max(ingest_time)) FROM {table} GROUP BY _partition_id"
+        f"SELECT _partition_id, count(), toUnixTimestamp64Micro(max(ingest_time)) FROM {table} GROUP BY _partition_id"
     ).result_rows
-    newest = {str(row[0]): int(row[1]) for row in found}
+    known = {str(name): (int(rows), int(newest)) for name, rows, newest in found}
     return [
-        Day(int(partition), int(rows), int(size), int(newest[name]))
-        for partition, name, rows, size in _parts(client, layout, table)
-        if name in newest
+        Day(int(partition), known[name][0], size, known[name][1])
+        for partition, name, size in _parts(client, layout, table)
+        if name in known
     ]
 
 
-def _parts(client: Client, layout: Layout, table: str) -> list[tuple[str, str, int, int]]:
-    """(partition, its id, records, bytes on disk) by day."""
+def _parts(client: Client, layout: Layout, table: str) -> list[tuple[str, str, int]]:
+    """(partition, its id, bytes on disk) by day."""
     found = client.query(
-        f"SELECT any(partition) AS day, partition_id, sum(rows), sum(bytes_on_disk) FROM {layout.system('parts')} "
+        f"SELECT any(partition) AS day, partition_id, sum(bytes_on_disk) FROM {layout.system('parts')} "
         "WHERE active AND database = currentDatabase() AND table = {table:String} "
         "GROUP BY partition_id ORDER BY toInt32(day)",
         parameters={"table": layout.local(table)},
     ).result_rows
-    return [(str(row[0]), str(row[1]), int(row[2]), int(row[3])) for row in found]
+    return [(str(row[0]), str(row[1]), int(row[2])) for row in found]
 
 
 def drop_day(client: Client, layout: Layout, dropped: DroppedDays, day: int, reason: str, now: int) -> tuple[int, int]:
     """Drop a day of SESSIONS but for its pinned sessions, and what was watched on it: records gone and kept. On the
     thread that takes sessions in, or with none running."""
-    here = {int(part[0]): part for part in _parts(client, layout, SESSIONS)}
-    rows, size = here[day][2:] if day in here else (0, 0)
+    name, size = next((part[1:] for part in _parts(client, layout, SESSIONS) if int(part[0]) == day), (None, 0))
+    counted = client.query(f"SELECT count() FROM {SESSIONS} WHERE {_WITHIN}", parameters=_span(day))
+    rows = int(counted.result_rows[0][0])
     kept = _refresh_pinned(client, day)
     log(client, now, DROPPED, day, max(0, rows - kept), size, kept, reason)
     dropped.add(day)  # said first: a crash leaves a day that is dropped and to be dropped, see finish_drops
-    if day in here:
-        _replace(client, layout, here[day][1], kept)
+    if name is not None:
+        _replace(client, layout, name, kept)
     _forget_watching(client, layout, day, now)
     return max(0, rows - kept), kept
 
 
 def finish_drops(client: Client, layout: Layout, dropped: DroppedDays, now: int) -> list[int]:
     """Days that were said to be dropped before a crash, dropped to the end."""
-    pinned = {int(part[0]): part[2] for part in _parts(client, layout, PINNED)}
+    ids = {name: int(partition) for partition, name, _ in _parts(client, layout, SESSIONS) if int(partition) in dropped}
+    stored, pinned = (_counts(client, table, list(ids)) for table in (SESSIONS, PINNED))
     unfinished = []
-    for partition, name, rows, _ in _parts(client, layout, SESSIONS):
-        day = int(partition)
-        if day in dropped and rows > pinned.get(day, 0):
-            _replace(client, layout, name, pinned.get(day, 0))
-            _forget_watching(client, layout, day, now)
-            unfinished.append(day)
-    return unfinished
+    for name, rows in stored.items():
+        if rows > pinned.get(name, 0):
+            _replace(client, layout, name, pinned.get(name, 0))
+            _forget_watching(client, layout, ids[name], now)
+            unfinished.append(ids[name])
+    return sorted(unfinished)
+
+
+def _counts(client: Client, table: str, names: list[str]) -> dict[str, int]:
+    """Records by partition id. Not those of system.parts, which counts deleted ones until they are merged away."""
+    found = client.query(
+        f"SELECT _partition_id, count() FROM {table} WHERE _partition_id IN {{names:Array(String)}} "
+        "GROUP BY _partition_id",
+        parameters={"names": names},
+    ).result_rows
+    return {str(name): int(rows) for name, rows in found}
 
 
 def admit_day(client: Client, dropped: DroppedDays, day: int, now: int) -> None:
@@ -176,7 +187,7 @@ def admit_day(client: Client, dropped: DroppedDays, day: int, now: int) -> None:
 def drop_quarantined_day(client: Client, layout: Layout, day: Day, reason: str, now: int) -> None:
     """Drop what was set aside on a day of ingest."""
     log(client, now, DROPPED_QUARANTINE, day.day, day.rows, day.bytes, 0, reason)
-    for partition, name, _, _ in _parts(client, layout, QUARANTINE):
+    for partition, name, _ in _parts(client, layout, QUARANTINE):
         if int(partition) == day.day:
             client.command(f"ALTER TABLE {layout.local(QUARANTINE)}{layout.on_cluster} DROP PARTITION ID '{name}'")
 
@@ -209,7 +220,9 @@ def _replace(client: Client, layout: Layout, name: str, kept: int) -> None:
         return
     # On a cluster some nodes may have none of the day's pinned sessions.
     settings = {"allow_replace_partition_from_empty_source": 1} if layout.cluster else {}
-    client.command(f"{change}REPLACE PARTITION ID '{name}' FROM {layout.local(PINNED)}", settings=settings)
+    pinned = layout.local(PINNED)
+    client.command(f"OPTIMIZE TABLE {pinned}{layout.on_cluster} PARTITION ID '{name}' FINAL")  # one row a session
+    client.command(f"{change}REPLACE PARTITION ID '{name}' FROM {pinned}", settings=settings)
 
 
 def _forget_watching(client: Client, layout: Layout, day: int, now: int) -> None:

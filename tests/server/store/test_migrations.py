@@ -19,7 +19,8 @@ def test_a_store_of_before_tunnels(store: Store) -> None:
     store.run(
         FILL
         + """
-old = [row[0] for row in ask("SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'sessions'")]
+old = [row[0] for row in ask("SELECT name FROM system.columns WHERE database = currentDatabase() "
+                             "AND table = 'sessions'")]
 assert "tunnel_id" not in old
 before = ask(f"SELECT {', '.join(name for name in old if name != 'absent')} FROM sessions ORDER BY start_time")
 bits = [row[0] for row in ask("SELECT absent FROM sessions ORDER BY start_time")]

@@ -23,11 +23,13 @@ other = rows(first + DAY, first - 1, sensor=1)
 write.insert_sessions(client, other)
 names, file = {1: "it's", 2: "inside"}, folder / "day's.parquet"
 def day_rows():
-    return client.raw_query(f"SELECT {days.COLUMNS} FROM sessions FINAL WHERE start_time BETWEEN '2004-07-26' AND '2004-07-26 23:59:59.999999' ORDER BY start_time", fmt="RowBinary")
+    return client.raw_query(f"SELECT {days.COLUMNS} FROM sessions FINAL WHERE start_time BETWEEN '2004-07-26' AND "
+                            "'2004-07-26 23:59:59.999999' ORDER BY start_time", fmt="RowBinary")
 before = day_rows()
 assert len(before) == 500 * ROW.itemsize
 assert parquet.export_day(engine, client, 12_625, names, file, "t") == 500
-assert [path.name for path in folder.iterdir() if "parquet" in path.name] == [file.name] and file.stat().st_mode & 0o77 == 0
+assert [path.name for path in folder.iterdir() if "parquet" in path.name] == [file.name]
+assert file.stat().st_mode & 0o77 == 0
 def refused(path, numbers, gone=lambda day: False):
     try:
         parquet.import_day(engine, client, path, numbers, gone, "t")
@@ -56,10 +58,12 @@ assert ask("SELECT count() FROM sessions FINAL") == [(502,)]
 # A server where the sensors have other numbers.
 client.command("ALTER TABLE sessions DROP PARTITION ID '12625'")
 parquet.import_day(engine, client, file, {"it's": 7, "inside": 9}, lambda day: False, "t")
-assert ask("SELECT sensor, count() FROM sessions WHERE ingest_time != toDateTime64(0, 6, 'UTC') GROUP BY sensor ORDER BY sensor") == [(7, 250), (9, 250)]
+assert ask("SELECT sensor, count() FROM sessions WHERE ingest_time != toDateTime64(0, 6, 'UTC') "
+           "GROUP BY sensor ORDER BY sensor") == [(7, 250), (9, 250)]
 assert parquet.export_day(engine, client, 20_000, names, folder / "empty.parquet", "t") == 0
 assert parquet.import_day(engine, client, folder / "empty.parquet", numbers, lambda day: False, "t") == (0, 0)
-assert "import_stage" not in [row[0] for row in ask("SELECT name FROM system.tables WHERE database = currentDatabase()")]
+tables = [row[0] for row in ask("SELECT name FROM system.tables WHERE database = currentDatabase()")]
+assert "sessions" in tables and "import_stage" not in tables
 """,
         tmp_path,
     )

@@ -15,7 +15,8 @@ write.insert_sessions(client, made)
 names = ", ".join(field.name for field in FIELDS)
 data = client.raw_query(f"SELECT {names} FROM sessions ORDER BY start_time", fmt="RowBinary")
 assert data == made.tobytes()
-assert ask("SELECT count(DISTINCT partition) FROM system.parts WHERE active AND database = currentDatabase() AND table = 'sessions'") == [(50,)]
+assert ask("SELECT count(DISTINCT partition) FROM system.parts WHERE active AND database = currentDatabase() "
+           "AND table = 'sessions'") == [(50,)]
 assert schema.prepare(client) == identity, "the store stays the same one"
 """,
     )
@@ -29,7 +30,8 @@ far = [20 * year, 150 * year, 200 * year + 86_400_000_000, 229 * year]
 write.insert_sessions(client, rows(*far))
 stored = [row[0] for row in ask("SELECT toUnixTimestamp64Micro(start_time) FROM sessions ORDER BY start_time")]
 assert stored == far, stored
-days = sorted(int(row[0]) for row in ask("SELECT DISTINCT partition FROM system.parts WHERE database = currentDatabase() AND table = 'sessions'"))
+days = sorted(int(row[0]) for row in ask("SELECT DISTINCT partition FROM system.parts "
+                                         "WHERE database = currentDatabase() AND table = 'sessions'"))
 assert days == [time // 86_400_000_000 for time in far], days
 """,
     )
