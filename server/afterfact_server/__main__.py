@@ -18,7 +18,7 @@ from afterfact_protocol.joinfile import said
 from afterfact_protocol.output import OutputError, output
 from afterfact_protocol.transport import KeyPair
 from afterfact_server import storecommands
-from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.config import LOOPBACK, Config, ConfigError, ServerDir
 from afterfact_server.control import wait_or_run
 from afterfact_server.operations import OperationError, Operations
 from afterfact_server.registry.accounts import ROLES, Accounts
@@ -26,7 +26,6 @@ from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Enrolment
 
 DONE, FAILED = 0, 1
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def main() -> int:
@@ -36,6 +35,8 @@ def main() -> int:
                         datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip
     logging.Formatter.converter = time.gmtime
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("clickhouse_connect", "urllib3"):  # they raise what they log
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     work: Callable[[argparse.Namespace], None] = arguments.work
     os.umask(0o077)  # keys, password hashes and sessions are the server's own, in whatever directory they lie
     try:

@@ -22,6 +22,8 @@ def _listen(address: str) -> str:
     return address
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 Listen = Annotated[str, AfterValidator(_listen)]
 """tcp://HOST:PORT, where HOST may be an interface's name, or * for all."""
 
@@ -53,9 +55,14 @@ class RetentionPolicy(BaseModel):
 
 
 def _store(place: str) -> str:
-    if "://" in place and urlsplit(place).scheme not in ("http", "https", "clickhouse", "clickhouses"):
-        raise ValueError(f"{place!r} is neither a path nor the address of a ClickHouse server, "
+    if "://" not in place:
+        return place
+    address = urlsplit(place)
+    if address.scheme not in ("http", "https"):
+        raise ValueError(f"{address.scheme}://... is neither a path nor the address of a ClickHouse server, "
                          "https://USER:PASSWORD@HOST:8443/DATABASE")  # fmt: skip
+    if address.scheme == "http" and address.hostname not in LOOPBACK:
+        raise ValueError(f"http://{address.hostname} would carry sessions and password in the clear; use https://")
     return place
 
 

@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -42,7 +43,9 @@ class StoreEngine:
         return client
 
     def _connect(self) -> Client:
-        where: dict[str, Any] = {"dsn": self._dsn} if self._dsn else {"interface": "chdb", "path": str(self.path)}
+        where: dict[str, Any] = {"interface": "chdb", "path": str(self.path)}
+        if self._dsn:  # of a DSN the client does not read the scheme: it would speak HTTP, with the password, to https
+            where = {"dsn": self._dsn, "interface": urlsplit(self._dsn).scheme}
         # Through a Distributed table an insert is acknowledged when the nodes have it, not when it waits to be sent.
         settings = {"distributed_foreground_insert": 1} if self.layout.cluster else {}
         try:
