@@ -35,7 +35,7 @@ def main() -> int:
                         datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip
     logging.Formatter.converter = time.gmtime
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    for library in ("clickhouse_connect", "urllib3"):  # they raise what they log
+    for library in ("clickhouse_connect", "urllib3.connectionpool"):  # they raise what they log
         logging.getLogger(library).setLevel(logging.CRITICAL)
     work: Callable[[argparse.Namespace], None] = arguments.work
     os.umask(0o077)  # keys, password hashes and sessions are the server's own, in whatever directory they lie

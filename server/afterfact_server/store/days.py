@@ -86,7 +86,10 @@ class DroppedDays:
 
     def holds(self, rows: Records) -> npt.NDArray[np.bool_]:
         """Mask of the rows that began on a dropped day."""
-        return np.isin(rows["start_time"] // MICROSECONDS_A_DAY, self.all())
+        gone = self.all()
+        if not gone:  # mostly, and this is asked of every batch
+            return np.zeros(len(rows), np.bool_)
+        return np.isin(rows["start_time"] // MICROSECONDS_A_DAY, gone)
 
     def cut(self, observed: Observed) -> list[Observed]:
         """What is left of an interval outside the dropped days; its counts stay with the first piece."""
