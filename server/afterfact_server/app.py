@@ -65,7 +65,7 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
     threading.excepthook = fault
     with locked(directory, LOCK_SECONDS) as ours:
         if not ours:
-            raise ConfigError(f"{directory.path}: a server runs there already")
+            raise ConfigError(f"{directory.path}: a server runs there already, or a command works on it")
         _serve(directory, config, log, ready, stop)
     if faults:
         raise ServerFault(faults[0])
@@ -97,6 +97,7 @@ def _serve(
             store_id, ledger, found = opener.submit(open_store, engine, directory.running.exists()).result()
         log(found)
         directory.running.touch()
+        undo.insert(0, lambda: directory.running.unlink(missing_ok=True))  # last: whoever was killed before is told of
 
         health = HealthBoard()
         clerk = ThreadPoolExecutor(1, "enrolment")
@@ -161,7 +162,6 @@ def _serve(
         while not stop.wait(3600):
             pass
         log("stopping")
-        directory.running.unlink(missing_ok=True)
     finally:
         while undo:
             undo.pop()()

@@ -28,7 +28,7 @@ WAIT_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
 """How long a command waits for a running server's answer, if it does not say otherwise. status has 30 s."""
 LOCK_SECONDS = 5.0
-"""How long a starting server waits for a command that works on the directory; none takes nearly as long."""
+"""How long a starting server waits for a command that works on the directory. A backup may take longer."""
 MAX_PATH = 100
 """Bytes of a path that surely fit a Unix socket's address (108 with Linux)."""
 

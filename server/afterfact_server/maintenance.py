@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -86,7 +87,16 @@ class Maintenance:
     def stop(self) -> None:
         """Give up what can be given up, and wait: the embedded engine must not be left during a query."""
         self._stopping.set()
+        with ThreadPoolExecutor(1) as killer:  # the main thread never queries
+            killer.submit(self._kill)
         self._worker.shutdown(cancel_futures=True)
+
+    def _kill(self) -> None:
+        """A day's export or import that runs; the engine is left by it within a second."""
+        with suppress(StoreFailure):
+            self._site.engine.client().command(
+                "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC", parameters={"tag": TAG}
+            )
 
     def run(self, command: str, arguments: dict[str, Any]) -> str:
         """OperationError for anything a person can put right."""

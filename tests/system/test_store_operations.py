@@ -11,9 +11,11 @@ import pytest
 from helpers.case import CAPTURES
 from helpers.processes import Process, Server, ask, call, deliver, free_ports, module
 
+from afterfact_server.backup import restore
 from afterfact_server.config import ServerDir
 from afterfact_server.control import ask_running
 from afterfact_server.registry.database import RegistryError
+from afterfact_server.store.backup import BackupError
 
 STAMPS = ("sensor", "ingest_time", "stream", "seq")
 
@@ -73,20 +75,25 @@ def test_an_older_backup_is_restored_and_agents_send_what_it_lacks(server: Serve
     assert "is not empty" in refused("restore", server.dir, backup)
     server.stop()
 
-    # A stopped server is backed up by the same command, and both come out the same.
-    server.do("backup", server.dir, tmp_path / "tuesday")
+    # A stopped server is backed up by the same command.
+    assert "rows of the session store" in server.do("backup", server.dir, tmp_path / "tuesday")
+    assert (tmp_path / "tuesday" / "backup.json").is_file()
     lost = tmp_path / "lost"
     server.dir.rename(lost)
+    bad = tmp_path / "bad"
     for damage, says in (
-        (lambda: (tmp_path / "bad" / "backup.json").unlink(), "backup.json is missing"),
-        (lambda: damaged_part(tmp_path / "bad"), ": damaged: "),
-        (lambda: shutil.rmtree(next((tmp_path / "bad" / "sessions" / "sessions").iterdir())), "no whole backup"),
+        (lambda: (bad / "backup.json").unlink(), "backup.json is missing"),
+        (lambda: shutil.rmtree(next((bad / "sessions" / "sessions").iterdir())), "no whole backup"),
     ):
-        shutil.copytree(backup, tmp_path / "bad")
+        shutil.copytree(backup, bad)
         damage()
-        assert says in refused("restore", server.dir, tmp_path / "bad")
+        with pytest.raises(BackupError, match=says):  # before the engine is opened
+            restore(ServerDir(server.dir), bad)
         assert not server.dir.exists(), "nothing is left of it"
-        shutil.rmtree(tmp_path / "bad")
+        shutil.rmtree(bad)
+    shutil.copytree(backup, bad)
+    damaged_part(bad)
+    assert ": damaged: " in refused("restore", server.dir, bad) and not server.dir.exists()
     assert "rows of the session store" in server.do("restore", server.dir, backup)
     server.start()
     border_only = stored(console)
@@ -96,11 +103,6 @@ def test_an_older_backup_is_restored_and_agents_send_what_it_lacks(server: Serve
         done = deliver(joins[name], tmp_path / name, capture)
         assert done.returncode == 0, done.stderr
         assert stored(console) == (border_only if name == "border" else wanted)
-    server.stop()
-    shutil.rmtree(server.dir)
-    server.do("restore", server.dir, tmp_path / "tuesday")
-    server.start()
-    assert stored(console) == wanted
 
 
 def damaged_part(backup: Path) -> None:
@@ -171,6 +173,7 @@ def test_quarantine_released_with_its_times_put_right(server: Server, tmp_path: 
     server.stop()
     said = server.do("quarantine", server.dir, "release", "--sensor", "border", f"--shift=+{off}s")
     server.start()
+    assert "had not been stopped" not in started(server)
     released = stored(console)
     assert said.startswith(f"{len(released)} sessions are released, moved by")
     assert len(told(server, "quarantine list").splitlines()) == 1
@@ -206,10 +209,6 @@ def test_a_day_moves_to_another_server_and_a_crash_is_told(server: Server, tmp_p
     server.kill()
     server.start()
     assert "the server had not been stopped; " in started(server)
-    server.stop()
-    server.start()
-    assert "had not been stopped" not in started(server)
-
     (tmp_path / "other").mkdir()
     other = Server(tmp_path / "other")
     assert "'border', which is not enrolled" in refused("import-day", other.dir, file)

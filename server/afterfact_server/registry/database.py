@@ -40,8 +40,10 @@ def open_database(url: str) -> Engine:
     except (SQLAlchemyError, CommandError) as error:
         engine.dispose()
         if isinstance(error, CommandError) and "Can't locate revision" in str(error):
-            raise RegistryError(f"the accounts' database {engine.url} was made by a newer Afterfact: update this program, "
-                                "or restore a backup into an empty directory") from None  # fmt: skip
+            raise RegistryError(
+                f"the accounts' database {engine.url} was made by a newer Afterfact ({_reason(error)}): update this "
+                "program, or restore a backup into an empty directory"
+            ) from None
         raise RegistryError(f"cannot open the accounts' database {engine.url}: {_reason(error)}") from None
     return engine
 

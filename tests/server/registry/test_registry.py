@@ -34,14 +34,6 @@ def test_opening_again_keeps_everything(engine: Engine, tmp_path: Path) -> None:
     again.dispose()
 
 
-def test_a_newer_programs_database_is_refused(engine: Engine, tmp_path: Path) -> None:
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(RegistryError, match="was made by a newer Afterfact: update this program") as refused:
-        open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
-    assert "\n" not in str(refused.value)
-
-
 def test_unusable_database() -> None:
     with pytest.raises(RegistryError, match="cannot open the accounts' database"):
         open_database("sqlite:////nonexistent/folder/registry.sqlite")
@@ -198,5 +190,5 @@ def test_urls_that_are_none(url: str, says: str) -> None:
 def test_a_database_of_a_later_version(engine: Engine, tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(RegistryError, match="9999"):
+    with pytest.raises(RegistryError, match=r"was made by a newer Afterfact \(.*9999.*\): update this program"):
         open_database(f"sqlite:///{tmp_path / 'registry.sqlite'}")
