@@ -16,8 +16,9 @@ from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
-from afterfact_server.ingest import Ingest
+from afterfact_server.ingest import Ingest, now_us
 from afterfact_server.maintenance import Maintenance
+from afterfact_server.notify import outlets
 from afterfact_server.opening import engine_of, open_store
 from afterfact_server.operations import Operations
 from afterfact_server.queries import QueryService
@@ -26,6 +27,9 @@ from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.retention import Retention
 from afterfact_server.sensors import SensorsPort
+from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
+from afterfact_server.store.ledger import Ledger
+from afterfact_server.watchman import Watchman
 
 STATUS_SECONDS = 30.0
 
@@ -42,6 +46,28 @@ def _bind(
     except zmq.ZMQError as error:
         raise ConfigError(f"cannot listen at {address} for {domain}: {error.strerror}; choose another with "
                           f"--{domain}, or in server.toml") from None  # fmt: skip
+
+
+def _metrics(
+    config: Config, health: HealthBoard, admission: Admission, ledger: Ledger, ingest: Ingest, queries: QueryService,
+    watchman: Watchman,
+) -> list[tuple[Callable[[], None], Callable[[], None]]]:  # fmt: skip
+    """How to start and stop serving metrics, if they are to be served."""
+    if not config.metrics.listen:
+        return []
+    from afterfact_server.metrics import Metrics, MetricsServer  # few servers need the library
+
+    server = MetricsServer(
+        config.metrics.listen, Metrics(health, admission, ledger, ingest, queries, lambda: watchman.watch)
+    )
+    return [(server.start, server.stop)]
+
+
+def _load(watchman: Watchman, engine: StoreEngine) -> None:
+    try:
+        watchman.load(engine.client())
+    except StoreFailure as error:
+        raise StoreError(f"cannot use the session store: {str(error).splitlines()[0]}") from None
 
 
 def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready: Callable[[], None]) -> None:
@@ -93,13 +119,16 @@ def _serve(
 
         engine = engine_of(directory, config)
         undo.append(engine.close)
+        health = HealthBoard(config.health, now_us())
         with ThreadPoolExecutor(1) as opener:
             store_id, ledger, found = opener.submit(open_store, engine, directory.running.exists()).result()
+            watchman = Watchman(engine, health, admission, ledger, config.alarms,
+                                outlets(config.alarms, config.address, log), log)  # fmt: skip
+            opener.submit(_load, watchman, engine).result()
         log(found)
         directory.running.touch()
         undo.insert(0, lambda: directory.running.unlink(missing_ok=True))  # last: whoever was killed before is told of
 
-        health = HealthBoard()
         clerk = ThreadPoolExecutor(1, "enrolment")
         undo.append(clerk.shutdown)
 
@@ -109,7 +138,7 @@ def _serve(
         sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
-        queries = QueryService(engine, admission, ledger, health, config.limits, log)
+        queries = QueryService(engine, admission, ledger, health, config.limits, log, lambda: watchman.watch)
 
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
@@ -151,6 +180,8 @@ def _serve(
             (ingest.start, ingest.stop),
             (retention.start, retention.stop),
             (lambda: None, maintenance.stop),
+            (watchman.start, watchman.stop),
+            *_metrics(config, health, admission, ledger, ingest, queries, watchman),
             (lambda: sensors.start(ingest), sensors.stop),
             (lambda: consoles.start(queries), consoles.stop),
             (control.start, control.stop),

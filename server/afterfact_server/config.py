@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from afterfact_protocol.joinfile import check_host, check_key, said, split_address
 from afterfact_protocol.transport import KeyPair
+from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 
 
 class ConfigError(ValueError):
@@ -84,6 +85,9 @@ class Config(BaseModel):
     consoles: Listen = "tcp://127.0.0.1:7734"
     limits: Limits = Limits()
     retention: RetentionPolicy = RetentionPolicy()
+    health: HealthConfig = HealthConfig()
+    alarms: AlarmsConfig = AlarmsConfig()
+    metrics: MetricsConfig = MetricsConfig()
 
     @model_validator(mode="after")
     def _cluster_needs_a_server(self) -> "Config":
@@ -115,15 +119,26 @@ class Config(BaseModel):
             f"cluster = {_quoted(self.cluster)}\n"
             "# SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite\n"
             f"registry = {_quoted(self.registry)}\n"
-            "\n[limits]\n"
-            + "".join(f"{name} = {value}\n" for name, value in self.limits.model_dump().items())
+            + _section("limits", self.limits)
             + "\n# Days go when their newest session was stored more than `days` ago, and with less than `min_free_gb` "
-            "free on\n# the disk those stored longest ago; 0: never. Pinned sessions stay.\n[retention]\n"
-            + "".join(f"{name} = {value}\n" for name, value in self.retention.model_dump().items())
+            "free on\n# the disk those stored longest ago; 0: never. Pinned sessions stay."
+            + _section("retention", self.retention)
+            + "\n# When something is wrong with a sensor; docs/operations.md has these three sections:"
+            + _section("health", self.health)
+            + "\n# Alarms: syslog is /dev/log or HOST:PORT, webhook a URL that gets JSON"
+            + _section("alarms", self.alarms)
+            + "\n# Prometheus fetches /metrics at HOST:PORT; empty: not served"
+            + _section("metrics", self.metrics)
         )
         if Config.model_validate(tomllib.loads(text)) != self:
             raise AssertionError(f"server.toml would not say what it should: {text}")
         return text
+
+
+def _section(name: str, section: BaseModel) -> str:
+    """A table of TOML, with an empty line before it."""
+    values = ((key, _quoted(value) if isinstance(value, str) else value) for key, value in section.model_dump().items())
+    return f"\n[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values)
 
 
 def _quoted(value: str) -> str:

@@ -84,6 +84,11 @@ class Job:
     sensor: int
     message: Open | Batch
 
+    @property
+    def who(self) -> str:
+        """For the log."""
+        return f"sensor {self.sensor}{self.peer.place}"
+
 
 @dataclass(slots=True)
 class _Prepared:
@@ -131,7 +136,7 @@ _SPANS = _spans()
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
     """RECORD to ROW: the server's own columns beside the meter's. What the sensor says of itself is not looked at."""
     rows = np.empty(len(records), ROW)
-    given, made = (array.view(np.uint8).reshape(len(records), -1) for array in (records, rows))
+    given, made = (each.view(np.uint8).reshape(len(records), each.itemsize) for each in (records, rows))
     for theirs, ours, size in _SPANS:
         made[:, ours : ours + size] = given[:, theirs : theirs + size]
     rows["sensor"] = sensor
@@ -221,6 +226,11 @@ class Ingest:
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not taken in yet."""
+        return len(self._jobs)
 
     def stop(self) -> None:
         """End after what is being written, and its ledger; what waits is dropped unacknowledged, and its agents send it
@@ -325,7 +335,7 @@ class Ingest:
                     "add --replace to put the new sessions in place of the old")  # fmt: skip
                 return
             if older is not None:
-                self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
+                self._log(f"{job.who}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
                 self._give_up(older.stream)
                 delete_stream(client, older.stream, self._engine.layout)
                 changed = self._ledger.next_change(older.stream, now_us())
@@ -414,7 +424,7 @@ class Ingest:
                 observed = [(at, each) for at, each in enumerate(batch.observed) if watchable(each, now)]
                 if left_out := len(batch.observed) - len(observed):
                     self._log(
-                        f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
+                        f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
                         f"{len(batch.observed)} observed intervals left out, for times that cannot be"
                     )
                 good = picked(rows, ~bad)
@@ -450,9 +460,9 @@ class Ingest:
             self._entries = []
 
     def _refuse_stream(self, job: Job, message: Open, code: str, reason: str) -> None:
-        self._log(f"sensor {job.sensor}: stream {message.stream.hex()} refused: {reason}")
+        self._log(f"{job.who}: stream {message.stream.hex()} refused: {reason}")
         self._answer(job, StreamRefused(message.stream, code, reason))
 
     def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
-        self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
+        self._log(f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
         self._answer(job, BatchRefused(batch.stream, batch.seq, code, reason, 1))

@@ -26,6 +26,7 @@ from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     Answer,
     Ask,
+    AskHealth,
     AskStatus,
     Cancel,
     Failed,
@@ -33,19 +34,21 @@ from afterfact_protocol.messages import (
     Page,
     Progress,
     Pull,
+    SensorHealth,
 )
 from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import BY_NAME, KEY, ROW, packed
 from afterfact_server.config import Limits
 from afterfact_server.coverage import coverage
-from afterfact_server.health import HealthBoard
+from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
-from afterfact_server.status import oldest, status
+from afterfact_server.status import Watch, oldest, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
@@ -98,6 +101,15 @@ class Running:
 
 
 @dataclass(slots=True)
+class Tally:
+    """Queries and pages worked on since the start, for metrics."""
+
+    running: int = 0
+    ended: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Scope:
     """A console connection's requests."""
 
@@ -117,11 +129,11 @@ def _stopped(request: int) -> Failed:
 
 
 class QueryService:
-    """`ask`, `pull`, `cancel`, `drop` and `status` are called by the consoles' port and return at once."""
+    """`ask`, `pull`, `cancel`, `drop`, `status` and `health` are called by the consoles' port and return at once."""
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, limits: Limits,
-        log: Callable[[str], None],
+        log: Callable[[str], None], watch: Callable[[], Watch] = Watch,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -129,6 +141,8 @@ class QueryService:
         self._health = health
         self._limits = limits
         self._log = log
+        self._watch = watch
+        self.tally = Tally()
         self._workers = ThreadPoolExecutor(limits.query_workers, "query")
         self._pages = ThreadPoolExecutor(2, "page")
         self._statuses = ThreadPoolExecutor(1, "status")
@@ -204,8 +218,26 @@ class QueryService:
     def status(self, message: AskStatus, send: Send) -> None:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
-            engine = self._engine
-            send(status(engine.client(), sensors, self._ledger, self._health, message.request, now_us(), engine.layout))
+            engine, watch, now = self._engine, self._watch(), now_us()
+            send(
+                status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now, engine.layout)
+            )
+
+        self._statuses.submit(self._reported, message.request, send, work)
+
+    def health(self, message: AskHealth, send: Send) -> None:
+        """A sensor's past, from its stored reports."""
+
+        def work() -> None:
+            request, start, end = message.request, message.start, message.end
+            number = next((n for n, own in self._admission.sensors().items() if own.name == message.sensor), None)
+            if number is None:
+                send(Failed(request, "request", f"there is no sensor {message.sensor!r}"[:MAX_REASON], -1, -1))
+            elif not 0 <= start < end <= LATEST:
+                send(Failed(request, "request", "the time asked for ends before it begins, or is none", -1, -1))
+            else:
+                step, points = history(self._engine.client(), number, start, end, message.points)
+                send(SensorHealth(request, message.sensor, start, end, step, tuple(points)))
 
         self._statuses.submit(self._reported, message.request, send, work)
 
@@ -225,13 +257,18 @@ class QueryService:
             workers.submit(self._work, running, partial(self._pull, running, message))
 
     def _work(self, running: Running, work: Callable[[], None]) -> None:
+        begun = time.monotonic()
         with self._lock:
             self._active[running.tag] = running
+            self.tally.running += 1
         self._wake.set()
         try:
             self._reported(running.request, running.send, work, running)
         finally:
             with self._lock:
+                self.tally.running -= 1
+                self.tally.ended += 1
+                self.tally.seconds += time.monotonic() - begun
                 del self._active[running.tag]
                 self._next(running)
 

@@ -12,10 +12,14 @@ from afterfact_protocol.messages import (
     MAX_OPENS,
     MAX_RANGES,
     TAGS,
+    Alarm,
     Gap,
+    HealthPoint,
+    InterfaceState,
     Observed,
     SensorCoverage,
     SensorStatus,
+    Vitals,
 )
 from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
 from afterfact_protocol.versions import HIGHEST
@@ -32,7 +36,7 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (Observed, SensorCoverage, Gap, SensorStatus):
+    for item in (Observed, SensorCoverage, Gap, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint):
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item

@@ -42,6 +42,12 @@ def test_stamps_are_the_servers() -> None:
     assert set(stamped["stream"].tolist()) == {b"s" * 16} and set(stamped["seq"].tolist()) == {7}
 
 
+def test_a_batch_without_sessions_is_stamped_too() -> None:
+    """A live sensor that saw no packet still tells that it watched."""
+    stamped = stamp(np.zeros(0, RECORD), 5, BATCH, NOW)
+    assert stamped.dtype == ROW and len(stamped) == 0
+
+
 def test_intervals_that_cannot_be() -> None:
     spans = [
         (EARLIEST_US, NOW + DAY),

@@ -26,6 +26,10 @@ class Table:
     shard: str = "0"
     """Which shard of a cluster a row lies on. All rows of a key must lie on one, for FINAL to see them together."""
     settings: str = ""
+    ttl: str = ""
+    """Rows are deleted when this time has passed."""
+    durable: bool = True
+    """False for what is not worth an fsync: a power cut may cost the last of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,17 @@ class Layout:
         """The statements that make it where it is missing."""
         arguments = [table.version] if table.version else []
         engine = "ReplacingMergeTree" if table.version else "MergeTree"
-        settings = ", ".join(part for part in (DURABLE, table.settings) if part)
+        settings = [part for part in (DURABLE if table.durable else "", table.settings) if part]
         if self.cluster:
             engine = f"Replicated{engine}"
             arguments = ["'/clickhouse/tables/{shard}/{database}/{table}'", "'{replica}'", *arguments]
-            settings += f", {_NO_BLOCK_WINDOW}"
+            settings.append(_NO_BLOCK_WINDOW)
         partition = f"PARTITION BY {table.partition} " if table.partition else ""
+        ttl = f" TTL {table.ttl}" if table.ttl else ""
+        ending = f" SETTINGS {', '.join(settings)}" if settings else ""
         made = (
             f"CREATE TABLE IF NOT EXISTS {self.local(table.name)}{self.on_cluster} ({table.columns}) "
-            f"ENGINE = {engine}({', '.join(arguments)}) {partition}ORDER BY ({table.order}) SETTINGS {settings}"
+            f"ENGINE = {engine}({', '.join(arguments)}) {partition}ORDER BY ({table.order}){ttl}{ending}"
         )
         if not self.cluster:
             return (made,)

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
+from afterfact_server.store import health
 from afterfact_server.store.engine import StoreError
 from afterfact_server.store.layout import SINGLE, Layout, Table
 
@@ -81,6 +82,7 @@ TABLES: tuple[Table, ...] = (
         f"packets UInt64, lost UInt64, note String, stream FixedString(16), seq UInt64, item UInt16, "
         f"ingest_time {_TIME}", "sensor, start, stream, seq, item", version="ingest_time", shard="sensor",
     ),
+    *health.TABLES,
 )  # fmt: skip
 
 SESSION_TABLES = (SESSIONS, QUARANTINE, PINNED)
