@@ -161,6 +161,8 @@ class Ack:
     quarantined: U64
     credit: U32
     """Batches the agent may send on top of what it was granted."""
+    expired: U64 = 0
+    """Sessions of days that retention dropped: acknowledged, and not stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,10 @@ class QueryService:
     def status(self, message: AskStatus, send: Send) -> None:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
-            client, watch = self._engine.client(), self._watch()
-            send(status(client, sensors, self._ledger, self._health, watch, message.request, now_us()))
+            engine, watch, now = self._engine, self._watch(), now_us()
+            send(
+                status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now, engine.layout)
+            )
 
         self._statuses.submit(self._reported, message.request, send, work)
 

@@ -19,6 +19,7 @@ from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.coverage import observed_bounds
 from afterfact_server.health import HealthBoard, state_of, vitals_of
 from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
 
@@ -34,7 +35,7 @@ class Watch:
 
 def status(
     client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, watch: Watch, request: int,
-    now: int,
+    now: int, layout: Layout = SINGLE,
 ) -> Status:  # fmt: skip
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
     they are merged. WireError for more sensors than a STATUS holds."""
@@ -42,9 +43,9 @@ def status(
         raise WireError(f"{len(sensors)} sensors are enrolled, one message tells of {MAX_SENSORS_TOLD}")
     bounds = observed_bounds(client)
     rows, size = client.query(
-        "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts "
+        f"SELECT sum(rows), sum(bytes_on_disk) FROM {layout.system('parts')} "
         "WHERE active AND database = currentDatabase() AND table = {table:String}",
-        parameters={"table": SESSIONS},
+        parameters={"table": layout.local(SESSIONS)},
     ).result_rows[0]
     told = []
     for sensor in sensors:

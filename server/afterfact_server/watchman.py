@@ -68,7 +68,7 @@ class Watchman:
 
     def load(self, client: Client) -> None:
         """What was known before the server started. StoreFailure."""
-        keep_days(client, self._board.config.keep_days)
+        keep_days(client, self._board.config.keep_days, self._engine.layout)
         self._board.remember(last_samples(client), last_deliveries(client))
         self._alarms = Alarms(self._config, standing_alarms(client))
         self._ask_disk(client)

@@ -8,22 +8,25 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.messages import VITALS_SPAN, Alarm, HealthPoint
 from afterfact_server.health import COUNTS, MAX_REASONS, MOST, UNDECODED, Sample
+from afterfact_server.store.layout import SINGLE, Layout, Table
 
 KEEP_DAYS = 90
+_TIME = "DateTime64(6, 'UTC')"
 TABLES = (
     # A row a report; `counters` as the agent sent them, since its start. They are worth no fsync: a power cut may cost
     # the last seconds of them.
-    "CREATE TABLE IF NOT EXISTS health (time DateTime64(6, 'UTC'), sensor UInt16, started Int64, "
-    "software LowCardinality(String), clock_offset Int64, backlog_batches UInt64, backlog_bytes UInt64, "
-    "backlog_since Int64, backlog_age UInt64, delivered UInt64, last_packet Int64, missing_since Int64, "
-    "counters Map(LowCardinality(String), Int64)) "
-    "ENGINE = MergeTree PARTITION BY toYYYYMM(time) ORDER BY (sensor, time) "
-    f"TTL toDateTime(time) + toIntervalDay({KEEP_DAYS})",
+    Table(
+        "health", f"time {_TIME}, sensor UInt16, started Int64, software LowCardinality(String), clock_offset Int64, "
+        "backlog_batches UInt64, backlog_bytes UInt64, backlog_since Int64, backlog_age UInt64, delivered UInt64, "
+        "last_packet Int64, missing_since Int64, counters Map(LowCardinality(String), Int64)", "sensor, time",
+        partition="toYYYYMM(time)", shard="sensor", ttl=f"toDateTime(time) + toIntervalDay({KEEP_DAYS})", durable=False,
+    ),
     # Alarms, each as it was raised and once more as it was cleared.
-    "CREATE TABLE IF NOT EXISTS alarms (kind LowCardinality(String), subject String, since DateTime64(6, 'UTC'), "
-    "text String, cleared UInt8, changed DateTime64(6, 'UTC')) "
-    "ENGINE = ReplacingMergeTree(changed) ORDER BY (kind, subject, since)",
-)
+    Table(
+        "alarms", f"kind LowCardinality(String), subject String, since {_TIME}, text String, cleared UInt8, "
+        f"changed {_TIME}", "kind, subject, since", version="changed", durable=False,
+    ),
+)  # fmt: skip
 _COLUMNS = (
     "time", "sensor", "started", "software", "clock_offset", "backlog_batches", "backlog_bytes", "backlog_since",
     "backlog_age", "delivered", "last_packet", "missing_since", "counters",
@@ -31,14 +34,15 @@ _COLUMNS = (
 _READ = ", ".join("toUnixTimestamp64Micro(time)" if name == "time" else name for name in _COLUMNS)
 
 
-def keep_days(client: Client, days: int) -> None:
+def keep_days(client: Client, days: int, layout: Layout = SINGLE) -> None:
     """Have reports deleted once they are so old."""
     clause = f"toDateTime(time) + toIntervalDay({days})"
     made = client.query(
-        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = 'health'"
+        "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+        parameters={"table": layout.local("health")},
     ).result_rows[0][0]
     if clause not in made:
-        client.command(f"ALTER TABLE health MODIFY TTL {clause}")
+        client.command(f"ALTER TABLE {layout.local('health')}{layout.on_cluster} MODIFY TTL {clause}")
 
 
 def insert_samples(client: Client, samples: Sequence[Sample]) -> None:
