@@ -228,10 +228,13 @@ def _compile(directory: Path) -> None:
     sys.stderr.write("afterfact-agent: compiling the meter for this machine, once: takes about half a minute\n")
     search = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, COMPILE_VARIABLE: str(directory), "PYTHONPATH": search}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "afterfact_agent.compile"],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "afterfact_agent.compile"],
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise KernelError(f"the meter cannot be compiled: {sys.executable}: {error.strerror}") from None
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise KernelError(f"the meter cannot be compiled into {directory}: {said[0]}")

@@ -1,6 +1,6 @@
 """Alarms: raised once, cleared once. Decides; tells nobody, and knows no clock but what it is given."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,14 +12,34 @@ from afterfact_server.health_config import AlarmsConfig, HealthConfig
 AlarmKind = Literal["down", "blind", "losing", "lagging", "clock", "quarantine", "disk"]
 Key = tuple[AlarmKind, str]
 """Kind and subject."""
+DISK: Key = ("disk", "")
 _OF_STATES: dict[SensorState, AlarmKind] = {"down": "down", "blind": "blind", "losing": "losing", "lagging": "lagging"}
 
+EASE = 0.8
+"""An alarm that stands is well only below so much of its threshold: what hovers about it is one alarm."""
 
-def wrong_with(name: str, health: Health, now: int, config: HealthConfig, began: int) -> dict[Key, str]:
-    """What is to be raised of a sensor that is enrolled, in words. Nothing of one that never came, or that has
-    delivered all it was given to read."""
+
+def wrong_with(
+    name: str, health: Health, now: int, config: HealthConfig, began: int, standing: Collection[Key] = ()
+) -> dict[Key, str]:
+    """What is wrong with a sensor that is enrolled, in words; of alarms that stand, also what is not yet well. Nothing
+    of a sensor that never came, or that has delivered all it was given to read."""
     if not health.last_contact or health.finished:
         return {}
+    found = _wrong(name, health, now, config, began)
+    if any(subject == name for _, subject in standing):
+        for key, text in _wrong(name, health, now, _eased(config), began).items():
+            if key in standing:
+                found.setdefault(key, text)
+    return found
+
+
+def _eased(config: HealthConfig) -> HealthConfig:
+    thresholds = ("lagging_seconds", "loss_percent", "clock_seconds")
+    return config.model_copy(update={name: EASE * getattr(config, name) for name in thresholds})
+
+
+def _wrong(name: str, health: Health, now: int, config: HealthConfig, began: int) -> dict[Key, str]:
     found: dict[Key, str] = {
         (_OF_STATES[state], name): text
         for state, text in conditions(health, now, config, began).items()
@@ -33,13 +53,14 @@ def wrong_with(name: str, health: Health, now: int, config: HealthConfig, began:
     return found
 
 
-def disk_wrong(free: int, total: int, config: AlarmsConfig) -> dict[Key, str]:
-    """What is to be raised of the store's disk."""
-    if not total or 100 * free >= config.disk_free_percent * total:
+def disk_wrong(free: int, total: int, config: AlarmsConfig, standing: Collection[Key] = ()) -> dict[Key, str]:
+    """What is wrong with the store's disk; if that alarm stands, also while it is not yet well."""
+    least = config.disk_free_percent
+    if DISK in standing:
+        least = min(least / EASE, (least + 100) / 2)
+    if not total or 100 * free >= least * total:
         return {}
-    return {
-        ("disk", ""): f"the store's disk has {free / 1e9:.1f} of {total / 1e9:.1f} GB free ({100 * free / total:.1f}%)"
-    }
+    return {DISK: f"the store's disk has {free / 1e9:.1f} of {total / 1e9:.1f} GB free ({100 * free / total:.1f}%)"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from afterfact_protocol.messages import VITALS_SPAN, Hello, InterfaceState, Report, SensorState, Vitals
+from afterfact_protocol.printable import printable
 from afterfact_protocol.statustext import age_text, time_text
 from afterfact_server.health_config import HealthConfig
 
@@ -28,6 +29,10 @@ MOST = 1 << 56
 MAX_RUNS = 8
 """Runs of a sensor's agents remembered; the longest silent is forgotten."""
 MAX_REASONS = 64
+MAX_NAME = 100
+"""Characters of a name that an agent gives to anything; the rest is cut off."""
+MAX_INTERFACES_NAMED = 3
+"""Of those that are gone, in the words for it."""
 
 COUNTS = ("packets", "kernel_dropped", "interface_dropped", "spool_dropped_sessions", "evicted")
 UNDECODED = "undecoded."
@@ -36,6 +41,11 @@ UNDECODED = "undecoded."
 
 def _believed(time: int) -> int:
     return min(max(time, 0), LATEST)
+
+
+def _named(name: str) -> str:
+    """As it may stand in a log, on a terminal and in a message, whatever an agent sent."""
+    return printable(name)[:MAX_NAME]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +179,7 @@ class HealthBoard:
     def hello(self, sensor: int, message: Hello, now: int, address: str = "") -> None:
         with self._lock:
             own = self._heard(sensor, now)
-            own.software, own.clock_offset = message.software, _believed(message.time) - now
+            own.software, own.clock_offset = _named(message.software), _believed(message.time) - now
             own.address, own.files_only = address, False
 
     def heard(self, sensor: int, now: int) -> None:
@@ -185,7 +195,7 @@ class HealthBoard:
     def report(self, sensor: int, message: Report, now: int, connection: bytes = b"") -> None:
         with self._lock:
             own = self._heard(sensor, now)
-            counters = {name: min(max(count, 0), MOST) for name, count in message.counters.items()}
+            counters = {_named(name): min(max(count, 0), MOST) for name, count in message.counters.items()}
             time = _believed(message.time)
             # Nothing waits since a time that its own clock has not reached; 0 alone says that nothing waits.
             since = min(max(message.backlog_since, 1), max(time, 1)) if message.backlog_since else 0
@@ -361,8 +371,7 @@ def conditions(health: Health, now: int, config: HealthConfig, began: int = 0) -
     if silent > UP_SECONDS * SECOND:
         found["down"] = f"nothing heard since {time_text(health.last_contact)} UTC"
     if health.missing_since:
-        gone = ", ".join(each.name for each in health.interfaces if not each.open) or "an interface"
-        found["blind"] = f"{gone} is gone since {time_text(health.missing_since)} UTC"
+        found["blind"] = f"{_gone(health.interfaces)} gone since {time_text(health.missing_since)} UTC"
     elif health.live and health.reported - health.last_packet > config.blind_seconds * SECOND:
         found["blind"] = f"no packet since {time_text(health.last_packet)} UTC"
     minute = health.minute
@@ -380,6 +389,14 @@ def conditions(health: Health, now: int, config: HealthConfig, began: int = 0) -
     if "down" not in found and silent > LATE_SECONDS * SECOND:
         found["late"] = f"nothing heard for {age_text(silent)}"
     return found
+
+
+def _gone(interfaces: Iterable[InterfaceState]) -> str:
+    names = [each.name for each in interfaces if not each.open]
+    more = len(names) - MAX_INTERFACES_NAMED
+    if more > 0:
+        return f"{', '.join(names[:MAX_INTERFACES_NAMED])} and {more} more are"
+    return f"{', '.join(names) or 'an interface'} {'are' if len(names) > 1 else 'is'}"
 
 
 def state_of(revoked: bool, health: Health, now: int, config: HealthConfig, began: int = 0) -> tuple[SensorState, str]:

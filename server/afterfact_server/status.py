@@ -81,14 +81,18 @@ def status(
 
 
 def fitting(status: Status) -> Status:
-    """The status without the vitals of as many sensors, those in the best states, as keep it from fitting a message."""
+    """The status without the vitals of as many sensors, those in the best states, as keep it from fitting a message;
+    and if that is not enough, without the newest alarms."""
     worst_first = sorted(status.sensors, key=lambda sensor: WORST_FIRST.index(sensor.state))
     told = len(worst_first)
-    while told:
+    while told or status.alarms:
         try:
             encode(status)
             break
         except WireError:
+            if not told:
+                status = replace(status, alarms=status.alarms[: len(status.alarms) // 2])
+                continue
             told //= 2
             bare = {sensor.name for sensor in worst_first[told:]}
             sensors = (replace(each, vitals=None) if each.name in bare else each for each in status.sensors)

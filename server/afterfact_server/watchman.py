@@ -103,11 +103,12 @@ class Watchman:
 
     def _look(self, client: Client) -> None:
         now = now_us()
-        found = disk_wrong(self._free, self._total, self._config)
+        standing = {(alarm.kind, alarm.subject) for alarm in self._alarms.standing}
+        found = disk_wrong(self._free, self._total, self._config, standing)
         for number, sensor in self._admission.sensors().items():
             if sensor.revoked is None:
                 health = self._board.of(number)
-                found |= wrong_with(sensor.name, health, now, self._board.config, self._board.began)
+                found |= wrong_with(sensor.name, health, now, self._board.config, self._board.began, standing)
                 found |= self._quarantine_wrong(number, sensor.name, now)
         changes = self._alarms.judge(found, now)
         self.watch = Watch(self._alarms.standing, self._free, self._total)

@@ -1,8 +1,8 @@
 """An alarm is raised once and cleared once, whatever comes and goes between."""
 
 from afterfact_protocol.messages import Alarm
-from afterfact_server.alarms import Alarms, Key, disk_wrong, wrong_with
-from afterfact_server.health import Health
+from afterfact_server.alarms import DISK, Alarms, Key, disk_wrong, wrong_with
+from afterfact_server.health import Health, Recent
 from afterfact_server.health_config import AlarmsConfig, HealthConfig
 
 S = 1_000_000
@@ -86,3 +86,24 @@ def test_a_disk_that_is_almost_full() -> None:
         "the store's disk has 9.9 of 100.0 GB free (9.9%)"
     ]
     assert disk_wrong(0, 100, AlarmsConfig(disk_free_percent=0)) == {}
+
+
+def test_what_hovers_about_its_threshold_is_one_alarm() -> None:
+    config, health = AlarmsConfig(disk_free_percent=10), HealthConfig()
+    assert [bool(disk_wrong(free, 1000, config, {DISK})) for free in (101, 124, 125)] == [True, True, False]
+    high = AlarmsConfig(disk_free_percent=95)
+    assert [bool(disk_wrong(free, 1000, high, {DISK})) for free in (974, 975)] == [True, False], "it can be well"
+
+    def sensor(lag: float, offset: float, dropped: int, standing: set[Key]) -> list[str]:
+        minute = Recent(60 * S, {"packets": 1_000_000 - dropped, "kernel_dropped": dropped})
+        own = Health(last_contact=NOW, reported=NOW, live=True, last_packet=NOW, backlog_age=int(lag * S),
+                     clock_offset=int(offset * S), minute=minute)  # fmt: skip
+        return [kind for kind, _ in wrong_with("border", own, NOW, health, 0, standing)]
+
+    all_kinds: set[Key] = {("lagging", "border"), ("clock", "border"), ("losing", "border")}
+    others: set[Key] = {(kind, "inside") for kind, _ in all_kinds}
+    assert sensor(121, -5.1, 1001, set()) == ["losing", "lagging", "clock"]
+    assert sensor(119, -4.9, 999, set()) == [] == sensor(119, -4.9, 999, others)
+    assert sorted(sensor(97, -4.1, 801, all_kinds)) == ["clock", "lagging", "losing"]
+    assert sensor(97, -4.1, 801, {("clock", "border")}) == ["clock"]
+    assert sensor(95, -3.9, 799, all_kinds) == []

@@ -67,6 +67,29 @@ def test_any_count_can_be_told(count: int) -> None:
     sent(board.of(1))
 
 
+def test_any_name_can_be_told() -> None:
+    """A sensor may call its interfaces what it likes: it neither forges lines of a log nor becomes a STATUS that no
+    console takes."""
+    board = HealthBoard()
+    names = [f"eth{at:02}" for at in range(40)]
+    counters = {"interfaces": 40, "interfaces_missing": 40, "undecoded.\x1b[2J\nx": 5}
+    for name in names:
+        counters |= {f"interface.{name}.captured": 1, f"interface.{name}.open": 0}
+    long = 200 * "\n"
+    counters |= {f"interface.{at}{long}.captured": 1 for at in range(40)}
+    board.hello(1, Hello("agent", "1\n" + 250 * "x", 1, 1, 1, NOW), NOW)
+    report(board, 0, {**started(), **counters})
+    assert why(board, 0) == "eth00, eth01, eth02 and 29 more are gone since 2027-01-15 08:00:00 UTC"
+    sent(board.of(1))
+    told = vitals_of(board.of(1), "blind", "")
+    assert told is not None and len(board.of(1).software) == 100
+    assert all(text.isprintable() for text in (*told.undecoded, *board.of(1).counters, board.of(1).software))
+    gone = {"interfaces": 2, "interfaces_missing": 2, "interface.a.captured": 1, "interface.b.captured": 1}
+    report(board, 10, {**started(9), **gone}, connection=b"b")
+    board.gone(1, b"a")
+    assert why(board, 10).startswith("a, b are gone since")
+
+
 def test_sensible_times_are_kept() -> None:
     board = HealthBoard()
     board.report(1, Report(NOW + 5, 3, 1, NOW - 7, {}), NOW)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from afterfact_protocol.codec import encode
-from afterfact_protocol.messages import MAX_SENSORS_TOLD, WORST_FIRST, SensorStatus, Status, Vitals
+from afterfact_protocol.messages import MAX_SENSORS_TOLD, WORST_FIRST, Alarm, SensorStatus, Status, Vitals
 from afterfact_server.status import fitting, for_version_1
 
 BIG = 1 << 62
@@ -32,6 +32,13 @@ def test_the_most_sensors() -> None:
     made = fitting(of(MAX_SENSORS_TOLD, 1))
     encode(made)
     assert len(made.sensors) == MAX_SENSORS_TOLD
+
+
+def test_so_many_alarms_that_not_all_are_told() -> None:
+    alarms = tuple(Alarm("blind", f"sensor-{at:04}", at, 4000 * "x") for at in range(1000))
+    made = fitting(replace(of(1000, 1000), alarms=alarms))
+    encode(made)
+    assert len(made.sensors) == 1000 and len(made.alarms) >= 100 and made.alarms == alarms[: len(made.alarms)]
 
 
 def test_a_console_of_version_1_is_told_states_that_it_knows() -> None:

@@ -46,6 +46,7 @@ class HealthWindow(QDialog):
         self.resize(1160, 540)
         self._sensors = sensors
         self.alarms = label("", "notice", wrap=True, spoken="Alarms")
+        self.alarms.setTextFormat(Qt.TextFormat.PlainText)  # they name what agents named
         self.model = HealthTable(sensors, self)
         self.table = _Table(self.model)
         self.details = QPlainTextEdit()
