@@ -17,6 +17,7 @@ from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest
+from afterfact_server.networks import NetworksFile
 from afterfact_server.operations import Operations
 from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import Accounts
@@ -108,7 +109,9 @@ def _serve(
         sensors = SensorsPort(sensors_socket, admission, health, store_id, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
-        queries = QueryService(engine, admission, ledger, health, config.limits, log)
+        networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
+        networks.current()  # says now what is wrong with it, not at the first query
+        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log)
 
         def changed() -> None:
             admission.reload()
@@ -128,7 +131,7 @@ def _serve(
             directory.control,
             Operations(
                 enrolment, accounts, directory.keys(), config.public(config.sensors),
-                config.public(config.consoles), changed, ask_status,
+                config.public(config.consoles), changed, ask_status, networks,
             ),
             log,
         )  # fmt: skip

@@ -40,7 +40,9 @@ def test_what_was_not_watched_is_named_by_sensor() -> None:
     assert wording.watched(blind) == "inside: blind 2004-07-26 17:07:49 to 17:22:49"
     both = answer_to(sessions(3), coverage=(covered("border", lost=7), covered("inside", gap)))
     assert wording.watched(both) == "2 of 2 sensors missed something"
-    assert wording.missing(answer_to(sessions(3), coverage=())) == "No sensor is enrolled: nothing was watched."
+    assert wording.missing(answer_to(sessions(3), coverage=())) == (
+        "Not everything was seen. No sensor is enrolled, or none any more: nothing was watched."
+    )
 
 
 def test_all_gaps_are_listed_on_demand() -> None:
@@ -60,7 +62,9 @@ def test_an_empty_answer_proves_only_what_was_watched() -> None:
     assert "there was no such session" in wording.nothing_found(answer_to(sessions(0)))
     gap = (START - 1800 * SECOND, START - 900 * SECOND)
     assert "may have been" in wording.nothing_found(answer_to(sessions(0), coverage=(covered("inside", gap),)))
-    assert wording.nothing_found(answer_to(sessions(0), coverage=())) == "No sensor is enrolled: nothing was watched."
+    assert wording.nothing_found(answer_to(sessions(0), coverage=())) == (
+        "What nobody sees cannot be known. There may have been such sessions:"
+    )
 
 
 def test_progress() -> None:
