@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -166,8 +167,8 @@ def _said(kind: str, where: list[str], message: str) -> str:
 def _sections(text: str) -> list[tuple[str, int, int]]:
     """The tables of a networks.toml that parses: name, first character, and the one after the last."""
     heads = list(_HEADER.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [(head[1] or head[2] or head[3] or "", head.start(), end) for head, end in zip(heads, ends, strict=True)]
+    starts = [*(head.start() for head in heads), len(text)]
+    return [(head[1] or head[2] or head[3] or "", *place) for head, place in zip(heads, pairwise(starts), strict=True)]
 
 
 def _line(text: str, name: str, key: str = "", value: str = "") -> int:
@@ -308,6 +309,7 @@ class NetworksFile:
             _replace(self._history / f"{number:06}.toml", title + text)
         except OSError as error:
             raise NetworksError(f"{self._history}: cannot keep a version: {error.strerror}") from None
+        self._log(f"{self._path.name}: version {number} counts, by {who}: {clean}")
         return number
 
     # --- changes ------------------------------------------------------------------------------------------------------

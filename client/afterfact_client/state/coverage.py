@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from afterfact_protocol.messages import Answer, Late, SensorCoverage
 from afterfact_protocol.statustext import time_text
 
+SECOND = 1_000_000
 SHOWN_GAPS = 3
 SHOWN_LATE = 2
 
@@ -64,6 +65,39 @@ def verdicts(answer: Answer) -> list[Verdict]:
     """Every sensor that should have seen what was asked, by name."""
     found = [verdict(own, answer.span_start, answer.span_end) for own in answer.coverage]
     return sorted(found, key=lambda item: item.sensor)
+
+
+def filled(before: Answer, after: Answer) -> list[str]:
+    """Gaps of an answer that a later one to the same question has no more, a line a sensor: what was not there then may
+    be there now. Both name the longest gaps only, where there are many; what one does not name is left out."""
+    told = []
+    now = {own.sensor: own for own in after.coverage}
+    for own in sorted(before.coverage, key=lambda item: item.sensor):
+        later = now.get(own.sensor)
+        if later is None or later.more_gaps:
+            continue
+        gaps = [(gap.start, gap.end) for gap in own.gaps]
+        if not own.first and later.first:
+            gaps = [(max(later.first, before.span_start), before.span_end)]
+        parts = [part for gap in gaps for part in _left(gap, [(g.start, g.end) for g in later.gaps])]
+        if parts:
+            spans = [_span(*part) for part in parts[:SHOWN_GAPS]]
+            more = [f"{len(parts) - SHOWN_GAPS} more"] if len(parts) > SHOWN_GAPS else []
+            told.append(f"{own.sensor}: {', '.join([*spans, *more])}")
+    return told
+
+
+def _left(gap: tuple[int, int], gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What of a gap is in none of these, but for less than a second."""
+    found = []
+    at, end = gap
+    for start, last in sorted(gaps):
+        if start - at > SECOND:
+            found.append((at, min(start, end)))
+        at = max(at, last)
+        if at >= end:
+            break
+    return [*found, (at, end)] if end - at > SECOND else found
 
 
 def complete(answer: Answer) -> bool:

@@ -3,7 +3,7 @@
 Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
 """
 
-from afterfact_client.state.coverage import SHOWN_GAPS, SHOWN_LATE, complete, late, nobody, unseen, verdicts
+from afterfact_client.state.coverage import SHOWN_GAPS, SHOWN_LATE, complete, filled, late, nobody, unseen, verdicts
 from afterfact_protocol.messages import Answer, Progress, SensorStatus
 from afterfact_protocol.statustext import age_text, time_text
 
@@ -60,6 +60,12 @@ def notes(answer: Answer) -> str:
     return " ".join(f"{note}." for note in answer.notes)
 
 
+def since(before: Answer, after: Answer, asked: int) -> str:
+    """Of a query asked again, before at `asked`: which of its gaps were filled since; empty if none was."""
+    told = filled(before, after)
+    return f"Gaps filled since it was asked at {time_text(asked)}: {'; '.join(told)}." if told else ""
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -73,7 +79,8 @@ def watched(answer: Answer) -> str:
         return nobody(answer).partition(":")[0]
     bad = [verdict for verdict in found if not verdict.complete]
     if not bad:
-        return "watched throughout" if len(found) == 1 else f"all {len(found)} sensors watched throughout"
+        delivered = ", in part delivered late" if any(own.late for own in answer.coverage) else ""
+        return ("watched throughout" if len(found) == 1 else f"all {len(found)} sensors watched throughout") + delivered
     if len(bad) == 1:
         return f"{bad[0].sensor}: {bad[0].text}"
     return f"{len(bad)} of {count(len(found), 'sensor')} missed something"

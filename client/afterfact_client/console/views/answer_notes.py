@@ -54,11 +54,12 @@ class AnswerNotes(QWidget):
             self._set(line, "")
         self.full.hide()
 
-    def show_answer(self, answer: Answer) -> None:
-        """What an analyst must know before drawing conclusions from an answer."""
+    def show_answer(self, answer: Answer, since: str = "") -> None:
+        """What an analyst must know before drawing conclusions from an answer. `since`: what has changed since the same
+        was asked before."""
         self._set(self._trouble, "")
         self._set(self._truncation, wording.truncation(answer))
-        self._set(self._remarks, wording.notes(answer))
+        self._set(self._remarks, " ".join(part for part in (wording.notes(answer), since) if part))
         # An empty result's page says it all already.
         self._set(self._missing, wording.missing(answer) if answer.total else "")
         told = wording.gaps(answer)
