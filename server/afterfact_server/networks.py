@@ -354,10 +354,17 @@ class NetworksFile:
             before = text[:start] + ("\n" if text[:start] and not text[:start].endswith("\n\n") and section else "")
             edited = before + section + ("\n" if section and text[end:] else "") + text[end:]
             expected = {key: value for key, value in configured.entries.items() if key != name} | wanted
-            if read_networks(edited, frozenset(self._sensors())).entries != expected:
+            if not _says(edited, expected, frozenset(self._sensors())):
                 # It is written in a way that has no plain tables: what was said stays, how it was written does not.
                 edited = "\n".join(to_toml(key, value) for key, value in expected.items())
             return self.apply(edited, by, what)
+
+
+def _says(text: str, entries: dict[str, NetworkEntry], sensors: Collection[str]) -> bool:
+    try:
+        return read_networks(text, sensors).entries == entries
+    except NetworksError:
+        return False
 
 
 def _replace(path: Path, text: str) -> None:

@@ -214,7 +214,7 @@ def _alternatives(expr: Expr, holds: bool) -> list[_Kind]:
 def _all(first: list[_Kind], second: list[_Kind]) -> list[_Kind]:
     if len(first) * len(second) > MAX_ALTERNATIVES:
         return min((one for one in (first, second) if one != _ANY), key=len)
-    return [one.both(other) for one, other in product(first, second)]
+    return list(dict.fromkeys(one.both(other) for one, other in product(first, second)))
 
 
 def _merged(kinds: list[_Kind]) -> list[_Kind]:
