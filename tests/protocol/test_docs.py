@@ -12,6 +12,7 @@ from afterfact_protocol.messages import (
     MAX_RANGES,
     TAGS,
     Gap,
+    Late,
     Observed,
     SensorCoverage,
     SensorStatus,
@@ -31,7 +32,7 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (Observed, SensorCoverage, Gap, SensorStatus):
+    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus):
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item
