@@ -22,6 +22,14 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def size(text: str) -> int:
+    """An amount of data: `500MB`, `20GB`, `1TB`. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT])B", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount of data such as 500MB, 20GB or 1TB")
+    return round(float(match[1]) * {"M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
+
+
 def idle_times(text: str) -> dict[str, float]:
     """`90s` for TCP, UDP, ICMP and other protocols alike, or `tcp=2h,udp=90s`. Raises ArgumentTypeError."""
     if "=" not in text:

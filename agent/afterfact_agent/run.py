@@ -9,12 +9,20 @@ from typing import Any
 
 from afterfact_agent.capture.interface import InterfaceError
 from afterfact_agent.capture.live import LiveCapture
+from afterfact_agent.delivery.bounds import WAITING_SECONDS, Bounds
 from afterfact_agent.delivery.files import FilesDelivery, FilesError, Stopped
-from afterfact_agent.delivery.spool import Spool, SpoolError
+from afterfact_agent.delivery.spool import WAITING_BYTES, Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.live import deliver_live, start_capture
 from afterfact_agent.machine_code import use_cache
-from afterfact_agent.options import add_capture_options, add_meter_options, capture_options, meter_config
+from afterfact_agent.options import (
+    add_capture_options,
+    add_meter_options,
+    capture_options,
+    meter_config,
+    seconds,
+    size,
+)
 from afterfact_protocol.joinfile import read_join
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
@@ -25,6 +33,11 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("run", help="capture or read, spool, deliver")
     parser.add_argument("--join", metavar="SENSOR.toml", required=True, help="made by: afterfact-server sensor enrol")
     parser.add_argument("--spool", metavar="DIR", required=True, type=Path)
+    parser.add_argument("--spool-max", metavar="SIZE", type=size, default=WAITING_BYTES,
+                        help="of captured sessions that wait for the server the oldest are dropped beyond this, and "
+                             f"told as lost; reading files waits ({WAITING_BYTES // 1000**3}GB)")  # fmt: skip
+    parser.add_argument("--spool-age", metavar="TIME", type=seconds, default=WAITING_SECONDS,
+                        help=f"and beyond this ({WAITING_SECONDS / 86_400:.0f}d)")  # fmt: skip
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--read", metavar="FILE", nargs="+", type=Path, help="capture files, in order")
     source.add_argument(
@@ -54,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.interface:
             options = capture_options(arguments)
             capture = start_capture(arguments.interface, options, config, arguments.spool, arguments.user, _log)
-        spool = Spool(arguments.spool, log=_log, owner=join.name)
+        spool = Spool(arguments.spool, waiting_bytes=arguments.spool_max, log=_log, owner=join.name)
     except (InterfaceError, SpoolError) as error:
         _log(str(error))
         return FAILED
@@ -66,7 +79,8 @@ def main(arguments: argparse.Namespace) -> int:
              ".refused; their sessions are not in the store")  # fmt: skip
     if capture is None:
         use_cache(arguments.spool / "kernels")
-    uplink = Uplink(join, spool, _log, (lambda: capture.counters) if capture else dict)
+    bounds = Bounds(spool, _log, arguments.spool_age)
+    uplink = Uplink(join, spool, bounds, _log, (lambda: capture.counters) if capture else dict)
     uplink.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -7,7 +7,7 @@ from afterfact_protocol.printable import printable
 
 SOFTWARE = version("afterfact")
 LOWEST = 1
-HIGHEST = 1
+HIGHEST = 2
 """docs/protocol.md lists what each version changed."""
 
 

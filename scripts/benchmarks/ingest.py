@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -36,10 +37,11 @@ from made.sessions import ABSENT_ADDRESS, WORM_PORT, busiest_outside, make_sessi
 from afterfact_client.client import connect  # noqa: E402
 
 SESSIONS, QUICK_SESSIONS = 2_000_000, 60_000
-AGENTS = (1, 2, 4)
+AGENTS = (1, 4, 16)
 RUNS, ALONE_RUNS = 1, 3
 QUERY_RUNS = 9
 LIMIT = 500
+ASK_EVERY = 0.25
 BUSY = 0.5
 """Load average at the start from which figures are said to be disturbed."""
 
@@ -61,6 +63,8 @@ class Load:
     peak_bytes: int = 0
     spool_seconds: list[float] = field(default_factory=list)
     """What the agents took to fill their spools, before the clock ran."""
+    asked_ms: list[float] = field(default_factory=list)
+    """How long a needle query took each time while sessions came in."""
 
     @property
     def rate(self) -> float:
@@ -128,7 +132,30 @@ def serving(server: Server) -> Iterator[int]:
             server.process.popen.kill()
 
 
-def deliver(server: Server, pid: int, sessions: Path, agents: int, load: Load) -> None:
+@contextlib.contextmanager
+def asking(server: Server, text: str, load: Load) -> Iterator[None]:
+    """An analyst asks again and again meanwhile, rows fetched and decoded, four times a second at most."""
+    done = threading.Event()
+
+    def ask() -> None:
+        with connect(server.console_file(), "ana", PASSWORD) as client:
+            while not done.wait(ASK_EVERY):
+                began = time.perf_counter()
+                result = client.query(text)
+                result.fetch()
+                result.drop()
+                load.asked_ms.append((time.perf_counter() - began) * 1000)
+
+    analyst = threading.Thread(target=ask)
+    analyst.start()
+    try:
+        yield
+    finally:
+        done.set()
+        analyst.join()
+
+
+def deliver(server: Server, pid: int, sessions: Path, agents: int, needle: str, load: Load) -> None:
     """Have so many agents fill their spools, then deliver all at once; adds a run to `load`."""
     script = Path(__file__).parent / "ingesting" / "agent.py"
     processes = []
@@ -143,11 +170,12 @@ def deliver(server: Server, pid: int, sessions: Path, agents: int, load: Load) -
             )  # fmt: skip
         filled = [_told(process) for process in processes]
         busy = cpu_seconds(pid)
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("deliver\n")
-            process.stdin.flush()
-        done = [_told(process) for process in processes]
+        with asking(server, needle, load):
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("deliver\n")
+                process.stdin.flush()
+            done = [_told(process) for process in processes]
         load.seconds.append(max(each["last"] for each in done) - min(each["first"] for each in done))
         load.cpu_seconds.append(cpu_seconds(pid) - busy)
         load.spool_seconds.append(max(each["filled"] for each in filled))
@@ -213,7 +241,7 @@ def measure(folder: Path, count: int, agent_counts: list[int], runs: int) -> tup
             server.add_user()
             last = run == runs - 1 and agents == agent_counts[-1]
             with serving(server) as pid:
-                deliver(server, pid, sessions, agents, load)
+                deliver(server, pid, sessions, agents, asked[0].ours, load)
                 if last:
                     timings += ask_ours(server, asked, "Afterfact, just stored")
             before, after = store.alone(store.settle, server.dir / "sessions")
@@ -275,6 +303,10 @@ def show(loads: list[Load], timings: list[Timing]) -> None:
         print(f"{load.name:54} {load.rate:11,.0f} {runs:>17} {cpu:8.1f} {load.bytes / load.sessions:11.1f} "
               f"{load.peak_bytes / 1e6:8.0f}")  # fmt: skip
     for load in loads:
+        if len(load.asked_ms) > 1:
+            middle, worst = statistics.median(load.asked_ms), statistics.quantiles(load.asked_ms, n=20)[-1]
+            print(f"{load.name}: a needle asked {len(load.asked_ms)} times meanwhile: median {middle:.0f} ms, "
+                  f"95 % within {worst:.0f} ms")  # fmt: skip
         if load.spool_seconds:
             rate = load.sessions / statistics.median(load.spool_seconds)
             print(f"{load.name}: spools filled before at {rate:,.0f} sessions/s; "

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--sensors", metavar="ADDRESS", help="listen for sensors at tcp://HOST:PORT")
     run.add_argument("--consoles", metavar="ADDRESS", help="listen for consoles at tcp://HOST:PORT")
 
-    sensor = commands.add_parser("sensor", help="enrol, list, revoke sensors").add_subparsers(required=True)
+    sensor = commands.add_parser("sensor", help="enrol, list, rotate, revoke sensors").add_subparsers(required=True)
     enrol = command(sensor, "enrol", "enrol a sensor; prints its SENSOR.toml", _operate("sensor enrol", "name", "net"))
     enrol.add_argument("name", metavar="NAME")
     add_private_file(enrol)
@@ -89,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     command(sensor, "list", "list sensors", _operate("sensor list"))
     revoke = command(sensor, "revoke", "lock a sensor out, within a second", _operate("sensor revoke", "name"))
     revoke.add_argument("name", metavar="NAME")
+    rotate = command(
+        sensor, "rotate", "a new key for a sensor; prints its SENSOR.toml; the old key goes when the new one is used",
+        _operate("sensor rotate", "name"),
+    )  # fmt: skip
+    rotate.add_argument("name", metavar="NAME")
+    add_private_file(rotate)
 
     user = commands.add_parser("user", help="add, list, disable accounts; set passwords").add_subparsers(required=True)
     add = command(user, "add", "add an account", _operate("user add", "name", "role", "password"))

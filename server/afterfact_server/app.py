@@ -106,7 +106,13 @@ def _serve(
             store_id, ledger = opener.submit(_open_store, engine).result()
 
         health = HealthBoard()
-        sensors = SensorsPort(sensors_socket, admission, health, store_id, log)
+        clerk = ThreadPoolExecutor(1, "enrolment")
+        undo.append(clerk.shutdown)
+
+        def key_in_use(key: str) -> None:
+            clerk.submit(retire, key)
+
+        sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
         networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
@@ -117,6 +123,16 @@ def _serve(
             admission.reload()
             sensors.recheck()
             consoles.recheck()
+
+        def retire(key: str) -> None:
+            try:
+                name = enrolment.retire(key)
+            except RegistryError as error:  # tried again when the key next says HELLO
+                log(f"the older keys of a sensor stay admitted: {error}")
+                return
+            if name is not None:
+                log(f"sensor {name} uses its new key; the older ones are revoked")
+                changed()
 
         def ask_status() -> Status:
             answer: Future[Message] = Future()

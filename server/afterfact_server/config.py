@@ -26,7 +26,7 @@ Listen = Annotated[str, AfterValidator(_listen)]
 
 
 class Limits(BaseModel):
-    """What one query may take."""
+    """What one query may take, and batches that come in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,6 +35,8 @@ class Limits(BaseModel):
     query_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
     query_memory_mb: Annotated[int, Field(ge=64)] = 4096
     query_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    batches_mb: Annotated[int, Field(ge=16, le=65_536)] = 256
+    """Memory of batches in flight, divided among the sensors that are connected."""
     results_per_console: Annotated[int, Field(ge=1, le=1000)] = 32
 
 

@@ -106,12 +106,29 @@ class _Group:
         return cls(items, deque(by_day(joined([item.rows for item in items]))))
 
 
+def _spans() -> list[tuple[int, int, int]]:
+    """Stretches of a RECORD that stand in a ROW as they are: where, where there, how many bytes. Copied whole, at a
+    fifth of the price of a copy for each field."""
+    assert RECORD.fields is not None and RECORD.names is not None and ROW.fields is not None
+    spans: list[tuple[int, int, int]] = []
+    for name in RECORD.names:
+        (dtype, theirs), (_, ours) = RECORD.fields[name][:2], ROW.fields[name][:2]
+        if spans and spans[-1][0] + spans[-1][2] == theirs and spans[-1][1] + spans[-1][2] == ours:
+            spans[-1] = (*spans[-1][:2], spans[-1][2] + dtype.itemsize)
+        else:
+            spans.append((theirs, ours, dtype.itemsize))
+    return spans
+
+
+_SPANS = _spans()
+
+
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
     """RECORD to ROW: the server's own columns beside the meter's. What the sensor says of itself is not looked at."""
     rows = np.empty(len(records), ROW)
-    assert RECORD.names is not None
-    for name in RECORD.names:
-        rows[name] = records[name]
+    given, made = (array.view(np.uint8).reshape(len(records), -1) for array in (records, rows))
+    for theirs, ours, size in _SPANS:
+        made[:, ours : ours + size] = given[:, theirs : theirs + size]
     rows["sensor"] = sensor
     rows["ingest_time"] = now
     rows["stream"] = np.void(batch.stream)
@@ -174,6 +191,8 @@ class Ingest:
         self._log = log
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
+        self.share = MAX_CREDIT
+        """Batches that each connection may have in flight."""
         self._senders: set[bytes] = set()
         """Identities of the last group's peers: who is likely to send more."""
         self._spread: deque[_Group] = deque()
@@ -243,7 +262,7 @@ class Ingest:
         if _opens(self._jobs) or len(self._jobs) >= GROUP_BATCHES:
             return True
         waiting = Counter(job.peer.identity for job in self._jobs)
-        return all(waiting[sender] >= MAX_CREDIT for sender in self._senders | waiting.keys())
+        return all(waiting[sender] >= self.share for sender in self._senders | waiting.keys())
 
     def _until_done(self, work: Callable[[], None]) -> bool:
         """Try until the store does it; False if we are to stop first."""

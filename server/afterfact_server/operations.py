@@ -55,7 +55,14 @@ class Operations:
 
 
 def _sensor_enrol(server: Operations, name: str, net: str) -> str:
-    keys = server.enrolment.enrol_sensor(name, net)
+    return _sensor_file(server, name, server.enrolment.enrol_sensor(name, net))
+
+
+def _sensor_rotate(server: Operations, name: str) -> str:
+    return _sensor_file(server, name, server.enrolment.rotate_sensor(name))
+
+
+def _sensor_file(server: Operations, name: str, keys: KeyPair) -> str:
     server.changed()
     return Join(
         kind="sensor", name=name, address=server.sensors_address, server_key=server.server_keys.public,
@@ -71,7 +78,14 @@ def _sensor_revoke(server: Operations, name: str) -> str:
 
 def _sensor_list(server: Operations) -> str:
     rows = [
-        (sensor.name, sensor.net, _day(sensor.enrolled), "revoked " + _day(sensor.revoked) if sensor.revoked else "")
+        (
+            sensor.name,
+            sensor.net,
+            _day(sensor.enrolled),
+            "revoked " + _day(sensor.revoked)
+            if sensor.revoked
+            else ("its new key waits to be used" if sensor.new_key else ""),
+        )
         for sensor in server.enrolment.sensors()
     ]
     return _table(("sensor", "net", "enrolled", ""), rows)
@@ -159,6 +173,7 @@ def _network_list(server: Operations) -> str:
 _COMMANDS: dict[str, Callable[..., str]] = {
     "sensor enrol": _sensor_enrol,
     "sensor revoke": _sensor_revoke,
+    "sensor rotate": _sensor_rotate,
     "sensor list": _sensor_list,
     "console-file": _console_file,
     "user add": _user_add,

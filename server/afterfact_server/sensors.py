@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import zmq
 
 from afterfact_protocol.messages import (
+    FIRST_CREDIT,
+    MAX_BATCH_BYTES,
     MAX_CREDIT,
     MAX_OPENS,
+    Ack,
     Batch,
+    BatchRefused,
     Hello,
     Message,
     Open,
@@ -33,6 +37,10 @@ class Conversation:
     """One agent's connection after its HELLO was welcomed."""
 
     sensor: EnrolledSensor
+    most_credit: int
+    """Batches that it may ever have in flight: what its version of the protocol allows."""
+    credit: int
+    """Batches that it may send now."""
     in_flight: Counter[type[Message]] = field(default_factory=Counter)
     """Batches and OPENs sent and not yet answered."""
 
@@ -42,9 +50,16 @@ class SensorsPort(Port[Conversation]):
 
     def __init__(
         self, socket: zmq.Socket[bytes], admission: Admission, health: HealthBoard, store_id: bytes,
-        log: Callable[[str], None],
+        batches_mb: int, key_in_use: Callable[[str], None], log: Callable[[str], None],
     ) -> None:  # fmt: skip
+        """batches_mb: what batches in flight may take together, of all sensors, if each has no more than its share.
+
+        key_in_use: told of a key that rotation made, when it is first used; it must not wait."""
         super().__init__("sensors", socket, store_id, log)
+        self._key_in_use = key_in_use
+        self._batches = batches_mb * 1_000_000 // MAX_BATCH_BYTES
+        self._share = MAX_CREDIT
+        """Batches in flight that each connection may have, so many as there are."""
         self._admission = admission
         self._health = health
         self._in_flight: Counter[int] = Counter()
@@ -68,10 +83,20 @@ class SensorsPort(Port[Conversation]):
         assert sensor is not None
         self._health.hello(sensor.number, hello, now_us())
         self._log(f"{sensor.name} connected: {hello.program!r} {hello.software!r}")
-        return Conversation(sensor), MAX_CREDIT
+        if sensor.new_key == peer.key:
+            self._key_in_use(peer.key)
+        most = MAX_CREDIT if hello.highest >= 2 else FIRST_CREDIT
+        self._divide(len(self._talks) + 1)
+        credit = min(most, self._share)
+        return Conversation(sensor, most, credit), credit
 
     def _end(self, talk: Conversation) -> None:
         self._log(f"{talk.sensor.name} is disconnected")
+        self._divide(len(self._talks))
+
+    def _divide(self, connections: int) -> None:
+        self._share = max(1, min(MAX_CREDIT, self._batches // max(1, connections)))
+        self._ingest.share = self._share
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
         return (Open, Batch, Report)
@@ -84,7 +109,7 @@ class SensorsPort(Port[Conversation]):
             case Open():
                 self._submit(peer, talk, message, MAX_OPENS)
             case Batch():
-                self._submit(peer, talk, message, MAX_CREDIT)
+                self._submit(peer, talk, message, talk.in_flight[Batch] + talk.credit)
             case Report():
                 self._health.report(number, message, now)
                 self._router.send(peer, Reported(now))
@@ -98,11 +123,18 @@ class SensorsPort(Port[Conversation]):
                                          "messages without an answer; come again when some are answered")  # fmt: skip
         else:
             talk.in_flight[kind] += 1
+            talk.credit -= kind is Batch
             self._in_flight[number] += 1
             self._ingest.submit(Job(peer, number, message))
 
     def _answer(self, job: Job, message: Message) -> None:
         self._in_flight[job.sensor] -= 1
         if self._router.peers.get(job.peer.identity) is job.peer:  # else its conversation is over
-            self._talks[job.peer.identity].in_flight[type(job.message)] -= 1
+            talk = self._talks[job.peer.identity]
+            talk.in_flight[type(job.message)] -= 1
+            if isinstance(message, Ack | BatchRefused):
+                # One more for the one answered; two or none while its share changes with the number of connections.
+                wanted = min(talk.most_credit, self._share) - talk.in_flight[Batch] - talk.credit
+                message = replace(message, credit=max(0, min(wanted, 2)))
+                talk.credit += message.credit
             self._router.send(job.peer, message)

@@ -5,7 +5,7 @@ import argparse
 import pytest
 
 from afterfact_agent.meter.config import MeterConfig
-from afterfact_agent.options import add_meter_options, meter_config
+from afterfact_agent.options import add_meter_options, meter_config, size
 
 
 def config(*words: str) -> MeterConfig:
@@ -53,3 +53,14 @@ def test_wrong_options(words: tuple[str, ...], message: str) -> None:
 def test_a_table_of_impossible_size(count: str) -> None:
     with pytest.raises(ValueError, match="max_sessions must be "):
         config("--max-sessions", count)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("500MB", 500_000_000), ("1.5 GB", 1_500_000_000), ("2TB", 2 * 10**12)])
+def test_amounts_of_data(text: str, expected: int) -> None:
+    assert size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "20", "20G", "0GB", "-1GB", "much"])
+def test_what_is_no_amount_of_data(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not an amount of data such as 500MB, 20GB or 1TB"):
+        size(text)

@@ -51,7 +51,8 @@ class Cable:
         subprocess.run(["ip", "link", "del", self.near], capture_output=True)
 
     def run(self, *command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip()}"
 
     def there(self, *command: str) -> None:
         """Run it in the namespace."""

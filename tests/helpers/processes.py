@@ -115,12 +115,14 @@ class Server:
         self.password_file = folder / "password"
         self.password_file.write_text(PASSWORD + "\n")
         self.process: Process | None = None
+        self.host = "127.0.0.1"
+        """Where it listens for sensors."""
         self.do("init", self.dir, "--admin-password-file", self.password_file)
 
     @property
     def run_command(self) -> list[str]:
         return module(
-            "afterfact_server", "run", self.dir, "--sensors", f"tcp://127.0.0.1:{self.sensors_port}",
+            "afterfact_server", "run", self.dir, "--sensors", f"tcp://{self.host}:{self.sensors_port}",
             "--consoles", f"tcp://127.0.0.1:{self.consoles_port}",
         )  # fmt: skip
 

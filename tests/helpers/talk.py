@@ -17,11 +17,15 @@ Kind = TypeVar("Kind")
 class Talk:
     """Use it as a context manager. What comes is kept until a `wait` takes it."""
 
-    def __init__(self, join: Join, hello: bool = True) -> None:
-        self._context: zmq.Context[Any] = zmq.Context()
+    def __init__(
+        self, join: Join, hello: bool = True, context: "zmq.Context[Any] | None" = None, wait: bool = True
+    ) -> None:
+        """context: shared with others, and theirs to end. wait: until the connection is up."""
+        self._context: zmq.Context[Any] = context or zmq.Context()
         self.connection = Connection(self._context, join)
         self.came: list[Message | Up | Down] = []
-        self.wait(Up)
+        if wait:
+            self.wait(Up)
         if hello:
             self.send(HELLO)
             self.wait(Welcome)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from afterfact_protocol.codec import MAX_FRAME_BYTES
 from afterfact_protocol.messages import (
+    FIRST_CREDIT,
     MAX_BATCH_BYTES,
     MAX_CREDIT,
     MAX_OPENS,
@@ -56,6 +57,6 @@ def test_numbers() -> None:
     assert MAX_FRAME_BYTES == 1024 * 1024 and "at most 1 MiB" in TEXT
     assert MAX_BATCH_BYTES == 256 * 1024 and "At most 256 KiB" in TEXT
     assert f"Receive queues hold {RECEIVE_QUEUE} messages a peer, send queues {SEND_QUEUE}" in TEXT
-    assert f"{MAX_CREDIT} at the beginning" in TEXT
+    assert f"at most {MAX_CREDIT} ({FIRST_CREDIT} in version 1)" in TEXT
     assert f"never more than {MAX_OPENS} `open` unanswered" in TEXT
     assert f"the longest {MAX_RANGES:,};" in TEXT

@@ -54,6 +54,22 @@ def test_a_sensor_revoked_while_connected_is_out_within_a_second(site: Server, t
     assert running.wait() == 1
 
 
+def test_a_key_is_rotated_without_a_gap(site: Server, tmp_path: Path) -> None:
+    """The old key delivers until the new one is used, and is out within a second of that; the spool is the same."""
+    old, spool = site.enrol("rotated"), tmp_path / "spool"
+    new = tmp_path / "new.toml"
+    running = Process(agent(old, tmp_path / "other", "--read", CAPTURES["border"]))
+    running.wait_for("connected")
+    site.do("sensor", "rotate", site.dir, "rotated", "-o", new)
+    assert "its new key waits to be used" in site.do("sensor", "list", site.dir)
+    assert deliver(old, spool, CAPTURES["border"]).returncode == 0
+    assert deliver(new, spool, CAPTURES["inside"]).returncode == 0
+    running.wait_for("revoked", timeout=1.5)
+    assert running.wait() == 1
+    assert "does not admit the key of rotated" in deliver(old, spool, CAPTURES["inside"]).stderr
+    assert "waits to be used" not in site.do("sensor", "list", site.dir)
+
+
 def test_a_revoked_sensor_cannot_come_back(site: Server, tmp_path: Path) -> None:
     join = site.enrol("gone")
     site.do("sensor", "revoke", site.dir, "gone")

@@ -30,6 +30,8 @@ class Verdict(Enum):
 
 
 FINAL_CODES = frozenset({"revoked", "version"})
+PAST_EVERY = 4
+"""While new batches come in, one in so many that are sent is of the backlog."""
 
 
 class Delivery:
@@ -49,9 +51,15 @@ class Delivery:
         """Of each stream that the server opened on this connection, what it had then."""
         self._delivered: dict[bytes, set[int]] = {}
         """Acknowledged since."""
-        self._queue: deque[tuple[bytes, int]] = deque()
+        self._present: deque[tuple[bytes, int]] = deque()
+        """Spooled since the connection was made, to be sent first: who asks what happens now shall not wait for a
+        weekend's backlog."""
+        self._past: deque[tuple[bytes, int]] = deque()
+        self._turn = 0
         self._queued: set[tuple[bytes, int]] = set()
         """Waiting to be sent, or sent and not answered."""
+        self._sent: set[tuple[bytes, int]] = set()
+        """Of these, those sent."""
         self.refused_streams: dict[bytes, str] = {}
         self.refused_batches: set[tuple[bytes, int]] = set()
         self.store = b""
@@ -67,8 +75,10 @@ class Delivery:
         self._unanswered.clear()
         self._have.clear()
         self._delivered.clear()
-        self._queue.clear()
+        self._present.clear()
+        self._past.clear()
         self._queued.clear()
+        self._sent.clear()
 
     @property
     def settled(self) -> bool:
@@ -106,12 +116,12 @@ class Delivery:
                     self.refused_streams[stream] = reason
             case Ack(stream, seq):
                 self._credit += message.credit
-                self._queued.discard((stream, seq))
+                self._answered_batch((stream, seq))
                 self._delivered.setdefault(stream, set()).add(seq)
                 self._spool.acknowledged(stream, seq)
             case BatchRefused(stream, seq, _, reason):
                 self._credit += message.credit
-                self._queued.discard((stream, seq))
+                self._answered_batch((stream, seq))
                 self.refused_batches.add((stream, seq))
                 self._log(f"the server refuses batch {seq} of stream {stream.hex()}: {reason}; it is kept in the spool "
                           "as .refused")  # fmt: skip
@@ -120,6 +130,14 @@ class Delivery:
                 self._log(f"the server refuses: {reason}")
                 return Verdict.FINAL if code in FINAL_CODES else Verdict.RETRY
         return None
+
+    def is_sent(self, batch: tuple[bytes, int]) -> bool:
+        """Whether a batch is under way, and not answered yet."""
+        return batch in self._sent
+
+    def _answered_batch(self, batch: tuple[bytes, int]) -> None:
+        self._queued.discard(batch)
+        self._sent.discard(batch)
 
     def _answered(self, stream: bytes) -> bool:
         """Count an answer to OPEN; whether it is the answer to the last that was or will be sent of this stream."""
@@ -135,14 +153,14 @@ class Delivery:
         for replaced in [each for each in self.refused_streams if self._spool.stream(each) is None]:
             del self.refused_streams[replaced]
         for seq in self._spool.batches(stream):
-            self._offer(stream, seq)
+            self._offer(stream, seq, self._past)
 
     def spooled(self, stream: bytes, seq: int) -> None:
         """A batch was put into the spool."""
         if not self.welcomed:
             return  # the WELCOME to come will look through the spool
         if stream in self._have:
-            self._offer(stream, seq)
+            self._offer(stream, seq, self._present)
         elif stream not in self._asked and (info := self._spool.stream(stream)) is not None:
             self._want_stream(info)
 
@@ -159,9 +177,18 @@ class Delivery:
             info = self._opens.popleft()
             self._unanswered[info.stream] += 1
             yield Open(info.stream, info.kind, info.content, info.meter, info.replace)
-        while self._credit > 0 and self._queue:
+        while self._credit > 0 and (queue := self._next_queue()):
             self._credit -= 1
-            yield self._queue.popleft()
+            batch = queue.popleft()
+            self._sent.add(batch)
+            yield batch
+
+    def _next_queue(self) -> deque[tuple[bytes, int]]:
+        """The present goes first, but for every fourth batch: the past must get on, however much comes in."""
+        if self._present and self._past:
+            self._turn = (self._turn + 1) % PAST_EVERY
+            return self._present if self._turn else self._past
+        return self._present or self._past
 
     def unsent(self, item: Send) -> None:
         """`next` gave it out and it could not be sent after all."""
@@ -173,25 +200,26 @@ class Delivery:
                 self._opens.appendleft(info)
         else:
             self._credit += 1
-            self._queue.appendleft(item)
+            self._sent.discard(item)
+            self._past.appendleft(item)
 
     def damaged(self, batch: tuple[bytes, int]) -> None:
         """`next` gave it out and the spool cannot read it: set aside, its credit free again."""
         self._credit += 1
-        self._queued.discard(batch)
+        self._answered_batch(batch)
         self._spool.refused(*batch)
 
     def _want_stream(self, info: StreamInfo) -> None:
         self._asked.add(info.stream)
         self._opens.append(info)
 
-    def _offer(self, stream: bytes, seq: int) -> None:
+    def _offer(self, stream: bytes, seq: int, queue: deque[tuple[bytes, int]]) -> None:
         """Send a batch unless the server has it."""
         if _within(seq, self._have[stream]) or seq in self._delivered.get(stream, ()):
             self._spool.acknowledged(stream, seq)
         elif (stream, seq) not in self._queued:
             self._queued.add((stream, seq))
-            self._queue.append((stream, seq))
+            queue.append((stream, seq))
 
 
 def _within(seq: int, ranges: tuple[tuple[int, int], ...]) -> bool:

@@ -26,6 +26,8 @@ from afterfact_protocol.messages import StreamKind
 KEEP_SECONDS = 48 * 3600
 KEEP_BYTES = 2 * 1024**3
 """How long, and how much, acknowledged batches are kept."""
+WAITING_BYTES = 20 * 1000**3
+"""How much may wait for the server. What of it comes from files waits outside instead; bounds.py has the rest."""
 
 _WAITING, _ACKED, _REFUSED = ".batch", ".acked", ".refused"
 
@@ -76,6 +78,7 @@ class Spool:
         path: Path,
         keep_seconds: int = KEEP_SECONDS,
         keep_bytes: int = KEEP_BYTES,
+        waiting_bytes: int = WAITING_BYTES,
         log: Callable[[str], None] = lambda text: None,
         owner: str = "",
     ) -> None:
@@ -87,9 +90,11 @@ class Spool:
         self.path = path
         self._keep_seconds = keep_seconds
         self._keep_bytes = keep_bytes
+        self.waiting_bytes_allowed = waiting_bytes
         self._log = log
         self._lock = threading.RLock()
         self._waiting: dict[bytes, dict[int, _Kept]] = {}
+        self._waiting_bytes = 0
         self._acked: dict[bytes, dict[int, _Kept]] = {}
         self._refused: set[tuple[bytes, int]] = set()
         self._streams: dict[bytes, StreamInfo] = {}
@@ -174,11 +179,14 @@ class Spool:
         """Keep a batch's frame; False if it is here already (a file read again after a crash).
 
         A full disk first costs batches that are acknowledged and kept for a server that may be restored; SpoolFull if
-        there are none left.
+        there are none left, or if more of files waits for the server than is allowed: files can wait.
         """
         with self._lock:
             if seq in self._waiting.get(stream, ()) or seq in self._acked.get(stream, ()):
                 return False
+            if self._waiting_bytes + len(frame) > self.waiting_bytes_allowed and self._streams[stream].kind != "live":
+                raise SpoolFull(f"{self.path}: {self._waiting_bytes / 1e9:.3g} GB wait for the server, as much as is "
+                                "allowed (--spool-max)")  # fmt: skip
             while True:
                 try:
                     with _disk_errors(self.path):
@@ -187,8 +195,38 @@ class Spool:
                 except SpoolFull:
                     if not self._sacrifice():
                         raise
-            self._waiting.setdefault(stream, {})[seq] = _Kept(len(frame), time.time_ns() // 1000)
+            self._wait(stream, seq, _Kept(len(frame), time.time_ns() // 1000))
             return True
+
+    def substitute(self, stream: bytes, seq: int, frame: bytes) -> bool:
+        """Another frame in the place of one that waits; False if it waits no longer. SpoolFull, SpoolError."""
+        with self._lock, _disk_errors(self.path):
+            if seq not in self._waiting.get(stream, ()):
+                return False
+            _write_durably(self._file(stream, seq, _WAITING), frame)
+            self._wait_no_longer(stream, seq)
+            self._wait(stream, seq, _Kept(len(frame), time.time_ns() // 1000))
+            return True
+
+    def oldest_live(self) -> list[tuple[bytes, int, int, int]]:
+        """Batches of live streams that wait, oldest first: stream, number, bytes, when spooled (microseconds)."""
+        with self._lock:
+            waiting = [
+                (stream, seq, kept.size, kept.at)
+                for stream, batches in self._waiting.items()
+                if self._streams[stream].kind == "live"
+                for seq, kept in batches.items()
+            ]
+        return sorted(waiting, key=lambda batch: (batch[3], batch[1]))
+
+    def _wait(self, stream: bytes, seq: int, kept: _Kept) -> None:
+        self._waiting.setdefault(stream, {})[seq] = kept
+        self._waiting_bytes += kept.size
+
+    def _wait_no_longer(self, stream: bytes, seq: int) -> _Kept | None:
+        kept = self._waiting.get(stream, {}).pop(seq, None)
+        self._waiting_bytes -= kept.size if kept is not None else 0
+        return kept
 
     def read(self, stream: bytes, seq: int) -> bytes:
         """A batch's frame, waiting or acknowledged. OSError if it is gone."""
@@ -208,7 +246,7 @@ class Spool:
                 self._refused.discard((stream, seq))
                 with contextlib.suppress(OSError):
                     self._file(stream, seq, _REFUSED).unlink()
-            kept = self._waiting.get(stream, {}).pop(seq, None)
+            kept = self._wait_no_longer(stream, seq)
             if kept is None:
                 return
             try:
@@ -221,8 +259,9 @@ class Spool:
     def refused(self, stream: bytes, seq: int) -> None:
         """The server can never take it, or it cannot be read: keep it aside, if it is there."""
         with self._lock:
-            for known, state in ((self._waiting, _WAITING), (self._acked, _ACKED)):
-                if known.get(stream, {}).pop(seq, None) is not None:
+            waited, kept = self._wait_no_longer(stream, seq), self._acked.get(stream, {}).pop(seq, None)
+            for found, state in ((waited, _WAITING), (kept, _ACKED)):
+                if found is not None:
                     self._refused.add((stream, seq))
                     try:
                         self._file(stream, seq, state).rename(self._file(stream, seq, _REFUSED))
@@ -241,8 +280,8 @@ class Spool:
 
     def backlog(self) -> Backlog:
         with self._lock:
-            kept = [each for batches in self._waiting.values() for each in batches.values()]
-            return Backlog(len(kept), sum(each.size for each in kept), min((each.at for each in kept), default=0))
+            times = [each.at for batches in self._waiting.values() for each in batches.values()]
+            return Backlog(len(times), self._waiting_bytes, min(times, default=0))
 
     def tidy(self) -> None:
         """Delete acknowledged batches older than the time, or beyond the bytes, that they are kept for; and streams
@@ -287,6 +326,8 @@ class Spool:
 
     def _remove(self, stream: bytes) -> None:
         """Forget a stream. Refused batches in it stay on disk, for a person to look at."""
+        for seq in list(self._waiting.get(stream, ())):
+            self._wait_no_longer(stream, seq)
         for known in (self._waiting, self._acked):
             known.pop(stream, None)
         self._refused = {each for each in self._refused if each[0] != stream}
@@ -332,8 +373,11 @@ class Spool:
             self._refused.add((stream, seq))
             return
         status = file.stat()
-        known = self._waiting if file.suffix == _WAITING else self._acked
-        known.setdefault(stream, {})[seq] = _Kept(status.st_size, status.st_mtime_ns // 1000)
+        kept = _Kept(status.st_size, status.st_mtime_ns // 1000)
+        if file.suffix == _WAITING:
+            self._wait(stream, seq, kept)
+        else:
+            self._acked.setdefault(stream, {})[seq] = kept
 
 
 @contextlib.contextmanager

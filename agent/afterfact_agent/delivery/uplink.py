@@ -9,6 +9,7 @@ from typing import Any
 
 import zmq
 
+from afterfact_agent.delivery.bounds import Bounds
 from afterfact_agent.delivery.delivery import Delivery, Verdict
 from afterfact_agent.delivery.spool import Spool, SpoolError
 from afterfact_protocol.codec import WireError, decode
@@ -35,10 +36,12 @@ class Uplink:
     or a fault."""
 
     def __init__(
-        self, join: Join, spool: Spool, log: Callable[[str], None], counters: Callable[[], dict[str, int]] = dict
-    ) -> None:
+        self, join: Join, spool: Spool, bounds: Bounds, log: Callable[[str], None],
+        counters: Callable[[], dict[str, int]] = dict,
+    ) -> None:  # fmt: skip
         self._join = join
         self._spool = spool
+        self._bounds = bounds
         self._log = log
         self._counters = counters
         self._mail: Mailbox[tuple[bytes, int]] = Mailbox()
@@ -141,6 +144,7 @@ class Uplink:
                 self._down(f"no word from {self._join.address} for {DEAD_SECONDS:.0f} s; connecting anew")
                 connection.reopen()
             self._send(connection)
+            self._bounds.enforce(self._delivery.is_sent)
             if self._online and now - self._reported >= REPORT_SECONDS:
                 self._report(connection)
             if now - tidied > TIDY_SECONDS:
@@ -213,7 +217,8 @@ class Uplink:
     def _report(self, connection: Connection) -> None:
         backlog = self._spool.backlog()
         self._reported = time.monotonic()
-        connection.send(Report(_now_us(), backlog.batches, backlog.bytes, backlog.since, self._counters()))
+        counters = {**self._counters(), **self._bounds.counters}
+        connection.send(Report(_now_us(), backlog.batches, backlog.bytes, backlog.since, counters))
 
 
 def _now_us() -> int:

@@ -16,6 +16,7 @@ from .layout import (
     M_DOUBLED,
     P_DST_HI,
     P_DST_LO,
+    P_DST_PORT,
     P_ENCAP,
     P_FLAGS,
     P_FRAGMENT,
@@ -30,6 +31,7 @@ from .layout import (
     P_PROTO,
     P_SRC_HI,
     P_SRC_LO,
+    P_SRC_PORT,
     S_DUPLICATES,
     S_SEED,
     WHOLE,
@@ -56,13 +58,6 @@ def mix(state: int, word: int) -> int:
     return i64(state ^ ((state >> 32) & _LOW32))
 
 
-@inlined
-def place(state: int, word: int) -> int:
-    """Take one more word into where a packet is remembered: not seeded, so that a capture is metered the same each
-    time, also where a packet takes another's place."""
-    return i64((state + word) * i64(_MULTIPLY))
-
-
 @kernel
 def tells(work: Words) -> bool:
     """Whether its sender would not send the same packet again at once: it numbers its packets, or it is a SYN or FIN,
@@ -79,22 +74,33 @@ def tells(work: Words) -> bool:
 @kernel
 def is_duplicate(work: Words, buffer: Bytes, end: int, time_us: int) -> bool:
     """Whether the packet in hand, captured up to `end`, came, by the packets' own clock, less than S_DUPLICATES
-    from `time_us`."""
-    addresses = work[P_SRC_LO] ^ work[P_SRC_HI]
-    mixed, placed = mix(work[S_SEED], addresses), place(i64(0), addresses)
-    addresses = work[P_DST_LO] ^ work[P_DST_HI]
-    mixed, placed = mix(mixed, addresses), place(placed, addresses)
+    from `time_us`.
+
+    Where a packet is remembered is not seeded, and the same for the other direction: so a capture is metered the same
+    each time and mirrored, also where a packet takes another's place. Whether it is the same packet is seeded: else a
+    sender could make one that is taken for another.
+    """
+    mixed = mix(work[S_SEED], work[P_SRC_LO] ^ work[P_SRC_HI])
+    mixed = mix(mixed, work[P_DST_LO] ^ work[P_DST_HI])
+    placed = mix(i64(0), work[P_SRC_LO] ^ work[P_SRC_HI] ^ work[P_DST_LO] ^ work[P_DST_HI])
     packet = (work[P_IDENT] << 40) | (work[P_IP_BYTES] << 8) | work[P_PROTO]
-    mixed, placed = mix(mixed, packet), place(placed, packet)
+    mixed, placed = mix(mixed, packet), mix(placed, packet)
     mixed = mix(mixed, (work[P_NETWORK] << 32) ^ work[P_ENCAP])
     if work[P_FRAGMENT] != WHOLE:
         fragment = (work[P_FRAGMENT_ID] << 16) ^ work[P_FRAGMENT_AT]
-        mixed, placed = mix(mixed, fragment), place(placed, fragment)
+        mixed, placed = mix(mixed, fragment), mix(placed, fragment)
     at = work[P_POSITION]
     stop = min(end, work[P_IP_END], at + COMPARED)
+    if at + 8 <= stop:
+        word = u64(buffer, at)
+        mixed = mix(mixed, word)
+        if work[P_SRC_PORT] >= 0:
+            word = (word & _LOW32) | ((work[P_SRC_PORT] ^ work[P_DST_PORT]) << 32)
+        placed = mix(placed, word)
+        at += 8
     while at + 8 <= stop:
         word = u64(buffer, at)
-        mixed, placed = mix(mixed, word), place(placed, word)
+        mixed, placed = mix(mixed, word), mix(placed, word)
         at += 8
     while at < stop:
         mixed = mix(mixed, i64(buffer[at]))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from afterfact_agent.delivery.bounds import Bounds
 from afterfact_agent.delivery.filestream import batches_of, files_stream
 from afterfact_agent.delivery.spool import Spool, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
@@ -63,6 +64,10 @@ def fill(spool: TimedSpool, sensor: str, rows: Records) -> None:
     spool.put_stream(StreamInfo(stream, "files", content, METER, batches=spool.left))
 
 
+def log(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def main(join_file: str, folder: str, sessions: str, first: str, step: str) -> None:
     join = read_join(join_file, "sensor")
     spool = TimedSpool(Path(folder))
@@ -71,7 +76,7 @@ def main(join_file: str, folder: str, sessions: str, first: str, step: str) -> N
     fill(spool, join.name, rows)
     say(filled=time.monotonic() - began, batches=spool.left)
     sys.stdin.readline()
-    uplink = Uplink(join, spool, lambda text: print(text, file=sys.stderr))
+    uplink = Uplink(join, spool, Bounds(spool, log), log)
     uplink.start()
     while not spool.done.wait(POLL_SECONDS) and uplink.failed is None and not spool.refused_count:
         pass

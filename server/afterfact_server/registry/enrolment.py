@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import selectinload
 
 from afterfact_protocol.messages import MAX_SENSORS_TOLD
 from afterfact_protocol.transport import KeyPair
@@ -19,13 +20,14 @@ MAX_SENSORS = MAX_SENSORS_TOLD
 
 @dataclass(frozen=True, slots=True)
 class EnrolledSensor:
-    """A sensor as the rest of the server needs it."""
+    """A sensor as the rest of the server needs it. `new_key`: the one that rotation made and nobody has used yet."""
 
     number: int
     name: str
     net: str
     enrolled: datetime
     revoked: datetime | None
+    new_key: str | None = None
 
 
 def check_name(name: str, what: str) -> None:
@@ -59,6 +61,33 @@ class Enrolment:
             session.add(sensor)
         return keys
 
+    def rotate_sensor(self, name: str) -> KeyPair:
+        """A new key pair for a sensor, whose key until now stays admitted until the new one is first used (`retire`).
+        One that was made before and never used is void."""
+        keys = KeyPair.generate()
+        with transaction(self._engine) as session:
+            sensor = session.scalar(select(Sensor).where(Sensor.name == name))
+            if sensor is None:
+                raise RegistryError(f"no sensor {name!r}; see: afterfact-server sensor list")
+            if sensor.revoked is not None:
+                raise RegistryError(f"sensor {name} is revoked; enrol another in its place")
+            for unused in _admitted(sensor)[1:]:
+                unused.revoked = utc_now()
+            sensor.keys.append(SensorKey(public_key=keys.public, created=utc_now(), revoked=None))
+        return keys
+
+    def retire(self, public_key: str) -> str | None:
+        """A key is in use: revoke those that it was made to replace. The sensor's name; None if there were none."""
+        with transaction(self._engine) as session:
+            key = session.get(SensorKey, public_key)
+            if key is None or key.revoked is not None:
+                return None
+            older = _admitted(key.sensor)
+            older = older[: older.index(key)]
+            for each in older:
+                each.revoked = utc_now()
+            return key.sensor.name if older else None
+
     def revoke_sensor(self, name: str) -> None:
         """Lock a sensor out; what it delivered stays."""
         with transaction(self._engine) as session:
@@ -74,8 +103,8 @@ class Enrolment:
         """All sensors ever enrolled, revoked ones too, by number."""
         with transaction(self._engine) as session:
             return [
-                EnrolledSensor(row.number, row.name, row.net, row.enrolled, row.revoked)
-                for row in session.scalars(select(Sensor).order_by(Sensor.number))
+                EnrolledSensor(row.number, row.name, row.net, row.enrolled, row.revoked, _new_key(row))
+                for row in session.scalars(select(Sensor).order_by(Sensor.number).options(selectinload(Sensor.keys)))
             ]
 
     def add_console(self, name: str) -> KeyPair:
@@ -97,6 +126,16 @@ class Enrolment:
                 select(ConsoleKey.public_key, ConsoleKey.name).where(ConsoleKey.revoked.is_(None))
             )
             return {row[0]: row[1] for row in sensors}, {row[0]: row[1] for row in consoles}
+
+
+def _admitted(sensor: Sensor) -> list[SensorKey]:
+    """Keys of a sensor that are not revoked, as they were made."""
+    return sorted((key for key in sensor.keys if key.revoked is None), key=lambda key: key.created)
+
+
+def _new_key(sensor: Sensor) -> str | None:
+    admitted = _admitted(sensor)
+    return admitted[-1].public_key if len(admitted) > 1 else None
 
 
 class Admission:

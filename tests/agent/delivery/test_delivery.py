@@ -201,3 +201,38 @@ def test_replace_is_asked_once_and_ends_what_was_replaced(delivery: Delivery, sp
     delivery.disconnected()
     delivery.handle(welcome())
     assert list(delivery.next()) == [Open(B, "files", content, "n", False)]
+
+
+def test_the_present_goes_before_the_past_and_the_past_gets_on(delivery: Delivery, spool: Spool) -> None:
+    connected(delivery, credit=0)
+    delivery.handle(Opened(A, ()))
+    spool.put_stream(StreamInfo(B, "live", b"", "m"))
+    for seq in range(8):
+        spool.put(B, seq, b"x")
+        delivery.spooled(B, seq)
+    list(delivery.next())
+    delivery.handle(Opened(B, ()))  # spooled before it was answered: all at once are the past by now
+    for seq in range(8, 16):
+        spool.put(B, seq, b"x")
+        delivery.spooled(B, seq)
+    delivery.handle(Ack(A, 99, 0, 0, 12))
+    first = [item for item in delivery.next() if isinstance(item, tuple)]
+    assert first == [
+        (B, 8),
+        (B, 9),
+        (B, 10),
+        (A, 0),
+        (B, 11),
+        (B, 12),
+        (B, 13),
+        (A, 1),
+        (B, 14),
+        (B, 15),
+        (A, 2),
+        (A, 3),
+    ]
+    assert delivery.is_sent((B, 8)) and not delivery.is_sent((A, 4))
+    delivery.handle(Ack(B, 8, 1, 0, 1))
+    assert not delivery.is_sent((B, 8))
+    delivery.disconnected()
+    assert not delivery.is_sent((B, 9))

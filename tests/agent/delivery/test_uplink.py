@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from afterfact_agent.delivery.bounds import Bounds
 from afterfact_agent.delivery.spool import Backlog, Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_protocol.joinfile import Join
@@ -37,7 +38,7 @@ def test_a_thread_that_dies_says_so(tmp_path: Path, error: Exception, says: str)
         kind="sensor", name="x", address="tcp://127.0.0.1:1", server_key=theirs.public, public_key=ours.public,
         secret_key=ours.secret,
     )  # fmt: skip
-    uplink = Uplink(join, spool, said.append)
+    uplink = Uplink(join, spool, Bounds(spool, said.append), said.append)
     uplink.start()
     deadline = time.monotonic() + 20
     while uplink.failed is None and time.monotonic() < deadline:

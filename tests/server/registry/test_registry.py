@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
+from afterfact_protocol.transport import KeyPair
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
@@ -52,6 +53,30 @@ def test_admission_follows_enrolment(engine: Engine) -> None:
     admission.reload()
     assert admission.sensor(border.public) is None
     assert admission.sensors()[sensor.number].revoked is not None, "its rows still have a name"
+
+
+def test_a_rotated_key_takes_the_place_of_the_old_one_once_it_is_used(engine: Engine) -> None:
+    enrolment = Enrolment(engine)
+    admission = Admission(enrolment)
+
+    def admitted(*keys: KeyPair) -> list[bool]:
+        admission.reload()
+        return [admission.sensor(key.public) is not None for key in keys]
+
+    first = enrolment.enrol_sensor("border", "dmz")
+    assert enrolment.retire(first.public) is None and enrolment.sensors()[0].new_key is None
+    lost = enrolment.rotate_sensor("border")
+    assert admitted(first, lost) == [True, True] and enrolment.sensors()[0].new_key == lost.public
+    second = enrolment.rotate_sensor("border")
+    assert admitted(first, lost, second) == [True, False, True], "one that was never used is void"
+    assert enrolment.retire(first.public) is None and admitted(first, second) == [True, True]
+    assert enrolment.retire(second.public) == "border"
+    assert admitted(first, second) == [False, True] and enrolment.sensors()[0].new_key is None
+    assert enrolment.retire(second.public) is None and enrolment.retire(first.public) is None
+    enrolment.revoke_sensor("border")
+    for name, problem in (("border", "sensor border is revoked"), ("inside", "no sensor 'inside'")):
+        with pytest.raises(RegistryError, match=problem):
+            enrolment.rotate_sensor(name)
 
 
 def test_numbers_and_names_are_never_given_again(engine: Engine) -> None:
