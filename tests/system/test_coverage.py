@@ -96,7 +96,7 @@ def test_networks_count_with_the_next_query(server: Server, tmp_path: Path) -> N
         assert f"BROKEN: {problem}" in network("list")
         network("revert", number="1", by="ana")
         assert path.read_text() == good and client.query("").answer.notes == ()
-        assert [line.split("  ")[-1] for line in network("history").splitlines()[1:]] == [
+        assert [line.split("  ")[-1].strip() for line in network("history").splitlines()[1:]] == [
             "add office", "edited by hand", "revert to version 1",
         ]  # fmt: skip
 
