@@ -60,8 +60,8 @@ class AnswerNotes(QWidget):
         self._set(self._trouble, "")
         self._set(self._truncation, wording.truncation(answer))
         self._set(self._remarks, " ".join(part for part in (wording.notes(answer), since) if part))
-        # An empty result's page says it all already.
-        self._set(self._missing, wording.missing(answer) if answer.total else "")
+        # An empty result's page says it all already; what nobody sees must not be passed over.
+        self._set(self._missing, wording.missing(answer) if answer.total or answer.unseen else "")
         told = wording.gaps(answer)
         widest = max((len(name) for name, _ in told), default=0)
         lines = [f"{name:<{widest}}  {text}" for name, text in told]
