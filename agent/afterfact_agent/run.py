@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,15 @@ def main(arguments: argparse.Namespace) -> int:
              ".refused; their sessions are not in the store")  # fmt: skip
     if capture is None:
         use_cache(arguments.spool / "kernels")
+    files: FilesDelivery | None = None
+    started = time.time_ns() // 1000
+
+    def counters() -> dict[str, int]:
+        source = capture if capture is not None else files
+        return {"started": started, **(source.counters if source is not None else {})}
+
     bounds = Bounds(spool, _log, arguments.spool_age)
-    uplink = Uplink(join, spool, bounds, _log, (lambda: capture.counters) if capture else dict)
+    uplink = Uplink(join, spool, bounds, _log, counters)
     uplink.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

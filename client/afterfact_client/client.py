@@ -10,7 +10,7 @@ import numpy as np
 
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_protocol.joinfile import read_join
-from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, Status
+from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, SensorHealth, Status
 from afterfact_protocol.records import Records, from_bytes
 from afterfact_protocol.session import ROW
 
@@ -79,6 +79,11 @@ class Client:
     def status(self) -> Status:
         """The state of all sensors and of the store."""
         return self.link.status().result()
+
+    def health(self, sensor: str, start: int, end: int, points: int = 96) -> SensorHealth:
+        """How a sensor fared from `start` to `end` (microseconds since 1970), in at most `points` steps. RequestFailed
+        for a sensor that does not exist."""
+        return self.link.health(sensor, start, end, points).result()
 
     def close(self) -> None:
         self.link.close()

@@ -22,6 +22,7 @@ from afterfact_protocol.messages import (
     Alive,
     Answer,
     Ask,
+    AskHealth,
     AskStatus,
     Cancel,
     Failed,
@@ -34,6 +35,7 @@ from afterfact_protocol.messages import (
     Pull,
     Refused,
     Reported,
+    SensorHealth,
     Status,
     Welcome,
 )
@@ -155,6 +157,11 @@ class Link:
         request = self._number()
         return self._send((request, -1), AskStatus(request))
 
+    def health(self, sensor: str, start: int, end: int, points: int) -> "Future[SensorHealth]":
+        """How a sensor fared from `start` to `end` (microseconds), in at most `points` steps."""
+        request = self._number()
+        return self._send((request, -1), AskHealth(request, sensor, start, end, points))
+
     def close(self) -> None:
         self._mail.post(None)
         if threading.current_thread() is not self._thread:
@@ -255,7 +262,7 @@ class Link:
                     pending = self._pending.get((request, -1))
                 if pending is not None and pending.progress is not None:
                     pending.progress(event)
-            case Answer(request) | Status(request):
+            case Answer(request) | Status(request) | SensorHealth(request):
                 self._resolve((request, -1), event)
             case Page(request, first):
                 self._resolve((request, first), event)

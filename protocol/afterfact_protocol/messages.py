@@ -25,6 +25,11 @@ MAX_LATE = 16
 """Most late deliveries told of one sensor."""
 MAX_UNSEEN = 16
 """Most addresses and networks told that no sensor sees."""
+VITALS_SPAN = 600 * 1_000_000
+"""Microseconds that a sensor's last while is: what VITALS count."""
+MAX_POINTS = 1000
+"""Most points that one SENSOR_HEALTH tells of a sensor's past."""
+MAX_ALARMS_TOLD = 1024
 MAX_QUERY_BYTES = 16 * 1024
 
 U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
@@ -38,6 +43,11 @@ Rows = Annotated[bytes, Field(max_length=MAX_BATCH_BYTES)]
 Columns = Annotated[tuple[tuple[Name, Name], ...], Field(max_length=64)]
 """Names and numpy types of a packed record, in order: ("start_time", "<i8"), ..."""
 StreamKind = Literal["live", "files", "import"]
+SensorState = Literal["up", "late", "lagging", "losing", "blind", "down", "never", "done", "revoked"]
+"""One word for a sensor; docs/operations.md defines them."""
+WORST_FIRST: tuple[SensorState, ...] = (
+    "down", "blind", "losing", "lagging", "late", "up", "done", "revoked", "never",
+)  # fmt: skip
 
 # --- both ports -------------------------------------------------------------------------------------------------------
 
@@ -155,6 +165,8 @@ class Ack:
     quarantined: U64
     credit: U32
     """Batches the agent may send on top of what it was granted."""
+    expired: U64 = 0
+    """Sessions of days that retention dropped: acknowledged, and not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,8 @@ class Report:
     backlog_since: I64
     """When the oldest batch not yet acknowledged was spooled; 0 with no backlog."""
     counters: Annotated[dict[Name, I64], Field(max_length=256)]
-    """Named counts since the agent's start: packets, undecodable packets by reason, evictions, ..."""
+    """Named counts since the agent's start: packets, undecodable packets by reason, evictions, ... docs/protocol.md
+    lists those that the server knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,12 +376,61 @@ class AskStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceState:
+    """One interface of a live sensor, counted since the agent's start."""
+
+    name: Name
+    open: bool
+    """Whether it is captured from; False while it is gone."""
+    captured: U64
+    dropped: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a sensor's agents report of themselves. Counts are of the last `span`."""
+
+    why: Line
+    """What makes up its state, in words; empty where that is plain."""
+    blind_since: I64
+    """Since when it sees nothing; 0 if it is not blind."""
+    reported: I64
+    """The server's time of the last report."""
+    span: U64
+    """Microseconds that the counts are of: ten minutes, or as long as there are reports."""
+    packets: U64
+    """Packets captured or read."""
+    kernel_dropped: U64
+    """Packets that the kernel had no room for."""
+    interface_dropped: U64
+    """Packets that the interfaces or their drivers dropped."""
+    spool_dropped: U64
+    """Sessions that gave way because more waited for the server than the spool may hold."""
+    undecoded: Annotated[dict[Name, U64], Field(max_length=64)]
+    """Packets that could not be decoded, by reason; without those of which there were none."""
+    evicted: U64
+    """Sessions that ended early to make room."""
+    delivered: U64
+    """Session records that were acknowledged."""
+    drain_rate: U64
+    """Session records a second acknowledged over the last minute."""
+    open_sessions: U64
+    """At the last report."""
+    backlog_bytes: U64
+    started: I64
+    """When the agent was started, by its clock; of several the latest."""
+    interfaces: Annotated[tuple[InterfaceState, ...], Field(max_length=32)]
+    address: Name
+    """From where it connected last; empty if that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class SensorStatus:
     """One sensor as the server knows it."""
 
     name: Name
     net: Name
-    state: Literal["up", "late", "down", "never", "revoked"]
+    state: SensorState
     last_contact: I64
     first_data: I64
     last_data: I64
@@ -382,6 +444,19 @@ class SensorStatus:
     clock_offset: I64
     """The agent's clock minus the server's at its last report, microseconds."""
     software: Name
+    vitals: Vitals | None = None
+    """None if it never reported; and of those in the best state where a STATUS cannot hold all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that somebody must look after, from when it was raised until it is cleared."""
+
+    kind: Literal["down", "blind", "losing", "lagging", "clock", "quarantine", "disk"]
+    subject: Name
+    """A sensor's name; empty if it is about the server."""
+    since: I64
+    text: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,12 +471,65 @@ class Status:
     newest: I64
     disk_bytes: U64
     sensors: Annotated[tuple[SensorStatus, ...], Field(max_length=MAX_SENSORS_TOLD)]
+    disk_free: U64 = 0
+    """Bytes free where the store lies; 0 with `disk_total` 0: not known."""
+    disk_total: U64 = 0
+    alarms: Annotated[tuple[Alarm, ...], Field(max_length=MAX_ALARMS_TOLD)] = ()
+    """Raised and not cleared, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskHealth:
+    """Tell how a sensor fared from `start` to `end`, in at most `points` steps of equal length."""
+
+    request: U32
+    sensor: Name
+    start: I64
+    end: I64
+    points: Annotated[int, Field(ge=1, le=MAX_POINTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPoint:
+    """What a sensor reported in one step of time. Counts are of the step; levels the worst in it."""
+
+    start: I64
+    reports: U64
+    packets: U64
+    kernel_dropped: U64
+    interface_dropped: U64
+    spool_dropped: U64
+    undecoded: Annotated[dict[Name, U64], Field(max_length=64)]
+    evicted: U64
+    delivered: U64
+    """Session records acknowledged."""
+    open_sessions: U64
+    backlog_batches: U64
+    backlog_age: U64
+    """Microseconds that the oldest batch had waited."""
+    clock_offset: I64
+    """The largest, whatever its sign."""
+    interfaces_missing: U64
+
+
+@dataclass(frozen=True, slots=True)
+class SensorHealth:
+    """Answer to ASK_HEALTH. Steps without a report are left out: nothing is known of them."""
+
+    request: U32
+    sensor: Name
+    start: I64
+    end: I64
+    step: U64
+    """Microseconds from one point to the next."""
+    points: Annotated[tuple[HealthPoint, ...], Field(max_length=MAX_POINTS)]
 
 
 Message = (
     Hello | Welcome | Refused
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
     | Login | LoggedIn | Alive | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
+    | AskHealth | SensorHealth
 )  # fmt: skip
 
 TAGS: dict[str, type[Message]] = {
@@ -428,5 +556,7 @@ TAGS: dict[str, type[Message]] = {
     "failed": Failed,
     "ask_status": AskStatus,
     "status": Status,
+    "ask_health": AskHealth,
+    "sensor_health": SensorHealth,
 }
 """Tag on the wire -> message."""

@@ -18,16 +18,16 @@ from pydantic import ValidationError
 from afterfact_protocol.joinfile import said
 from afterfact_protocol.output import OutputError, output
 from afterfact_protocol.transport import KeyPair
-from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server import storecommands
+from afterfact_server.config import LOOPBACK, Config, ConfigError, ServerDir
 from afterfact_server.control import wait_or_run
 from afterfact_server.networks import NetworksFile
-from afterfact_server.operations import Operations
+from afterfact_server.operations import OperationError, Operations
 from afterfact_server.registry.accounts import ROLES, Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Enrolment
 
 DONE, FAILED = 0, 1
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def main() -> int:
@@ -37,11 +37,13 @@ def main() -> int:
                         datefmt="%Y-%m-%dT%H:%M:%S")  # fmt: skip
     logging.Formatter.converter = time.gmtime
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("clickhouse_connect", "urllib3.connectionpool"):  # they raise what they log
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     work: Callable[[argparse.Namespace], None] = arguments.work
     os.umask(0o077)  # keys, password hashes and sessions are the server's own, in whatever directory they lie
     try:
         work(arguments)
-    except (ConfigError, RegistryError, OutputError) as error:
+    except (ConfigError, RegistryError, OperationError, OutputError) as error:
         print(f"afterfact-server: {error}", file=sys.stderr)
         return FAILED
     except BrokenPipeError:  # of stdout, whose reader has left: not worth a word
@@ -74,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
     init = command(commands, "init", "make a server: keys, configuration, stores, the account admin", _init)
     init.add_argument("--admin-password-file", metavar="F", help="admin's password; without it one is made and printed")
-    init.add_argument("--store", metavar="DSN", default="", help="a ClickHouse server instead of the embedded one")
+    init.add_argument("--store", metavar="PATH|DSN", default="", help="where the store lies, or a ClickHouse server")
+    init.add_argument("--cluster", metavar="NAME", default="", help="the cluster of that ClickHouse server")
     init.add_argument("--address", metavar="HOST", default="127.0.0.1", help="where sensors and consoles reach it")
 
     run = command(commands, "run", "run the server; prints `ready`; SIGTERM stops it", _run)
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add_private_file(console)
     console.add_argument("--name", default="console", help="what to call it in logs")
     command(commands, "status", "sensors, coverage, store", _operate("status"))
+    storecommands.add(commands, command, _operate, _restore)
     return parser
 
 
@@ -170,7 +174,11 @@ def _init(arguments: argparse.Namespace) -> None:
     listen = "127.0.0.1" if host in LOOPBACK else "0.0.0.0"
     try:
         config = Config(
-            address=host, store=arguments.store, sensors=f"tcp://{listen}:7736", consoles=f"tcp://{listen}:7734"
+            address=host,
+            store=_store(arguments.store),
+            cluster=arguments.cluster,
+            sensors=f"tcp://{listen}:7736",
+            consoles=f"tcp://{listen}:7734",
         )
     except ValidationError as error:
         raise ConfigError(f"--{said(error)}") from None
@@ -190,6 +198,23 @@ def _init(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{error.filename or directory.path}: {error.strerror}") from None
     shown = "" if password else f"admin's password (shown this once): {made}\n"
     _say(f"server made in {directory.path}\n{shown}")
+
+
+def _store(place: str) -> str:
+    """A path is the caller's, so it stands in server.toml from the root."""
+    return place if not place or "://" in place else os.path.abspath(place)
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    from afterfact_server.backup import restore
+    from afterfact_server.store.backup import BackupError
+    from afterfact_server.store.engine import StoreError
+
+    try:
+        said = restore(arguments.dir, arguments.source)
+    except (BackupError, StoreError) as error:
+        raise ConfigError(str(error)) from None
+    _say(f"restored in {arguments.dir.path}:\n" + "".join(f"  {line}\n" for line in said))
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -213,8 +238,8 @@ def _run(arguments: argparse.Namespace) -> None:
         raise ConfigError(str(error)) from None
 
 
-def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
-    """Has a running server do it, or does it on the directory."""
+def _operate(command: str, *names: str, patience: float | None = None) -> Callable[[argparse.Namespace], None]:
+    """Has a running server do it, within `patience` seconds, or does it on the directory."""
 
     def work(arguments: argparse.Namespace) -> None:
         values = {name: _as_text(getattr(arguments, name)) for name in names if hasattr(arguments, name)}
@@ -232,7 +257,7 @@ def _operate(command: str, *names: str) -> Callable[[argparse.Namespace], None]:
             _create_private(out)  # first: whom the work was done for must be able to have what it made
             say = partial(_write_private, out)
         try:
-            for answer in wait_or_run(directory, command, values):
+            for answer in wait_or_run(directory, command, values, patience):
                 say(_local(directory, config).run(command, values) if answer is None else answer)
         except BaseException:
             if out is not None and not out.stat().st_size:
@@ -269,9 +294,15 @@ def _local(directory: ServerDir, config: Config) -> Operations:
     database = open_database(directory.registry_url(config))
     enrolment = Enrolment(database)
     networks = NetworksFile(directory, lambda: [sensor.name for sensor in enrolment.sensors()], logging.info)
+
+    def maintenance(command: str, arguments: dict[str, Any]) -> str:
+        from afterfact_server.maintenance import run_alone
+
+        return run_alone(directory, config, enrolment, command, arguments)
+
     return Operations(
         enrolment, Accounts(database), directory.keys(), config.public(config.sensors),
-        config.public(config.consoles), lambda: None, None, networks,
+        config.public(config.consoles), lambda: None, None, networks, maintenance,
     )  # fmt: skip
 
 

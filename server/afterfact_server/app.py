@@ -16,17 +16,21 @@ from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
-from afterfact_server.ingest import Ingest
+from afterfact_server.ingest import Ingest, now_us
+from afterfact_server.maintenance import Maintenance
 from afterfact_server.networks import NetworksFile
+from afterfact_server.notify import outlets
+from afterfact_server.opening import engine_of, open_store
 from afterfact_server.operations import Operations
 from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
+from afterfact_server.retention import Retention
 from afterfact_server.sensors import SensorsPort
 from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
 from afterfact_server.store.ledger import Ledger
-from afterfact_server.store.schema import prepare
+from afterfact_server.watchman import Watchman
 
 STATUS_SECONDS = 30.0
 
@@ -45,10 +49,24 @@ def _bind(
                           f"--{domain}, or in server.toml") from None  # fmt: skip
 
 
-def _open_store(engine: StoreEngine) -> tuple[bytes, Ledger]:
-    client = engine.client()
+def _metrics(
+    config: Config, health: HealthBoard, admission: Admission, ledger: Ledger, ingest: Ingest, queries: QueryService,
+    watchman: Watchman,
+) -> list[tuple[Callable[[], None], Callable[[], None]]]:  # fmt: skip
+    """How to start and stop serving metrics, if they are to be served."""
+    if not config.metrics.listen:
+        return []
+    from afterfact_server.metrics import Metrics, MetricsServer  # few servers need the library
+
+    server = MetricsServer(
+        config.metrics.listen, Metrics(health, admission, ledger, ingest, queries, lambda: watchman.watch)
+    )
+    return [(server.start, server.stop)]
+
+
+def _load(watchman: Watchman, engine: StoreEngine) -> None:
     try:
-        return prepare(client), Ledger(client)
+        watchman.load(engine.client())
     except StoreFailure as error:
         raise StoreError(f"cannot use the session store: {str(error).splitlines()[0]}") from None
 
@@ -74,7 +92,7 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
     threading.excepthook = fault
     with locked(directory, LOCK_SECONDS) as ours:
         if not ours:
-            raise ConfigError(f"{directory.path}: a server runs there already")
+            raise ConfigError(f"{directory.path}: a server runs there already, or a command works on it")
         _serve(directory, config, log, ready, stop)
     if faults:
         raise ServerFault(faults[0])
@@ -100,12 +118,18 @@ def _serve(
         consoles_socket = _bind(context, config.consoles, directory, CONSOLES)
         undo.append(consoles_socket.close)
 
-        engine = StoreEngine(directory.sessions, config.store)
+        engine = engine_of(directory, config)
         undo.append(engine.close)
+        health = HealthBoard(config.health, now_us())
         with ThreadPoolExecutor(1) as opener:
-            store_id, ledger = opener.submit(_open_store, engine).result()
+            store_id, ledger, found = opener.submit(open_store, engine, directory.running.exists()).result()
+            watchman = Watchman(engine, health, admission, ledger, config.alarms,
+                                outlets(config.alarms, config.address, log), log)  # fmt: skip
+            opener.submit(_load, watchman, engine).result()
+        log(found)
+        directory.running.touch()
+        undo.insert(0, lambda: directory.running.unlink(missing_ok=True))  # last: whoever was killed before is told of
 
-        health = HealthBoard()
         clerk = ThreadPoolExecutor(1, "enrolment")
         undo.append(clerk.shutdown)
 
@@ -117,7 +141,10 @@ def _serve(
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
         networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
         networks.current()  # says now what is wrong with it, not at the first query
-        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log)
+        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch)
+
+        retention = Retention(engine, ledger, ingest.between, config.retention, log)
+        maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
 
         def changed() -> None:
             admission.reload()
@@ -147,13 +174,17 @@ def _serve(
             directory.control,
             Operations(
                 enrolment, accounts, directory.keys(), config.public(config.sensors),
-                config.public(config.consoles), changed, ask_status, networks,
+                config.public(config.consoles), changed, ask_status, networks, maintenance.run,
             ),
             log,
         )  # fmt: skip
         for part_start, part_stop in (
             (queries.start, queries.stop),
             (ingest.start, ingest.stop),
+            (retention.start, retention.stop),
+            (lambda: None, maintenance.stop),
+            (watchman.start, watchman.stop),
+            *_metrics(config, health, admission, ledger, ingest, queries, watchman),
             (lambda: sensors.start(ingest), sensors.stop),
             (lambda: consoles.start(queries), consoles.stop),
             (control.start, control.stop),

@@ -4,12 +4,14 @@ import json
 import tomllib
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import zmq
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from afterfact_protocol.joinfile import check_host, check_key, said, split_address
 from afterfact_protocol.transport import KeyPair
+from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 
 
 class ConfigError(ValueError):
@@ -20,6 +22,8 @@ def _listen(address: str) -> str:
     split_address(address.replace("tcp://*:", "tcp://all:"))
     return address
 
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Listen = Annotated[str, AfterValidator(_listen)]
 """tcp://HOST:PORT, where HOST may be an interface's name, or * for all."""
@@ -40,6 +44,29 @@ class Limits(BaseModel):
     results_per_console: Annotated[int, Field(ge=1, le=1000)] = 32
 
 
+class RetentionPolicy(BaseModel):
+    """How long sessions are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """A day of sessions goes when its newest was stored longer ago than this; 0: never."""
+    min_free_gb: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0.0
+    """With less than this free on the store's disk the days stored longest ago go; 0: never."""
+
+
+def _store(place: str) -> str:
+    if "://" not in place:
+        return place
+    address = urlsplit(place)
+    if address.scheme not in ("http", "https"):
+        raise ValueError(f"{address.scheme}://... is neither a path nor the address of a ClickHouse server, "
+                         "https://USER:PASSWORD@HOST:8443/DATABASE")  # fmt: skip
+    if address.scheme == "http" and address.hostname not in LOOPBACK:
+        raise ValueError(f"http://{address.hostname} would carry sessions and password in the clear; use https://")
+    return place
+
+
 class Config(BaseModel):
     """server.toml."""
 
@@ -47,13 +74,31 @@ class Config(BaseModel):
 
     address: Annotated[str, AfterValidator(check_host)] = "127.0.0.1"
     """Host name or address under which sensors and consoles reach the server; goes into join files."""
-    store: str = ""
-    """DSN of a ClickHouse server (https://user:password@host:8443/database); empty: embedded, in sessions/."""
+    store: Annotated[str, AfterValidator(_store)] = ""
+    """Where the embedded store lies, from the server's directory, or the DSN of a ClickHouse server
+    (https://user:password@host:8443/database); empty: embedded, in sessions/."""
+    cluster: str = ""
+    """Name of the ClickHouse cluster that the DSN's server belongs to; empty: that server alone."""
     registry: str = ""
     """SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite."""
     sensors: Listen = "tcp://127.0.0.1:7736"
     consoles: Listen = "tcp://127.0.0.1:7734"
     limits: Limits = Limits()
+    retention: RetentionPolicy = RetentionPolicy()
+    health: HealthConfig = HealthConfig()
+    alarms: AlarmsConfig = AlarmsConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    @model_validator(mode="after")
+    def _cluster_needs_a_server(self) -> "Config":
+        if self.cluster and not self.dsn:
+            raise ValueError("`cluster` names a cluster of ClickHouse servers: `store` must be the address of one")
+        return self
+
+    @property
+    def dsn(self) -> str:
+        """`store`, if it is a server's; else empty."""
+        return self.store if "://" in self.store else ""
 
     def public(self, bound: str) -> str:
         """Where peers reach what is bound at `bound`: the host name with the bound port."""
@@ -67,15 +112,33 @@ class Config(BaseModel):
             f"address = {_quoted(self.address)}\n"
             f"sensors = {_quoted(self.sensors)}\n"
             f"consoles = {_quoted(self.consoles)}\n"
-            "# A ClickHouse server, https://USER:PASSWORD@HOST:8443/DATABASE; empty: embedded, in sessions/\n"
+            "# The session store: a path, or a ClickHouse server's https://USER:PASSWORD@HOST:8443/DATABASE; empty: in "
+            "sessions/\n"
             f"store = {_quoted(self.store)}\n"
+            "# The cluster that this ClickHouse server belongs to, if the store is to be on all of it\n"
+            f"cluster = {_quoted(self.cluster)}\n"
             "# SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite\n"
             f"registry = {_quoted(self.registry)}\n"
-            "\n[limits]\n" + "".join(f"{name} = {value}\n" for name, value in self.limits.model_dump().items())
+            + _section("limits", self.limits)
+            + "\n# Days go when their newest session was stored more than `days` ago, and with less than `min_free_gb` "
+            "free on\n# the disk those stored longest ago; 0: never. Pinned sessions stay."
+            + _section("retention", self.retention)
+            + "\n# When something is wrong with a sensor; docs/operations.md has these three sections:"
+            + _section("health", self.health)
+            + "\n# Alarms: syslog is /dev/log or HOST:PORT, webhook a URL that gets JSON"
+            + _section("alarms", self.alarms)
+            + "\n# Prometheus fetches /metrics at HOST:PORT; empty: not served"
+            + _section("metrics", self.metrics)
         )
         if Config.model_validate(tomllib.loads(text)) != self:
             raise AssertionError(f"server.toml would not say what it should: {text}")
         return text
+
+
+def _section(name: str, section: BaseModel) -> str:
+    """A table of TOML, with an empty line before it."""
+    values = ((key, _quoted(value) if isinstance(value, str) else value) for key, value in section.model_dump().items())
+    return f"\n[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values)
 
 
 def _quoted(value: str) -> str:
@@ -94,10 +157,11 @@ class ServerDir:
         self.path = Path(path)
         self.config_file = self.path / "server.toml"
         self.keys_file = self.path / "server.keys"
-        self.sessions = self.path / "sessions"
         self.registry = self.path / "registry.sqlite"
         self.control = self.path / "control"
         self.lock = self.path / "lock"
+        self.running = self.path / "running"
+        """There while a server runs, and after one that was not stopped."""
 
     def config(self, **changes: str) -> Config:
         """The configuration, with `changes` from the command line.
@@ -129,6 +193,10 @@ class ServerDir:
             raise ConfigError(f"{self.keys_file}: damaged: these are not the server's two keys; put the file back from "
                               "a backup, since every join file names the public one")  # fmt: skip
         return KeyPair(public, secret)
+
+    def sessions(self, config: Config) -> Path:
+        """Where the embedded store is."""
+        return self.path / (config.store or "sessions")
 
     def registry_url(self, config: Config) -> str:
         return config.registry or f"sqlite:///{self.registry}"

@@ -10,6 +10,7 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import (
     Alive,
     Ask,
+    AskHealth,
     AskStatus,
     Cancel,
     Hello,
@@ -19,6 +20,7 @@ from afterfact_protocol.messages import (
     Pull,
     Reported,
 )
+from afterfact_protocol.versions import agree
 from afterfact_server.answers import Scope
 from afterfact_server.ingest import now_us
 from afterfact_server.port import Port
@@ -26,6 +28,7 @@ from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import AccountInfo, Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.router import Peer
+from afterfact_server.status import for_version_1
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class Conversation:
     """One console's connection after its HELLO was welcomed."""
 
     console: str
+    protocol: int
     account: AccountInfo | None = None
     checking: bool = False
     scope: Scope = field(default_factory=Scope)
@@ -63,10 +67,10 @@ class ConsolesPort(Port[Conversation]):
         return self._admission.console(peer.key)
 
     def _begin(self, peer: Peer, hello: Hello) -> tuple[Conversation, int]:
-        return Conversation(self._name_of(peer) or ""), 0
+        return Conversation(self._name_of(peer) or "", agree(hello)), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus)
+        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus, AskHealth)
 
     def _end(self, talk: Conversation) -> None:
         self._queries.drop(talk.scope)
@@ -78,7 +82,8 @@ class ConsolesPort(Port[Conversation]):
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         def send(answer: Message) -> None:
-            frame = encode(answer)  # where it was made: what is too large is its maker's failure, not the port's
+            told = answer if talk.protocol >= 2 else for_version_1(answer)
+            frame = encode(told)  # where it was made: what is too large is its maker's failure, not the port's
             self.post(lambda: self._router.send_frame(peer, frame))
 
         match message:
@@ -94,6 +99,8 @@ class ConsolesPort(Port[Conversation]):
                 self._router.send(peer, Reported(now_us()))
             case AskStatus():
                 self._queries.status(message, send)
+            case AskHealth():
+                self._queries.health(message, send)
 
     def _check_password(self, peer: Peer, talk: Conversation, message: Login) -> None:
         if talk.checking:

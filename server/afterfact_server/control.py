@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from afterfact_server.config import ConfigError, ServerDir
-from afterfact_server.operations import Operations
+from afterfact_server.operations import OperationError, Operations
 from afterfact_server.registry.database import RegistryError
 
 MAX_LINE = 1 << 20
@@ -26,9 +26,9 @@ READY = b"ready\n"
 WAIT_SECONDS = 30.0
 """How long a command waits for a server that is starting or stopping."""
 ANSWER_SECONDS = 60.0
-"""How long a command waits for a running server's answer. The slowest, status, has 30 s."""
+"""How long a command waits for a running server's answer, if it does not say otherwise. status has 30 s."""
 LOCK_SECONDS = 5.0
-"""How long a starting server waits for a command that works on the directory; none takes nearly as long."""
+"""How long a starting server waits for a command that works on the directory. A backup may take longer."""
 MAX_PATH = 100
 """Bytes of a path that surely fit a Unix socket's address (108 with Linux)."""
 
@@ -78,7 +78,7 @@ def _answer(operations: Operations, line: bytes, log: Callable[[str], None]) -> 
         return {"error": f"not a request: {type(error).__name__}: {str(error)[:200]}"}
     try:
         return {"output": operations.run(command, arguments)}
-    except RegistryError as error:
+    except (RegistryError, OperationError) as error:
         return {"error": str(error)}
     except TimeoutError:
         return {"error": "the server is too busy to answer this; try again"}
@@ -124,8 +124,11 @@ def _lock(file: int, deadline: float) -> bool:
             return True
 
 
-def ask_running(directory: ServerDir, command: str, arguments: dict[str, Any]) -> str | None:
-    """The running server's output; None if none took the request. RegistryError with its reason if it says no.
+def ask_running(
+    directory: ServerDir, command: str, arguments: dict[str, Any], patience: float | None = None
+) -> str | None:
+    """The running server's output, within `patience` seconds; None if none took the request. RegistryError with its
+    reason if it says no.
 
     ConfigError if it took the request and gave no answer: it may or may not have done it.
     """
@@ -149,6 +152,7 @@ def ask_running(directory: ServerDir, command: str, arguments: dict[str, Any]) -
             except TimeoutError:
                 raise ConfigError(f"{directory.control}: the running server does not answer") from None
             try:
+                connection.settimeout(patience or ANSWER_SECONDS)
                 connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
                 line = answers.readline()
             except OSError:
@@ -162,11 +166,13 @@ def ask_running(directory: ServerDir, command: str, arguments: dict[str, Any]) -
     return str(answer["output"])
 
 
-def wait_or_run(directory: ServerDir, command: str, arguments: dict[str, Any]) -> Iterator[str | None]:
+def wait_or_run(
+    directory: ServerDir, command: str, arguments: dict[str, Any], patience: float | None = None
+) -> Iterator[str | None]:
     """Yields the running server's output, or None while we hold the directory's lock and must do it ourselves."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        output = ask_running(directory, command, arguments)
+        output = ask_running(directory, command, arguments, patience)
         if output is not None:
             yield output
             return

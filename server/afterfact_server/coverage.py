@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import MAX_LATE, MAX_SENSORS_TOLD, MAX_UNSEEN, Gap, Late, SensorCoverage
 from afterfact_protocol.query.nodes import Expr
-from afterfact_server.health import LATE_SECONDS, HealthBoard
+from afterfact_server.health import HealthBoard
 from afterfact_server.networks import Configured
 from afterfact_server.registry.enrolment import EnrolledSensor
 from afterfact_server.store.ledger import Ledger
@@ -24,6 +24,8 @@ MAX_GAPS_TOLD = 4096
 MIN_GAPS = 3
 ON_ITS_WAY = 15_000_000
 """A live sensor tells every ten seconds what it watched: what is younger than this is no gap, it has yet to come."""
+LATE = 120_000_000
+"""What came longer than this after it was over is told as late. In good order it comes within half a minute."""
 JOIN = 1_000_000
 """Intervals less than a second apart are one: packets are not continuous, their files are."""
 
@@ -165,7 +167,7 @@ def _stretches(client: Client, sensors: list[int], start: int, end: int) -> npt.
         "WINDOW before AS (PARTITION BY sensor, late ORDER BY start, end, ingest_time "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) "
         "GROUP BY sensor, late, stretch ORDER BY sensor, late, min(start)",
-        parameters={"sensors": sensors, "start": start, "end": end, "join": JOIN, "late": LATE_SECONDS * 1_000_000,
+        parameters={"sensors": sensors, "start": start, "end": end, "join": JOIN, "late": LATE,
                     "occasion": ONE_OCCASION},
         fmt="RowBinary",
     )  # fmt: skip

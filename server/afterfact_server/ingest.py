@@ -11,8 +11,10 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
@@ -71,6 +73,9 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A message of a sensor that concerns the store."""
@@ -78,6 +83,11 @@ class Job:
     peer: Peer
     sensor: int
     message: Open | Batch
+
+    @property
+    def who(self) -> str:
+        """For the log."""
+        return f"sensor {self.sensor}{self.peer.place}"
 
 
 @dataclass(slots=True)
@@ -126,7 +136,7 @@ _SPANS = _spans()
 def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
     """RECORD to ROW: the server's own columns beside the meter's. What the sensor says of itself is not looked at."""
     rows = np.empty(len(records), ROW)
-    given, made = (array.view(np.uint8).reshape(len(records), -1) for array in (records, rows))
+    given, made = (each.view(np.uint8).reshape(len(records), each.itemsize) for each in (records, rows))
     for theirs, ours, size in _SPANS:
         made[:, ours : ours + size] = given[:, theirs : theirs + size]
     rows["sensor"] = sensor
@@ -187,6 +197,8 @@ class Ingest:
     ) -> None:
         self._engine = engine
         self._ledger = ledger
+        self._between: deque[Callable[[Client], None]] = deque()
+        """Work on the store during which nothing is taken in."""
         self._answer = answer
         self._log = log
         self._jobs: deque[Job] = deque()
@@ -215,6 +227,11 @@ class Ingest:
             self._jobs.append(job)
             self._changed.notify()
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not taken in yet."""
+        return len(self._jobs)
+
     def stop(self) -> None:
         """End after what is being written, and its ledger; what waits is dropped unacknowledged, and its agents send it
         again."""
@@ -224,10 +241,37 @@ class Ingest:
         if self._thread.is_alive():
             self._thread.join()
 
+    def between(self, work: Callable[[Client], T]) -> Future[T]:
+        """Have `work` done on this thread while nothing is taken in, the ledger complete; from any thread. Everybody
+        waits for it, so it must be short. Also done while the store takes nothing in, for want of space say."""
+        done: Future[T] = Future()
+
+        def run(client: Client) -> None:
+            if done.set_running_or_notify_cancel():
+                try:
+                    done.set_result(work(client))
+                except BaseException as error:
+                    done.set_exception(error)
+
+        with self._changed:
+            if self._stopping.is_set():
+                done.cancel()
+            else:
+                self._between.append(run)
+                self._changed.notify()
+        return done
+
+    def _run_between(self, client: Client) -> None:
+        while self._between and not self._stopping.is_set():
+            self._between.popleft()(client)
+
     def _run(self) -> None:
         client = self._engine.client()
         while not self._stopping.is_set():
             group = self._next_group()
+            if self._between:
+                self._write_ledger(client)
+                self._run_between(client)
             if _opens(group):
                 self._write_ledger(client)  # it may hold batches of a stream that is to be replaced
                 self._until_done(partial(self._open, client, group[0]))
@@ -244,7 +288,7 @@ class Ingest:
         with self._changed:
             due = max(0.0, self._entries_due - time.monotonic()) if self._entries else None
             due = 0.0 if self._spread else due
-            self._changed.wait_for(lambda: self._jobs or self._stopping.is_set(), due)
+            self._changed.wait_for(lambda: self._jobs or self._between or self._stopping.is_set(), due)
             self._changed.wait_for(
                 lambda: not self._jobs or self._stopping.is_set() or self._all_here(), LINGER_SECONDS
             )
@@ -276,6 +320,7 @@ class Ingest:
                 )
                 if self._stopping.wait(RETRY_SECONDS):
                     return False
+                self._run_between(self._engine.client())  # retention among it, which makes space
 
     def _open(self, client: Client, job: Job) -> None:
         message = job.message
@@ -290,12 +335,13 @@ class Ingest:
                     "add --replace to put the new sessions in place of the old")  # fmt: skip
                 return
             if older is not None:
-                self._log(f"sensor {job.sensor}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
+                self._log(f"{job.who}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
                 self._give_up(older.stream)
-                delete_stream(client, older.stream)
+                delete_stream(client, older.stream, self._engine.layout)
                 changed = self._ledger.next_change(older.stream, now_us())
                 insert_stream(client, older, changed, replaced=True)
                 self._ledger.forget(older.stream, changed)
+                self._ledger.count_quarantine(client)
             changed = self._ledger.next_change(stream.stream, now_us())
             insert_stream(client, stream, changed)
             self._ledger.opened(stream, changed)
@@ -329,11 +375,14 @@ class Ingest:
         if not self._entries:
             self._entries_due = time.monotonic() + LEDGER_SECONDS
         for item in group.items:
-            batch, stored, set_aside = item.batch, len(item.rows), len(item.quarantined)
-            newest = int(item.rows["end_time"].max()) if stored else 0
-            self._entries.append((batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest))
-            self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside)
-            self._answer(item.job, Ack(batch.stream, batch.seq, stored, set_aside, 1))
+            batch, set_aside = item.batch, len(item.quarantined)
+            expired = int(self._ledger.dropped.holds(item.rows).sum())
+            stored = len(item.rows) - expired
+            newest = int(item.rows["end_time"].max()) if len(item.rows) else 0
+            entry = (batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest, expired)
+            self._entries.append(entry)
+            self._ledger.add(batch.stream, batch.seq, item.job.sensor, stored, set_aside, expired)
+            self._answer(item.job, Ack(batch.stream, batch.seq, stored, set_aside, 1, expired))
             # An agent that reconnected while its first sending was still in our queue.
             for job in self._being_written.pop((batch.stream, batch.seq)):
                 self._answer(job, Ack(batch.stream, batch.seq, 0, 0, 1))
@@ -375,7 +424,7 @@ class Ingest:
                 observed = [(at, each) for at, each in enumerate(batch.observed) if watchable(each, now)]
                 if left_out := len(batch.observed) - len(observed):
                     self._log(
-                        f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
+                        f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
                         f"{len(batch.observed)} observed intervals left out, for times that cannot be"
                     )
                 good = picked(rows, ~bad)
@@ -387,7 +436,9 @@ class Ingest:
         """Whatever of it was written already, by a try that failed later, is written again: it is the same rows."""
         left = MAX_DAYS
         while group.days and left and not self._stopping.is_set():
-            insert_day(client, group.days[0])
+            # Asked at the last moment: retention may have dropped it since the batch came.
+            if int(group.days[0]["start_time"][0]) // DAY not in self._ledger.dropped:
+                insert_day(client, group.days[0])
             group.days.popleft()
             left -= 1
         if not group.days:
@@ -395,9 +446,10 @@ class Ingest:
             insert_observed(
                 client,
                 (
-                    (item.job.sensor, item.batch.stream, item.batch.seq, place, observed)
+                    (item.job.sensor, item.batch.stream, item.batch.seq, place, piece)
                     for item in group.items
                     for place, observed in item.observed
+                    for piece in self._ledger.dropped.cut(observed)
                 ),
                 now_us(),
             )
@@ -408,9 +460,9 @@ class Ingest:
             self._entries = []
 
     def _refuse_stream(self, job: Job, message: Open, code: str, reason: str) -> None:
-        self._log(f"sensor {job.sensor}: stream {message.stream.hex()} refused: {reason}")
+        self._log(f"{job.who}: stream {message.stream.hex()} refused: {reason}")
         self._answer(job, StreamRefused(message.stream, code, reason))
 
     def _refuse(self, job: Job, batch: Batch, code: str, reason: str) -> None:
-        self._log(f"sensor {job.sensor}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
+        self._log(f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()} refused: {reason}")
         self._answer(job, BatchRefused(batch.stream, batch.seq, code, reason, 1))

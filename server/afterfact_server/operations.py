@@ -21,9 +21,14 @@ from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Enrolment, check_name
 
 
+class OperationError(RuntimeError):
+    """An operation cannot be done; one line for a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """`changed` is called after keys or accounts changed; `status` asks the running server, None without one."""
+    """`changed` is called after keys or accounts changed; `status` asks the running server, None without one;
+    `maintenance` does what concerns the stored sessions, see maintenance.py."""
 
     enrolment: Enrolment
     accounts: Accounts
@@ -33,17 +38,21 @@ class Operations:
     changed: Callable[[], None]
     status: Callable[[], Status] | None
     networks: NetworksFile
+    maintenance: Callable[[str, dict[str, Any]], str] | None = None
 
     def run(self, command: str, arguments: dict[str, Any]) -> str:
-        """RegistryError for anything a person can put right."""
+        """RegistryError or OperationError for anything a person can put right."""
         operation = _COMMANDS.get(command)
-        if operation is None:
-            raise RegistryError(f"no operation {command!r}")
+        if operation is None and self.maintenance is None:
+            raise OperationError(f"no operation {command!r}")
         for name, value in arguments.items():
             try:
                 str.encode(value)
             except (TypeError, UnicodeEncodeError):
                 raise RegistryError(f"{command}: {name} is not text") from None
+        if operation is None:
+            assert self.maintenance is not None
+            return self.maintenance(command, arguments)
         try:
             signature(operation).bind(self, **arguments)
         except TypeError as error:
@@ -51,7 +60,7 @@ class Operations:
         try:
             return operation(self, **arguments)
         except NetworksError as error:
-            raise RegistryError(str(error)) from None
+            raise OperationError(str(error)) from None
 
 
 def _sensor_enrol(server: Operations, name: str, net: str) -> str:
@@ -88,7 +97,7 @@ def _sensor_list(server: Operations) -> str:
         )
         for sensor in server.enrolment.sensors()
     ]
-    return _table(("sensor", "net", "enrolled", ""), rows)
+    return table(("sensor", "net", "enrolled", ""), rows)
 
 
 def _console_file(server: Operations, name: str) -> str:
@@ -116,7 +125,7 @@ def _user_list(server: Operations) -> str:
         )
         for account in server.accounts.accounts()
     ]
-    return _table(("user", "role", "created", ""), rows)
+    return table(("user", "role", "created", ""), rows)
 
 
 def _user_disable(server: Operations, name: str) -> str:
@@ -196,7 +205,8 @@ def _day(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns of text under their titles."""
     widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
              for row in (header, *rows)]  # fmt: skip

@@ -123,7 +123,7 @@ class Port(ABC, Generic[Talk]):
         self._router.send(peer, Welcome(protocol, SOFTWARE, self._store_id, now_us(), name, credit))
 
     def _refuse(self, peer: Peer, code: str, reason: str) -> None:
-        self._log(f"peer {peer.key[:8]} refused: {reason}")
+        self._log(f"peer {peer.key[:8]}{peer.place} refused: {reason}")
         self._router.cut(peer, Refused(code, reason))
 
     def _forgotten(self, peer: Peer) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,21 +22,24 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
     Ask,
+    AskHealth,
     AskStatus,
     Cancel,
     Failed,
     Progress,
     Pull,
+    SensorHealth,
 )
 from afterfact_protocol.query import QueryError
 from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, pages_on
 from afterfact_server.config import Limits
-from afterfact_server.health import HealthBoard
+from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.enrolment import Admission
-from afterfact_server.status import status
+from afterfact_server.status import Watch, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
 
 MAX_REASON = 1000
@@ -46,16 +50,25 @@ _PROCESS = secrets.token_hex(4)
 """Tells our queries from those of another server that asks the same ClickHouse."""
 
 
+@dataclass(slots=True)
+class Tally:
+    """Queries and pages worked on since the start, for metrics."""
+
+    running: int = 0
+    ended: int = 0
+    seconds: float = 0.0
+
+
 def _stopped(request: int) -> Failed:
     return Failed(request, "cancelled", "stopped", -1, -1)
 
 
 class QueryService:
-    """`ask`, `pull`, `cancel`, `drop` and `status` are called by the consoles' port and return at once."""
+    """`ask`, `pull`, `cancel`, `drop`, `status` and `health` are called by the consoles' port and return at once."""
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
-        limits: Limits, log: Callable[[str], None],
+        limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -64,6 +77,8 @@ class QueryService:
         self._limits = limits
         self._log = log
         self._answers = Answers(engine, admission, ledger, health, networks, limits)
+        self._watch = watch
+        self.tally = Tally()
         self._workers = ThreadPoolExecutor(limits.query_workers, "query")
         self._pages = ThreadPoolExecutor(2, "page")
         self._statuses = ThreadPoolExecutor(1, "status")
@@ -139,7 +154,26 @@ class QueryService:
     def status(self, message: AskStatus, send: Send) -> None:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
-            send(status(self._engine.client(), sensors, self._ledger, self._health, message.request, now_us()))
+            engine, watch, now = self._engine, self._watch(), now_us()
+            send(
+                status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now, engine.layout)
+            )
+
+        self._statuses.submit(self._reported, message.request, send, work)
+
+    def health(self, message: AskHealth, send: Send) -> None:
+        """A sensor's past, from its stored reports."""
+
+        def work() -> None:
+            request, start, end = message.request, message.start, message.end
+            number = next((n for n, own in self._admission.sensors().items() if own.name == message.sensor), None)
+            if number is None:
+                send(Failed(request, "request", f"there is no sensor {message.sensor!r}"[:MAX_REASON], -1, -1))
+            elif not 0 <= start < end <= LATEST:
+                send(Failed(request, "request", "the time asked for ends before it begins, or is none", -1, -1))
+            else:
+                step, points = history(self._engine.client(), number, start, end, message.points)
+                send(SensorHealth(request, message.sensor, start, end, step, tuple(points)))
 
         self._statuses.submit(self._reported, message.request, send, work)
 
@@ -159,13 +193,18 @@ class QueryService:
             workers.submit(self._work, running, partial(self._answers.pull, running, message))
 
     def _work(self, running: Running, work: Callable[[], None]) -> None:
+        begun = time.monotonic()
         with self._lock:
             self._active[running.tag] = running
+            self.tally.running += 1
         self._wake.set()
         try:
             self._reported(running.request, running.send, work, running)
         finally:
             with self._lock:
+                self.tally.running -= 1
+                self.tally.ended += 1
+                self.tally.seconds += time.monotonic() - begun
                 del self._active[running.tag]
                 self._next(running)
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 
 import zmq
 
@@ -24,7 +25,23 @@ class Peer:
     """Public key that CURVE proved."""
     seen: float
     """Monotonic time of its last message."""
+    address: str = ""
+    """IP address that it is connected from, as far as ZeroMQ can tell."""
     waiting: deque[bytes] = field(default_factory=deque)
+
+    @property
+    def place(self) -> str:
+        """For the log: " at ADDRESS", or nothing."""
+        return f" at {self.address}" if self.address else ""
+
+
+def _address(frame: zmq.Frame) -> str:
+    try:
+        address = ip_address(str(frame.get("Peer-Address")))
+    except (zmq.ZMQError, ValueError):  # not every transport has one
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 class Router:
@@ -55,14 +72,14 @@ class Router:
                 self.forget(peer)
                 peer = None
             if peer is None:
-                peer = self.peers[identity] = Peer(identity, key, now)
+                peer = self.peers[identity] = Peer(identity, key, now, _address(frames[-1]))
             peer.seen = now
             try:
                 if len(frames) != 2:
                     raise WireError(f"a message of {len(frames) - 1} frames")
                 message = decode(frames[1].buffer, allowed(peer))
             except WireError as error:
-                self._report(f"peer {key[:8]}: {error}")
+                self._report(f"peer {key[:8]}{peer.place}: {error}")
                 self.cut(peer, Refused("protocol", str(error)))
                 continue
             yield peer, message
@@ -73,7 +90,9 @@ class Router:
         try:
             frame = encode(message)
         except (ValueError, OverflowError) as error:
-            self._report(f"peer {peer.key[:8]}: a {type(message).__name__} cannot be sent to it: {error}; cut")
+            self._report(
+                f"peer {peer.key[:8]}{peer.place}: a {type(message).__name__} cannot be sent to it: {error}; cut"
+            )
             self.forget(peer)
             return
         self.send_frame(peer, frame)
@@ -85,7 +104,7 @@ class Router:
         peer.waiting.append(frame)
         self._flush(peer)
         if len(peer.waiting) > QUEUE:
-            self._report(f"peer {peer.key[:8]}: does not read its answers; cut")
+            self._report(f"peer {peer.key[:8]}{peer.place}: does not read its answers; cut")
             self.forget(peer)
 
     def _flush(self, peer: Peer) -> None:

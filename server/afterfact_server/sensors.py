@@ -37,6 +37,7 @@ class Conversation:
     """One agent's connection after its HELLO was welcomed."""
 
     sensor: EnrolledSensor
+    peer: Peer
     most_credit: int
     """Batches that it may ever have in flight: what its version of the protocol allows."""
     credit: int
@@ -81,17 +82,18 @@ class SensorsPort(Port[Conversation]):
     def _begin(self, peer: Peer, hello: Hello) -> tuple[Conversation, int]:
         sensor = self._admission.sensor(peer.key)
         assert sensor is not None
-        self._health.hello(sensor.number, hello, now_us())
-        self._log(f"{sensor.name} connected: {hello.program!r} {hello.software!r}")
+        self._health.hello(sensor.number, hello, now_us(), peer.address)
+        self._log(f"{sensor.name} connected{peer.place}: {hello.program!r} {hello.software!r}")
         if sensor.new_key == peer.key:
             self._key_in_use(peer.key)
         most = MAX_CREDIT if hello.highest >= 2 else FIRST_CREDIT
         self._divide(len(self._talks) + 1)
         credit = min(most, self._share)
-        return Conversation(sensor, most, credit), credit
+        return Conversation(sensor, peer, most, credit), credit
 
     def _end(self, talk: Conversation) -> None:
-        self._log(f"{talk.sensor.name} is disconnected")
+        self._health.gone(talk.sensor.number, talk.peer.identity)
+        self._log(f"{talk.sensor.name}{talk.peer.place} is disconnected")
         self._divide(len(self._talks))
 
     def _divide(self, connections: int) -> None:
@@ -111,7 +113,7 @@ class SensorsPort(Port[Conversation]):
             case Batch():
                 self._submit(peer, talk, message, talk.in_flight[Batch] + talk.credit)
             case Report():
-                self._health.report(number, message, now)
+                self._health.report(number, message, now, peer.identity)
                 self._router.send(peer, Reported(now))
 
     def _submit(self, peer: Peer, talk: Conversation, message: Open | Batch, most: int) -> None:
@@ -129,6 +131,8 @@ class SensorsPort(Port[Conversation]):
 
     def _answer(self, job: Job, message: Message) -> None:
         self._in_flight[job.sensor] -= 1
+        if isinstance(message, Ack):
+            self._health.acknowledged(job.sensor, message.stored + message.quarantined)
         if self._router.peers.get(job.peer.identity) is job.peer:  # else its conversation is over
             talk = self._talks[job.peer.identity]
             talk.in_flight[type(job.message)] -= 1

@@ -1,56 +1,63 @@
 """The state of all sensors and of the store, as STATUS tells it."""
 
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from clickhouse_connect.driver.client import Client
 
-from afterfact_protocol.codec import WireError
-from afterfact_protocol.messages import MAX_SENSORS_TOLD, SensorStatus, Status
+from afterfact_protocol.codec import WireError, encode
+from afterfact_protocol.messages import (
+    MAX_ALARMS_TOLD,
+    MAX_SENSORS_TOLD,
+    WORST_FIRST,
+    Alarm,
+    Message,
+    SensorState,
+    SensorStatus,
+    Status,
+)
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.coverage import observed_bounds
-from afterfact_server.health import LATE_SECONDS, UP_SECONDS, Health, HealthBoard
+from afterfact_server.health import HealthBoard, state_of, vitals_of
 from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
 
-State = Literal["up", "late", "down", "never", "revoked"]
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is watched beside the sensors: alarms that stand, and the disk."""
 
-def state_of(sensor: EnrolledSensor, health: Health, last_data: int, now: int) -> State:
-    """One word for a sensor."""
-    if sensor.revoked is not None:
-        return "revoked"
-    if not health.last_contact:
-        return "down" if last_data else "never"
-    if now - health.last_contact > UP_SECONDS * 1_000_000:
-        return "down"
-    waits = health.backlog_since and now + health.clock_offset - health.backlog_since > LATE_SECONDS * 1_000_000
-    return "late" if waits else "up"
+    alarms: tuple[Alarm, ...] = ()
+    disk_free: int = 0
+    disk_total: int = 0
 
 
 def status(
-    client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, request: int, now: int
-) -> Status:
+    client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, watch: Watch, request: int,
+    now: int, layout: Layout = SINGLE,
+) -> Status:  # fmt: skip
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
     they are merged. WireError for more sensors than a STATUS holds."""
     if len(sensors) > MAX_SENSORS_TOLD:
         raise WireError(f"{len(sensors)} sensors are enrolled, one message tells of {MAX_SENSORS_TOLD}")
     bounds = observed_bounds(client)
     rows, size = client.query(
-        "SELECT sum(rows), sum(bytes_on_disk) FROM system.parts "
+        f"SELECT sum(rows), sum(bytes_on_disk) FROM {layout.system('parts')} "
         "WHERE active AND database = currentDatabase() AND table = {table:String}",
-        parameters={"table": SESSIONS},
+        parameters={"table": layout.local(SESSIONS)},
     ).result_rows[0]
     told = []
     for sensor in sensors:
         own = health.of(sensor.number)
         first, last, lost = bounds.get(sensor.number, (0, 0, 0))
         stored, quarantined = ledger.totals(sensor.number)
+        state, why = state_of(sensor.revoked is not None, own, now, health.config, health.began)
         told.append(
             SensorStatus(
                 name=sensor.name,
                 net=sensor.net,
-                state=state_of(sensor, own, last, now),
+                state=state,
                 last_contact=own.last_contact,
                 first_data=first,
                 last_data=last,
@@ -61,10 +68,45 @@ def status(
                 lost=lost,
                 clock_offset=own.clock_offset,
                 software=own.software,
+                vitals=vitals_of(own, state, why),
             )
         )
     oldest, newest = span(client)
-    return Status(request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told))
+    return fitting(
+        Status(
+            request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told), watch.disk_free,
+            watch.disk_total, watch.alarms[:MAX_ALARMS_TOLD],
+        )
+    )  # fmt: skip
+
+
+def fitting(status: Status) -> Status:
+    """The status without the vitals of as many sensors, those in the best states, as keep it from fitting a message."""
+    worst_first = sorted(status.sensors, key=lambda sensor: WORST_FIRST.index(sensor.state))
+    told = len(worst_first)
+    while told:
+        try:
+            encode(status)
+            break
+        except WireError:
+            told //= 2
+            bare = {sensor.name for sensor in worst_first[told:]}
+            sensors = (replace(each, vitals=None) if each.name in bare else each for each in status.sensors)
+            status = replace(status, sensors=tuple(sensors))
+    return status
+
+
+_BEFORE: dict[SensorState, SensorState] = {
+    "late": "up", "lagging": "late", "losing": "up", "blind": "down", "done": "down",
+}  # fmt: skip
+
+
+def for_version_1(message: Message) -> Message:
+    """A STATUS in the five words for a sensor that version 1 of the protocol knows; other messages as they are."""
+    if not isinstance(message, Status):
+        return message
+    sensors = (replace(sensor, state=_BEFORE.get(sensor.state, sensor.state)) for sensor in message.sensors)
+    return replace(message, sensors=tuple(sensors))
 
 
 def oldest(client: Client) -> int:

@@ -12,7 +12,19 @@ import numpy as np
 
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_protocol.joinfile import Join
-from afterfact_protocol.messages import Answer, Failed, Gap, Page, Progress, SensorCoverage, SensorStatus, Status
+from afterfact_protocol.messages import (
+    Alarm,
+    Answer,
+    Failed,
+    Gap,
+    InterfaceState,
+    Page,
+    Progress,
+    SensorCoverage,
+    SensorStatus,
+    Status,
+    Vitals,
+)
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import ROW, Outcome, Proto, Source, absent_bits
 
@@ -113,6 +125,17 @@ def sensor_status(name: str, state: str = "up", **changes: object) -> SensorStat
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def vitals(**changes: object) -> Vitals:
+    """What a live sensor in good health reports."""
+    now = time.time_ns() // 1000
+    made = Vitals(
+        why="", blind_since=0, reported=now - 2 * SECOND, span=600 * SECOND, packets=1_234_567, kernel_dropped=0,
+        interface_dropped=0, spool_dropped=0, undecoded={}, evicted=0, delivered=9000, drain_rate=15, open_sessions=321,
+        backlog_bytes=0, started=START, interfaces=(InterfaceState("eth1", True, 9_999_999, 0),), address="10.1.2.3",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
 @dataclass
 class FakeServer:
     """What the fake link's server does; tests change it while it runs."""
@@ -128,6 +151,7 @@ class FakeServer:
     changes: dict[str, object] = field(default_factory=dict)
     """Fields of answers that are to be otherwise."""
     sensors: tuple[SensorStatus, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     asked: list[str] = field(default_factory=list)
     pulled: list[tuple[int, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
@@ -246,7 +270,21 @@ class FakeLink:
             future.set_exception(LinkLost("not connected"))
         else:
             now = time.time_ns() // 1000
-            future.set_result(Status(0, now, "0.1.0", 10, START, now, 1000, self._server.sensors))
+            future.set_result(
+                Status(
+                    0,
+                    now,
+                    "0.1.0",
+                    10,
+                    START,
+                    now,
+                    1000,
+                    self._server.sensors,
+                    40_000_000_000,
+                    100_000_000_000,
+                    self._server.alarms,
+                )
+            )
         return future
 
     def close(self) -> None:

@@ -1,11 +1,14 @@
 """Two hosts on a cable: a network namespace and a veth pair, for real packets. Needs root, on Linux."""
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from helpers.packets import Frame
 
@@ -20,6 +23,8 @@ def reason_not_to() -> str:
     probe = f"afterfact-{os.getpid()}"  # several processes of tests ask at once
     try:
         done = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True)
+        if done.returncode == 0:  # in a changed root one can be made, and not gone into
+            done = subprocess.run(["ip", "netns", "exec", probe, "true"], capture_output=True, text=True)
     except FileNotFoundError:
         return "needs the command ip (iproute2)"
     subprocess.run(["ip", "netns", "del", probe], capture_output=True)
@@ -80,8 +85,11 @@ class Cable:
 
 @contextmanager
 def cable(tag: str) -> Iterator[Cable]:
-    made = Cable(tag)
-    try:
-        yield made
-    finally:
-        made.remove()
+    """One at a time on this machine, for all have the same addresses."""
+    with open(Path(tempfile.gettempdir()) / "afterfact-cable.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Cable(tag)
+        try:
+            yield made
+        finally:
+            made.remove()

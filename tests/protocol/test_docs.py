@@ -12,11 +12,15 @@ from afterfact_protocol.messages import (
     MAX_OPENS,
     MAX_RANGES,
     TAGS,
+    Alarm,
     Gap,
+    HealthPoint,
+    InterfaceState,
     Late,
     Observed,
     SensorCoverage,
     SensorStatus,
+    Vitals,
 )
 from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
 from afterfact_protocol.versions import HIGHEST
@@ -33,7 +37,7 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus):
+    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint):
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 
 
 @pytest.fixture
@@ -82,3 +83,35 @@ def test_damaged_keys(directory: ServerDir, text: str) -> None:
 def test_missing_keys(directory: ServerDir) -> None:
     with pytest.raises(ConfigError, match=r"server\.keys: cannot read the server's keys: No such file"):
         directory.keys()
+
+
+def test_health_alarms_and_metrics_round_trip(directory: ServerDir) -> None:
+    config = Config(
+        health=HealthConfig(loss_percent=2.5, keep_days=7),
+        alarms=AlarmsConfig(syslog="[::1]:514", webhook="https://hook.example/a?b=c"),
+        metrics=MetricsConfig(listen="127.0.0.1:9736"),
+    )
+    directory.config_file.write_text(config.to_toml())
+    assert directory.config() == config
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("[health]\nloss_percent = 0", "server.toml: health.loss_percent: "),
+        ("[health]\nblind = 5", "server.toml: health.blind: "),
+        (
+            "[alarms]\nsyslog = 'loghost'",
+            "server.toml: alarms.syslog: 'loghost' is neither a socket's path nor HOST:PORT",
+        ),
+        ("[alarms]\nwebhook = 'ftp://x/'", "server.toml: alarms.webhook: 'ftp://x/' is no http:// or https:// address"),
+        ("[alarms]\nclear_seconds = -1", "server.toml: alarms.clear_seconds: "),
+        ("[metrics]\nlisten = '9736'", "server.toml: metrics.listen: '9736' is no HOST:PORT"),
+        ("[metrics]\nlisten = 'localhost:99999'", "server.toml: metrics.listen: there is no port 99999"),
+    ],
+)
+def test_broken_sections(directory: ServerDir, lines: str, says: str) -> None:
+    directory.config_file.write_text(lines + "\n")
+    with pytest.raises(ConfigError) as caught:
+        directory.config()
+    assert says in str(caught.value) and "\n" not in str(caught.value)

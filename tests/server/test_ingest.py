@@ -42,6 +42,12 @@ def test_stamps_are_the_servers() -> None:
     assert set(stamped["stream"].tolist()) == {b"s" * 16} and set(stamped["seq"].tolist()) == {7}
 
 
+def test_a_batch_without_sessions_is_stamped_too() -> None:
+    """A live sensor that saw no packet still tells that it watched."""
+    stamped = stamp(np.zeros(0, RECORD), 5, BATCH, NOW)
+    assert stamped.dtype == ROW and len(stamped) == 0
+
+
 def test_intervals_that_cannot_be() -> None:
     spans = [
         (EARLIEST_US, NOW + DAY),
@@ -364,5 +370,66 @@ assert sorted((message.stream, message.stored) for message in of(Ack)) == [(TWO,
 assert client.query("SELECT toString(stream), count() FROM sessions FINAL GROUP BY 1 ORDER BY 1").result_rows == [
     (TWO.decode(), 2), (third.decode(), 200)
 ]
+""",
+    )
+
+
+def test_what_comes_for_a_dropped_day_is_acknowledged_counted_and_not_stored(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        SPREAD
+        + """
+from dataclasses import replace
+from afterfact_protocol.messages import Observed
+from afterfact_server.store import days
+running = start()
+ledger = running._ledger
+running.submit(opened(ONE))
+first = 1_000_000_000_000_000 // module.DAY
+at = (first + 1) * module.DAY
+running.between(lambda client: days.admit_day(client, ledger.dropped, 1, 5)).result(60)  # nothing of it, no harm
+gone = running.between(lambda client: days.drop_day(client, engine.layout, ledger.dropped, first + 1, "t", 6))
+assert gone.result(60) == (0, 0)
+job = spread(ONE, 0, days=3)
+observed = (Observed(at - 5, at + module.DAY + 5, "files", "f", 9, 1, ""), Observed(at, at + 5, "files", "g", 9, 1, ""))
+running.submit(module.Job(PEER, 1, replace(job.message, observed=observed)))
+until(lambda: of(Ack))
+assert (of(Ack)[0].stored, of(Ack)[0].expired) == (4, 2) and count("sessions") == 4
+spans = client.query("SELECT toUnixTimestamp64Micro(start), toUnixTimestamp64Micro(end) FROM observed ORDER BY start")
+assert spans.result_rows == [(at - 5, at - 1), (at + module.DAY, at + module.DAY + 5)]
+# Dropped while the batch is being written, a day is not made anew by what is left of it.
+running.submit(spread(ONE, 1, days=40))
+until(lambda: len(inserted) > 10)
+last = first + 39
+running.between(lambda client: days.drop_day(client, engine.layout, ledger.dropped, last, "t", 7)).result(60)
+until(lambda: len(of(Ack)) == 2)
+assert of(Ack)[1].expired == 4 and of(Ack)[1].stored == 76
+assert count(f"sessions WHERE intDiv(toUnixTimestamp64Micro(start_time), {module.DAY}) = {last}") == 0
+broken = running.between(lambda client: client.command("SELECT nonsense"))
+assert isinstance(broken.exception(60), module.StoreFailure)
+running.stop()
+assert running.between(lambda client: 1).cancelled()
+again = Ledger(client)
+assert again.expired() == ledger.expired() == {1: 6} and again.totals(1) == (80, 0)
+""",
+    )
+
+
+def test_a_day_can_be_dropped_while_the_store_takes_nothing_in(tmp_path: Path) -> None:
+    """With a full disk that is how there comes to be room."""
+    run(
+        tmp_path,
+        """
+module.RETRY_SECONDS = 0.05
+running = start()
+running.submit(opened(ONE))
+until(lambda: of(Opened))
+client.command("RENAME TABLE sessions TO away")
+running.submit(batch(ONE, 0))
+until(lambda: said)
+assert running.between(lambda client: client.command("RENAME TABLE away TO sessions")).result(60) is not None
+until(lambda: of(Ack))
+running.stop()
+assert count("sessions") == 3
 """,
     )

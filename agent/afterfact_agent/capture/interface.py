@@ -51,9 +51,12 @@ class Interface:
         self.linktype = LinkType.ETHERNET
         self.received = 0
         """Packets handed over so far."""
-        self.dropped = 0
-        """Packets that the kernel had no room for, and that the interface itself dropped, so far."""
-        self._dropped_here = 0
+        self.kernel_dropped = 0
+        """Packets that the kernel had no room for, so far."""
+        self.interface_dropped = 0
+        """Packets that the interface itself or its driver dropped, so far."""
+        self._dropped_here = (0, 0)
+        """Of both, what this opening of it has counted."""
         self._pcap: Any = None
         self._times: list[int] = []
         self._packets: list[bytes] = []
@@ -61,6 +64,11 @@ class Interface:
     @property
     def is_open(self) -> bool:
         return self._pcap is not None
+
+    @property
+    def dropped(self) -> int:
+        """Packets lost before they could be read, so far."""
+        return self.kernel_dropped + self.interface_dropped
 
     def open(self) -> None:
         """InterfaceError with what is wrong and what to do."""
@@ -98,7 +106,7 @@ class Interface:
                 ) from None
         handle.setnonblock(True)
         self.linktype = linktype
-        self._dropped_here = 0
+        self._dropped_here = (0, 0)
         self._pcap = handle
 
     def fileno(self) -> int:
@@ -139,11 +147,12 @@ class Interface:
         return chunk
 
     def count_drops(self) -> None:
-        """Bring `dropped` up to date."""
+        """Bring the counts of dropped packets up to date."""
         if self._pcap is not None:
             _, kernel, interface = self._pcap.stats()
-            self.dropped += kernel + interface - self._dropped_here
-            self._dropped_here = kernel + interface
+            self.kernel_dropped += kernel - self._dropped_here[0]
+            self.interface_dropped += interface - self._dropped_here[1]
+            self._dropped_here = (kernel, interface)
 
     def close(self) -> None:
         """Harmless when it is closed."""

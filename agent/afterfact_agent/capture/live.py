@@ -24,6 +24,8 @@ REOPEN_SECONDS = 2.0
 OBSERVE_SECONDS = 10.0
 """How often what was watched is told; what an answer can say of the last moments is as old as this."""
 FIRST_OBSERVE_SECONDS = 1.0
+MAX_INTERFACES_TOLD = 32
+"""Interfaces that a report tells of one by one: it has room for 256 counts."""
 DRAIN_READS = 1000
 """At the end, blocks taken at most from an interface that never falls silent."""
 
@@ -44,6 +46,7 @@ class LiveCapture:
         self._by_fd: dict[int, Interface] = {}
         self._advanced = 0.0
         self._reopened = 0.0
+        self._ended = False
         self._watched_since: int | None = None
         self._watched_at = 0.0
         self._observed: list[Observed] = []
@@ -93,18 +96,25 @@ class LiveCapture:
                 if interface.received == before:
                     break
         yield from self.meter.finish()
+        self._ended = True  # first: interfaces that were closed on purpose are not missing
         for interface in self.interfaces:
             interface.close()
 
     @property
     def counters(self) -> dict[str, int]:
-        """Of the capture and of the meter, since the start."""
-        return {
-            "captured": sum(interface.received for interface in self.interfaces),
-            "dropped": sum(interface.dropped for interface in self.interfaces),
-            "interfaces_missing": sum(not interface.is_open for interface in self.interfaces),
-            **self.meter.counters,
+        """What a REPORT says of the capture and of the meter, since the start."""
+        counts = {
+            "interfaces": len(self.interfaces),
+            "interfaces_missing": 0 if self._ended else sum(not interface.is_open for interface in self.interfaces),
+            "kernel_dropped": sum(interface.kernel_dropped for interface in self.interfaces),
+            "interface_dropped": sum(interface.interface_dropped for interface in self.interfaces),
+            **self.meter.reported,
         }
+        for interface in self.interfaces[:MAX_INTERFACES_TOLD]:
+            counts[f"interface.{interface.name}.captured"] = interface.received
+            counts[f"interface.{interface.name}.dropped"] = interface.dropped
+            counts[f"interface.{interface.name}.open"] = int(interface.is_open)
+        return counts
 
     def _read(self, interface: Interface) -> Iterator[Records]:
         if not interface.is_open:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from afterfact_agent.delivery.filestream import batches_of, content_digest, files_stream
 from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
-from afterfact_agent.meter import METER_VERSION, MeterConfig, meter_files
+from afterfact_agent.meter import METER_VERSION, FileMetering, MeterConfig, meter_files
 from afterfact_protocol.codec import encode
 from afterfact_protocol.session import RECORD
 
@@ -56,6 +56,10 @@ class FilesDelivery:
         self._damaged = False
         self._sessions: int | None = None
         """Metered in this run; None if that was done before."""
+        self._metering: FileMetering | None = None
+        self._metered: dict[str, int] = {}
+        """What the meter has counted, once it is done."""
+        self._finished = False
         self._metered_again_on = 0
         """The connection on which the server was last found to lack something."""
 
@@ -83,12 +87,23 @@ class FilesDelivery:
         self._info = info
         self._meter()
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """What a REPORT says: of the meter since the start, and whether all of it has been delivered."""
+        metering = self._metering
+        metered = self._metered if metering is None else metering.meter.reported
+        return {"files": len(self._paths), "finished": int(self._finished), **metered}
+
     def delivered(self) -> bool:
         """Whether the server has all that this spool can give it, these files' sessions above all.
 
         A server that lost some of them (a new or a restored store) and gets them neither from the spool, where
         delivered batches are kept for a while only, gets them metered anew. As `take` raises.
         """
+        self._finished = self._all_delivered()
+        return self._finished
+
+    def _all_delivered(self) -> bool:
         others = self._uplink.refused_streams
         if any(self._spool.waiting(info.stream) for info in self._spool.streams() if info.stream not in others):
             return False
@@ -139,7 +154,7 @@ class FilesDelivery:
     def _meter(self) -> None:
         info, spool = self._info, self._spool
         self._until_disk(lambda: spool.put_stream(info))
-        run = meter_files(self._paths, self._config)
+        run = self._metering = meter_files(self._paths, self._config)
         said = batches = sessions = 0
         for batch in batches_of(info.stream, run, lambda: run.reports):
             if self._until_disk(partial(spool.put, info.stream, batch.seq, encode(batch))):
@@ -153,6 +168,7 @@ class FilesDelivery:
                 raise Stopped
         self._batches, self._sessions, self._damaged = batches, sessions, bool(run.damage)
         self._until_disk(lambda: spool.complete(info.stream, batches))
+        self._metered, self._metering = run.meter.reported, None
 
     def _until_disk(self, write: Callable[[], T]) -> T:
         """Write to the spool; with a full disk, say so and wait until it takes more: nothing is thrown away for it."""

@@ -59,6 +59,7 @@ BLOCK = 32
 """Packets of a file metered at a time."""
 _MICROSECONDS = 1_000_000
 _UNDECODED = [COUNTS + number for number, doc in enumerate(COUNTERS.values()) if doc.startswith("not decoded")]
+_REPORTED = {name: f"undecoded.{name}" for name, doc in COUNTERS.items() if doc.startswith("not decoded")}
 
 
 def _work(config: MeterConfig) -> Words:
@@ -179,6 +180,11 @@ class Meter:
         counts = dict(zip(COUNTERS, self._work[COUNTS : COUNTS + len(COUNTERS)].tolist(), strict=True))
         counts["open"] = int(self._work[M_OPEN])
         return counts
+
+    @property
+    def reported(self) -> dict[str, int]:
+        """The counters by their names in a REPORT: those of packets that could not be decoded begin `undecoded.`."""
+        return {_REPORTED.get(name, name): count for name, count in self.counters.items()}
 
     @property
     def undecoded(self) -> int:

@@ -4,8 +4,8 @@ Numbers in, words out; nothing here knows a window. `now` is always given, in mi
 """
 
 from afterfact_client.state.coverage import SHOWN_GAPS, SHOWN_LATE, complete, filled, late, nobody, unseen, verdicts
-from afterfact_protocol.messages import Answer, Progress, SensorStatus
-from afterfact_protocol.statustext import age_text, time_text
+from afterfact_protocol.messages import Answer, Progress, SensorState, SensorStatus, Vitals
+from afterfact_protocol.statustext import age_text, counted_by, time_text
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -121,7 +121,10 @@ def progress(told: Progress | None, waited: float) -> str:
 
 # --- sensors ----------------------------------------------------------------------------------------------------------
 
-GLYPHS = {"up": "●", "late": "◐", "down": "✕", "never": "○", "revoked": "⊘"}
+GLYPHS: dict[SensorState, str] = {
+    "up": "●", "late": "◔", "lagging": "◐", "losing": "▼", "blind": "◌", "down": "✕", "never": "○", "done": "✓",
+    "revoked": "⊘",
+}  # fmt: skip
 """A shape a state, so that it is told without its colour."""
 
 
@@ -140,8 +143,15 @@ def sensor_line(sensor: SensorStatus, now: int) -> str:
             return "never connected"
         case "revoked":
             return "revoked"
+        case "done":
+            return "done, all delivered"
         case "down":
             return f"down, silent {age_text(now - sensor.last_contact)}" if sensor.last_contact else "down"
+        case "blind" if sensor.vitals is not None and sensor.vitals.blind_since:
+            return f"blind for {age_text(now - sensor.vitals.blind_since)}"
+        case "losing" if sensor.vitals is not None and (sensor.vitals.kernel_dropped + sensor.vitals.interface_dropped):
+            lost = sensor.vitals.kernel_dropped + sensor.vitals.interface_dropped
+            return f"losing, {count(lost, 'packet')} dropped"
     if sensor.backlog_batches:
         # backlog_since is of the sensor's own clock.
         waits = age_text(now + sensor.clock_offset - sensor.backlog_since)
@@ -157,6 +167,7 @@ def sensor_details(sensor: SensorStatus, now: int) -> str:
     clock = f"its clock is {age_text(abs(offset))} {'ahead' if offset > 0 else 'behind'}"
     lines = [
         f"{sensor.name}{f' on {sensor.net}' if sensor.net else ''}: {sensor_line(sensor, now)}",
+        sensor.vitals.why if sensor.vitals is not None else "",
         f"last contact {time_text(sensor.last_contact)} UTC" if sensor.last_contact else "never connected",
         span if sensor.last_data else "no data",
         f"{count(sensor.sessions, 'record')} stored",
@@ -165,5 +176,30 @@ def sensor_details(sensor: SensorStatus, now: int) -> str:
         f"{count(sensor.quarantined, 'session')} set aside for impossible times" if sensor.quarantined else "",
         clock if abs(offset) > 2 * SECOND else "",
         f"software {sensor.software}" if sensor.software else "",
+        *(_vitals_details(sensor.vitals, now) if sensor.vitals is not None else ()),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _vitals_details(vitals: Vitals, now: int) -> list[str]:
+    """What its agent reported, a line a fact."""
+    of_time = f"in the {age_text(vitals.span)} before its last report"
+    lines = [
+        f"last report {age_text(now - vitals.reported)} ago" + (f", from {vitals.address}" if vitals.address else ""),
+        f"{count(vitals.packets, 'packet')} {of_time}" if vitals.span else "",
+        f"{vitals.kernel_dropped:,} dropped by the kernel, {vitals.interface_dropped:,} by the interface"
+        if vitals.kernel_dropped or vitals.interface_dropped
+        else "",
+        f"{count(vitals.spool_dropped, 'session')} dropped from its spool" if vitals.spool_dropped else "",
+        f"not decoded: {counted_by(vitals.undecoded)}" if vitals.undecoded else "",
+        f"{count(vitals.evicted, 'session')} ended early to make room" if vitals.evicted else "",
+        f"{count(vitals.open_sessions, 'session')} open",
+        f"agent started {time_text(vitals.started)} UTC" if vitals.started else "",
+    ]
+    lines += [
+        f"{each.name}: {count(each.captured, 'packet')} captured, {each.dropped:,} dropped since its start"
+        if each.open
+        else f"{each.name}: gone"
+        for each in vitals.interfaces
+    ]
+    return lines

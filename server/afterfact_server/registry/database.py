@@ -39,6 +39,11 @@ def open_database(url: str) -> Engine:
             command.upgrade(config, "head")
     except (SQLAlchemyError, CommandError) as error:
         engine.dispose()
+        if isinstance(error, CommandError) and "Can't locate revision" in str(error):
+            raise RegistryError(
+                f"the accounts' database {engine.url} was made by a newer Afterfact ({_reason(error)}): update this "
+                "program, or restore a backup into an empty directory"
+            ) from None
         raise RegistryError(f"cannot open the accounts' database {engine.url}: {_reason(error)}") from None
     return engine
 

@@ -3,10 +3,13 @@
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from afterfact_server.store.layout import Layout
 
 StoreFailure = ClickHouseError
 """What a client raises when the store cannot do what was asked."""
@@ -20,8 +23,10 @@ class StoreEngine:
     """Where the sessions are. The embedded engine locks its directory to one process; never query it from the main
     thread, where a signal would wait for the query."""
 
-    def __init__(self, path: Path, dsn: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, dsn: str, cluster: str = "") -> None:
+        self.path = path
+        """The embedded store's directory; not looked at where a DSN names a server."""
+        self.layout = Layout(cluster)
         self._dsn = dsn
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -38,12 +43,16 @@ class StoreEngine:
         return client
 
     def _connect(self) -> Client:
-        where: dict[str, Any] = {"dsn": self._dsn} if self._dsn else {"interface": "chdb", "path": str(self._path)}
+        where: dict[str, Any] = {"interface": "chdb", "path": str(self.path)}
+        if self._dsn:  # of a DSN the client does not read the scheme: it would speak HTTP, with the password, to https
+            where = {"dsn": self._dsn, "interface": urlsplit(self._dsn).scheme}
+        # Through a Distributed table an insert is acknowledged when the nodes have it, not when it waits to be sent.
+        settings = {"distributed_foreground_insert": 1} if self.layout.cluster else {}
         try:
-            return clickhouse_connect.get_client(**where)
-        except (ClickHouseError, OSError, RuntimeError) as error:
-            what = "the ClickHouse server of server.toml's `store`" if self._dsn else f"the store in {self._path}"
-            raise StoreError(f"cannot open {what}: {str(error).splitlines()[0]}") from None
+            return clickhouse_connect.get_client(**where, settings=settings)
+        except (ClickHouseError, OSError, RuntimeError, ValueError) as error:
+            what = "the ClickHouse server of server.toml's `store`" if self._dsn else f"the store in {self.path}"
+            raise StoreError(f"cannot open {what}: {_first_line(error)}") from None
 
     @property
     def embedded(self) -> bool:
@@ -55,3 +64,7 @@ class StoreEngine:
             clients, self._clients = self._clients, []
         for client in clients:
             client.close()
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

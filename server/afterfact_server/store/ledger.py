@@ -5,9 +5,13 @@ The session rows do not rest on it: their key makes a repeated insert harmless.
 
 import threading
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
+
+from afterfact_server.store.days import DroppedDays
+from afterfact_server.store.schema import QUARANTINE
 
 
 class Ranges:
@@ -59,11 +63,11 @@ class _Totals:
 
     sensor: int
     stored: int = 0
-    quarantined: int = 0
+    expired: int = 0
 
-    def add(self, stored: int, quarantined: int) -> None:
+    def add(self, stored: int, expired: int) -> None:
         self.stored += stored
-        self.quarantined += quarantined
+        self.expired += expired
 
 
 class Ledger:
@@ -87,10 +91,20 @@ class Ledger:
             self._changed[stream.stream] = row[6]
             if not row[5]:
                 self._remember(stream)
-        for stream_id, seq, sensor, stored, quarantined in client.query(
-            "SELECT stream, seq, sensor, stored, quarantined FROM batches FINAL"
+        self.dropped = DroppedDays(client)
+        self._quarantined: Counter[int] = Counter()
+        """By sensor, what lies in quarantine now."""
+        for stream_id, seq, sensor, stored, expired in client.query(
+            "SELECT stream, seq, sensor, stored, expired FROM batches FINAL"
         ).result_rows:
-            self.add(bytes(stream_id), seq, sensor, stored, quarantined)
+            self.add(bytes(stream_id), seq, sensor, stored, 0, expired)
+        self.count_quarantine(client)
+
+    def count_quarantine(self, client: Client) -> None:
+        """Count what lies in quarantine anew: some of it was released or dropped."""
+        counted = client.query(f"SELECT sensor, count() FROM {QUARANTINE} FINAL GROUP BY sensor").result_rows
+        with self._lock:
+            self._quarantined = Counter({int(sensor): int(count) for sensor, count in counted})
 
     def _remember(self, stream: Stream) -> None:
         self._streams[stream.stream] = stream
@@ -116,7 +130,7 @@ class Ledger:
             self._batches.pop(stream, None)
             totals = self._of_stream.pop(stream, None)
             if totals is not None:
-                self._of_sensor[totals.sensor].add(-totals.stored, -totals.quarantined)
+                self._of_sensor[totals.sensor].add(-totals.stored, -totals.expired)
             if gone is not None and self._by_content.get((gone.sensor, gone.content)) == stream:
                 del self._by_content[gone.sensor, gone.content]
 
@@ -130,11 +144,12 @@ class Ledger:
             found = self._by_content.get((sensor, content))
             return None if found is None else self._streams[found]
 
-    def add(self, stream: bytes, seq: int, sensor: int, stored: int, quarantined: int) -> None:
+    def add(self, stream: bytes, seq: int, sensor: int, stored: int, quarantined: int, expired: int = 0) -> None:
         with self._lock:
             self._batches.setdefault(stream, Ranges()).add(seq)
-            self._of_stream.setdefault(stream, _Totals(sensor)).add(stored, quarantined)
-            self._of_sensor.setdefault(sensor, _Totals(sensor)).add(stored, quarantined)
+            self._of_stream.setdefault(stream, _Totals(sensor)).add(stored, expired)
+            self._of_sensor.setdefault(sensor, _Totals(sensor)).add(stored, expired)
+            self._quarantined[sensor] += quarantined
 
     def has(self, stream: bytes, seq: int) -> bool:
         with self._lock:
@@ -145,7 +160,19 @@ class Ledger:
             return self._batches[stream].pairs() if stream in self._batches else ()
 
     def totals(self, sensor: int) -> tuple[int, int]:
-        """Session records taken in from a sensor and not replaced: stored, quarantined (revisions counted singly)."""
+        """Session records taken in from a sensor and not replaced, and those that lie in quarantine now (revisions
+        counted singly)."""
         with self._lock:
             totals = self._of_sensor.get(sensor)
-            return (totals.stored, totals.quarantined) if totals is not None else (0, 0)
+            return (totals.stored if totals is not None else 0, self._quarantined[sensor])
+
+    def expired(self) -> dict[int, int]:
+        """By sensor, records that were acknowledged and not stored, since their day had been dropped."""
+        with self._lock:
+            return {sensor: totals.expired for sensor, totals in self._of_sensor.items() if totals.expired}
+
+    def size(self) -> tuple[int, int]:
+        """Streams and batches known."""
+        with self._lock:
+            batches = sum(last - first + 1 for ranges in self._batches.values() for first, last in ranges.pairs())
+            return len(self._streams), batches

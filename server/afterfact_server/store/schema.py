@@ -1,20 +1,32 @@
-"""The session store's tables, derived from FIELDS, made or extended when the server starts."""
+"""The session store's tables, derived from FIELDS; made, or migrated from what an older program left, when the server
+starts. A newer program's store is refused.
+
+The shape of the tables of sessions follows FIELDS by itself. Any other change of a table is a numbered step here; old
+states are kept in tests/data/stores.
+"""
 
 import secrets
+import time
+from collections.abc import Callable
 
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.session import FIELDS, KEY
+from afterfact_protocol.versions import SOFTWARE
+from afterfact_server.store import health
+from afterfact_server.store.engine import StoreError
+from afterfact_server.store.layout import SINGLE, Layout, Table
 
 SESSIONS = "sessions"
 QUARANTINE = "sessions_quarantine"
 """Sessions whose time cannot be: same shape, counted as stored, named in every answer."""
+PINNED = "sessions_pinned"
+"""Copies of pinned sessions, which stay in SESSIONS too: what retention leaves there of a day."""
 MICROSECONDS_A_DAY = 86_400_000_000
 
 # toDate() wraps past 2149; a day number does not.
 _DAY = f"toInt32(intDiv(toUnixTimestamp64Micro({{column}}), {MICROSECONDS_A_DAY}))"
 
-_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
 # Days that are no longer written to become one part, which makes FINAL cheap on them.
 _MERGE_OLD_DAYS = "min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1"
 
@@ -22,58 +34,136 @@ _INDEXED = ("src_ip", "dst_ip", "src_port", "dst_port")
 _INDEXES = ", ".join(f"INDEX {name}_bloom {name} TYPE bloom_filter(0.01) GRANULARITY 1" for name in _INDEXED)
 
 _COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in FIELDS)
+_TIME = "DateTime64(6, 'UTC')"
 
 
-def _sessions(table: str, day_of: str, indexes: str) -> str:
-    return (
-        f"CREATE TABLE IF NOT EXISTS {table} ({_COLUMNS}{indexes}) ENGINE = ReplacingMergeTree(revision) "
-        f"PARTITION BY {_DAY.format(column=day_of)} ORDER BY ({', '.join(KEY)}) "
-        f"SETTINGS {_DURABLE}, {_MERGE_OLD_DAYS}"
-    )
+def _sessions(table: str, day_of: str, indexes: str) -> Table:
+    return Table(
+        table, _COLUMNS + indexes, ", ".join(KEY), version="revision", partition=_DAY.format(column=day_of),
+        shard="cityHash64(sensor, session_id)", settings=_MERGE_OLD_DAYS,
+    )  # fmt: skip
 
 
-TABLES: tuple[str, ...] = (
+TABLES: tuple[Table, ...] = (
     _sessions(SESSIONS, "start_time", ", " + _INDEXES),
     _sessions(QUARANTINE, "ingest_time", ""),
+    # A day of it can take the place of SESSIONS' day, so it is the same to the last index.
+    _sessions(PINNED, "start_time", ", " + _INDEXES),
+    # Which sessions are pinned, under which label, by whom.
+    Table(
+        "pins", f"label String, start_time {_TIME}, sensor UInt16, session_id UInt64, pinned_by String, "
+        f"pinned {_TIME}", f"label, {', '.join(KEY)}", version="pinned", shard="cityHash64(sensor, session_id)",
+    ),
     # Which store this is: made once, restored with it.
-    f"CREATE TABLE IF NOT EXISTS store (id FixedString(16)) ENGINE = MergeTree ORDER BY id SETTINGS {_DURABLE}",
+    Table("store", "id FixedString(16)", "id"),
+    # The versions that the store's tables have had; the highest is what they are now.
+    Table("store_version", f"version UInt32, since {_TIME}, software String", "version"),
+    # What was done to the store besides taking in: days dropped and admitted again, quarantine, pins, imports.
+    Table(
+        "store_log", f"time {_TIME}, action LowCardinality(String), day Int32, rows UInt64, bytes UInt64, kept UInt64, "
+        "note String", "time",
+    ),
     # Every stream that was ever opened, as of its last change. `content` is empty for live ones. One that was replaced
     # may be delivered again and live again, so the later row counts, and a stream's `changed` always rises.
-    "CREATE TABLE IF NOT EXISTS streams (stream FixedString(16), sensor UInt16, kind LowCardinality(String), "
-    "content String, meter String, changed DateTime64(6, 'UTC'), replaced UInt8) "
-    f"ENGINE = ReplacingMergeTree(changed) ORDER BY stream SETTINGS {_DURABLE}",
+    Table(
+        "streams", "stream FixedString(16), sensor UInt16, kind LowCardinality(String), content String, meter String, "
+        f"changed {_TIME}, replaced UInt8", "stream", version="changed", shard="cityHash64(stream)",
+    ),
     # Batches that are durable, each entered soon after it was acknowledged: what an agent need not send again.
-    "CREATE TABLE IF NOT EXISTS batches (stream FixedString(16), seq UInt64, sensor UInt16, stored UInt64, "
-    "quarantined UInt64, newest DateTime64(6, 'UTC'), ingest_time DateTime64(6, 'UTC')) "
-    f"ENGINE = ReplacingMergeTree(ingest_time) ORDER BY (stream, seq) SETTINGS {_DURABLE}",
+    # `expired` sessions were acknowledged and not stored: their day had been dropped.
+    Table(
+        "batches", "stream FixedString(16), seq UInt64, sensor UInt16, stored UInt64, quarantined UInt64, "
+        f"newest {_TIME}, ingest_time {_TIME}, expired UInt64", "stream, seq", version="ingest_time",
+        shard="cityHash64(stream)",
+    ),
     # When each sensor watched.
-    "CREATE TABLE IF NOT EXISTS observed (sensor UInt16, start DateTime64(6, 'UTC'), end DateTime64(6, 'UTC'), "
-    "kind LowCardinality(String), what String, packets UInt64, lost UInt64, note String, stream FixedString(16), "
-    "seq UInt64, item UInt16, ingest_time DateTime64(6, 'UTC')) "
-    f"ENGINE = ReplacingMergeTree(ingest_time) ORDER BY (sensor, start, stream, seq, item) SETTINGS {_DURABLE}",
-)
+    Table(
+        "observed", f"sensor UInt16, start {_TIME}, end {_TIME}, kind LowCardinality(String), what String, "
+        f"packets UInt64, lost UInt64, note String, stream FixedString(16), seq UInt64, item UInt16, "
+        f"ingest_time {_TIME}", "sensor, start, stream, seq, item", version="ingest_time", shard="sensor",
+    ),
+    *health.TABLES,
+)  # fmt: skip
+
+SESSION_TABLES = (SESSIONS, QUARANTINE, PINNED)
+"""Those whose columns are FIELDS."""
+
+STATEMENTS: tuple[str, ...] = tuple(statement for table in TABLES for statement in SINGLE.create(table))
+"""What makes all tables on one server."""
+
+STORE_VERSION = 2
+"""Of the tables that this program makes. Raised with every step below, and with a field that FIELDS gains."""
 
 
-def prepare(client: Client) -> bytes:
-    """Make what is missing and add columns that FIELDS has gained; the store's id. StoreFailure if it cannot."""
-    for statement in TABLES:
+def _count_expired(client: Client, layout: Layout) -> None:
+    for statement in layout.add_column("batches", "expired", "UInt64"):
         client.command(statement)
-    for table in (SESSIONS, QUARANTINE):
-        present = client.query(
-            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
-            parameters={"table": table},
-        )
-        names = {row[0] for row in present.result_rows}
-        for field in FIELDS:
-            if field.name not in names:
-                if field.nullable:
-                    # Rows from before the field existed did not know it. Said first: a bit without a column is
-                    # harmless, a column without its bits would read 0 for "unknown".
-                    client.command(
-                        f"ALTER TABLE {table} UPDATE absent = bitOr(absent, {1 << field.id}) WHERE 1",
-                        settings={"mutations_sync": 2},
-                    )
-                client.command(f"ALTER TABLE {table} ADD COLUMN {field.name} {field.clickhouse} CODEC({field.codec})")
+
+
+STEPS: dict[int, Callable[[Client, Layout], None]] = {2: _count_expired}
+"""To version N from the one before, on tables that exist. Each may be done twice: a crash repeats it."""
+
+
+def prepare(client: Client, layout: Layout = SINGLE) -> bytes:
+    """Make what is missing, migrate what is old; the store's id. StoreFailure if it cannot, StoreError if the store
+    is a newer program's."""
+    columns = _columns(client)
+    version = _version(client, columns)
+    unknown = sorted(columns.get(SESSION_TABLES[0], set()) - {field.name for field in FIELDS})
+    if version > STORE_VERSION or unknown:
+        has = f"is of version {version}" if version > STORE_VERSION else f"has fields unknown here ({unknown[0]})"
+        raise StoreError(f"the session store {has}; this program ({SOFTWARE}) knows up to {STORE_VERSION}, so a newer "
+                         "one made it: update this one, or restore a backup into an empty directory")  # fmt: skip
+    for table in TABLES:
+        for statement in layout.create(table):
+            client.command(statement)
+    if version:
+        for step in range(version + 1, STORE_VERSION + 1):
+            STEPS[step](client, layout)
+    for name in SESSION_TABLES:
+        if name in columns:
+            _add_fields(client, layout, name, columns[name])
+    if version < STORE_VERSION:
+        client.insert("store_version", [[STORE_VERSION, time.time_ns() // 1000, SOFTWARE]],
+                      column_names=["version", "since", "software"])  # fmt: skip
+    return _identity(client)
+
+
+def _columns(client: Client) -> dict[str, set[str]]:
+    """The columns of every table that is there."""
+    found: dict[str, set[str]] = {}
+    rows = client.query("SELECT table, name FROM system.columns WHERE database = currentDatabase()").result_rows
+    for table, name in rows:
+        found.setdefault(table, set()).add(name)
+    return found
+
+
+def _version(client: Client, columns: dict[str, set[str]]) -> int:
+    """0 for a store that was never made to the end, 1 for one from before versions were kept."""
+    if "store_version" in columns:
+        version = int(client.query("SELECT max(version) FROM store_version").result_rows[0][0])
+        if version:
+            return version
+    return 1 if "store" in columns and client.query("SELECT id FROM store").result_rows else 0
+
+
+def _add_fields(client: Client, layout: Layout, table: str, present: set[str]) -> None:
+    for field in FIELDS:
+        if field.name in present:
+            continue
+        if field.nullable:
+            # Rows from before the field existed did not know it. Said first: a bit without a column is harmless, a
+            # column without its bits would read 0 for "unknown".
+            client.command(
+                f"ALTER TABLE {layout.local(table)}{layout.on_cluster} "
+                f"UPDATE absent = bitOr(absent, {1 << field.id}) WHERE 1",
+                settings={"mutations_sync": 2},
+            )
+        for statement in layout.add_column(table, field.name, f"{field.clickhouse} CODEC({field.codec})"):
+            client.command(statement)
+
+
+def _identity(client: Client) -> bytes:
     rows = client.query("SELECT id FROM store").result_rows
     if rows:
         return bytes(rows[0][0])

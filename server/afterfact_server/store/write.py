@@ -12,14 +12,15 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import FIELDS, ROW
+from afterfact_protocol.session import FIELDS, KEY, ROW
+from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Stream
 from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
 
 _NAMES = [field.name for field in FIELDS]
 
-BatchEntry = tuple[bytes, int, int, int, int, int]
-"""A ledger entry: stream, seq, sensor, sessions stored, quarantined, newest end_time."""
+BatchEntry = tuple[bytes, int, int, int, int, int, int]
+"""A ledger entry: stream, seq, sensor, sessions stored, quarantined, newest end_time, sessions expired."""
 
 # numpy joins and picks rows field by field; as opaque bytes they are copied whole, at a fortieth of the price.
 _OPAQUE = np.dtype(f"V{ROW.itemsize}")
@@ -75,11 +76,14 @@ def insert_stream(client: Client, stream: Stream, changed: int, replaced: bool =
     )
 
 
-def delete_stream(client: Client, stream: bytes) -> None:
-    """Remove what a stream brought: sessions, intervals and its batches' ledger entries."""
+def delete_stream(client: Client, stream: bytes, layout: Layout = SINGLE) -> None:
+    """Remove what a stream brought: sessions, intervals and its batches' ledger entries. Pinned sessions stay."""
+    pinned = client.query("SELECT count() FROM pins").result_rows[0][0]
+    spared = f" AND ({', '.join(KEY)}) NOT IN (SELECT {', '.join(KEY)} FROM pins)" if pinned else ""
     for table in (SESSIONS, QUARANTINE, "observed", "batches"):
         client.command(
-            f"DELETE FROM {table} WHERE stream = unhex({{stream:String}})",
+            f"DELETE FROM {layout.local(table)}{layout.on_cluster} WHERE stream = unhex({{stream:String}})"
+            + (spared if table == SESSIONS else ""),
             parameters={"stream": stream.hex()},
             settings={"lightweight_deletes_sync": 2},
         )
@@ -100,9 +104,9 @@ def insert_observed(client: Client, items: Iterable[tuple[int, bytes, int, int, 
 def insert_batches(client: Client, entries: Sequence[BatchEntry], now: int) -> None:
     """Say in the ledger that these batches are durable."""
     rows = [
-        [stream, seq, sensor, stored, quarantined, newest, now]
-        for stream, seq, sensor, stored, quarantined, newest in entries
+        [stream, seq, sensor, stored, quarantined, newest, expired, now]
+        for stream, seq, sensor, stored, quarantined, newest, expired in entries
     ]
-    names = ["stream", "seq", "sensor", "stored", "quarantined", "newest", "ingest_time"]
+    names = ["stream", "seq", "sensor", "stored", "quarantined", "newest", "expired", "ingest_time"]
     if rows:
         client.insert("batches", rows, column_names=names)

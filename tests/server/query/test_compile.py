@@ -23,7 +23,7 @@ from afterfact_protocol.query.regexp import check
 from afterfact_protocol.session import ROW, absent_bits
 from afterfact_server.query.compile import Compiled, compile_where, key_query, rows_by_keys
 from afterfact_server.query.resolve import MAX_ADDRESSES, resolved
-from afterfact_server.store.schema import TABLES
+from afterfact_server.store.schema import STATEMENTS
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KEYS = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
@@ -42,7 +42,7 @@ Rows = npt.NDArray[np.void]
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     path: Path = tmp_path_factory.mktemp("store")
     client = clickhouse_connect.get_client(interface="chdb", path=str(path))
-    client.command(TABLES[0])
+    client.command(STATEMENTS[0])
     # The disk need not have it before the next example.
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
     yield client

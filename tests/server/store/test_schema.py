@@ -1,43 +1,10 @@
-"""The real embedded store, in a process of its own a test: the engine is one to a process."""
+"""The store's tables, on the real engine."""
 
-import subprocess
-import sys
-from pathlib import Path
-
-COMMON = """
-import sys, numpy as np
-from pathlib import Path
-from afterfact_protocol.session import FIELDS, ROW, BY_NAME, absent_bits
-from afterfact_server.store import schema, write
-from afterfact_server.store.engine import StoreEngine, StoreError
-from afterfact_server.store.ledger import Ledger, Stream
-from afterfact_protocol.messages import Observed
-engine = StoreEngine(Path(sys.argv[1]), "")
-client = engine.client()
-identity = schema.prepare(client)
-def rows(*times, **values):
-    made = np.zeros(len(times), ROW)
-    made["start_time"] = times
-    made["end_time"] = times
-    for name, value in values.items():
-        made[name] = value
-    return made
-def ask(sql):
-    return client.query(sql).result_rows
-"""
+from helpers.store import Store
 
 
-def run(folder: Path, script: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", COMMON + script, str(folder / "store")], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_rows_come_back_byte_for_byte_and_days_apart(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_rows_come_back_byte_for_byte_and_days_apart(store: Store) -> None:
+    store.run(
         """
 random = np.random.default_rng(5)
 made = np.frombuffer(random.bytes(ROW.itemsize * 50), ROW).copy()
@@ -48,30 +15,30 @@ write.insert_sessions(client, made)
 names = ", ".join(field.name for field in FIELDS)
 data = client.raw_query(f"SELECT {names} FROM sessions ORDER BY start_time", fmt="RowBinary")
 assert data == made.tobytes()
-assert ask("SELECT count(DISTINCT partition) FROM system.parts WHERE active AND table = 'sessions'") == [(50,)]
+assert ask("SELECT count(DISTINCT partition) FROM system.parts WHERE active AND database = currentDatabase() "
+           "AND table = 'sessions'") == [(50,)]
 assert schema.prepare(client) == identity, "the store stays the same one"
 """,
     )
 
 
-def test_far_days_do_not_wrap(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_far_days_do_not_wrap(store: Store) -> None:
+    store.run(
         """
 year = 365 * 86_400_000_000
 far = [20 * year, 150 * year, 200 * year + 86_400_000_000, 229 * year]
 write.insert_sessions(client, rows(*far))
 stored = [row[0] for row in ask("SELECT toUnixTimestamp64Micro(start_time) FROM sessions ORDER BY start_time")]
 assert stored == far, stored
-days = sorted(int(row[0]) for row in ask("SELECT DISTINCT partition FROM system.parts WHERE table = 'sessions'"))
+days = sorted(int(row[0]) for row in ask("SELECT DISTINCT partition FROM system.parts "
+                                         "WHERE database = currentDatabase() AND table = 'sessions'"))
 assert days == [time // 86_400_000_000 for time in far], days
 """,
     )
 
 
-def test_fuller_revision_wins(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_fuller_revision_wins(store: Store) -> None:
+    store.run(
         """
 for revision in (2, 9, 4):
     write.insert_sessions(client, rows(5_000_000, session_id=7, sensor=1, revision=revision, src_pkts=revision))
@@ -80,9 +47,8 @@ assert ask("SELECT src_pkts FROM sessions FINAL") == [(9,)]
     )
 
 
-def test_a_field_added_later_is_unknown_in_older_rows(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_a_field_added_later_is_unknown_in_older_rows(store: Store) -> None:
+    store.run(
         """
 write.insert_sessions(client, rows(5_000_000, session_id=7, absent=absent_bits("vlan")))
 for table in (schema.SESSIONS, schema.QUARANTINE):
@@ -94,14 +60,13 @@ assert ask("SELECT icmp_id, marks, absent FROM sessions") == [(0, 0, absent_bits
     )
 
 
-def test_ledger_is_what_was_written(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_ledger_is_what_was_written(store: Store) -> None:
+    store.run(
         """
 one, two = Stream(b"1" * 16, 1, "files", b"\\xff\\x00" * 16, "m"), Stream(b"2" * 16, 1, "live", b"", "m")
 for stream in (one, two):
     write.insert_stream(client, stream, 5)
-write.insert_batches(client, [(one.stream, seq, 1, 10, 1, 5) for seq in (0, 1, 2, 5)], 5)
+write.insert_batches(client, [(one.stream, seq, 1, 10, 1, 5, 2) for seq in (0, 1, 2, 5)], 5)
 write.insert_sessions(client, rows(5_000_000, session_id=7, stream=np.void(one.stream)))
 write.insert_observed(client, [(1, one.stream, 0, 0, Observed(1, 2, "files", "a", 3, 0, ""))], 5)
 ledger = Ledger(client)
@@ -109,7 +74,7 @@ assert ledger.have(one.stream) == ((0, 2), (5, 5)) and ledger.have(two.stream) =
 assert ledger.has(one.stream, 5) and not ledger.has(one.stream, 3)
 assert ledger.stream(one.stream) == one and ledger.same_content(1, one.content) == one
 assert ledger.same_content(2, one.content) is None
-assert ledger.totals(1) == (40, 4)
+assert ledger.totals(1) == (40, 0) and ledger.expired() == {1: 8} and ledger.size() == (2, 4)
 write.delete_stream(client, one.stream)
 write.insert_stream(client, one, 6, replaced=True)
 ledger.forget(one.stream, 6)
@@ -123,9 +88,8 @@ assert ask("SELECT count() FROM sessions") == ask("SELECT count() FROM observed"
     )
 
 
-def test_a_store_in_use_is_said_so(tmp_path: Path) -> None:
-    run(
-        tmp_path,
+def test_a_store_in_use_is_said_so(embedded: Store) -> None:
+    embedded.run(
         """
 import subprocess
 script = '''

@@ -6,7 +6,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from afterfact_client.state import wording
-from afterfact_protocol.messages import SensorStatus, Status
+from afterfact_protocol.messages import Alarm, SensorStatus, Status
 
 _NONE = QModelIndex()
 
@@ -27,6 +27,8 @@ class SensorList(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.sensors: list[SensorStatus] = []
+        self.status: Status | None = None
+        """The last news, all of it."""
         self.heard = 0.0
         """time.time() of the last news."""
         self._server_time = 0
@@ -34,7 +36,7 @@ class SensorList(QAbstractListModel):
     def take(self, status: Status) -> None:
         """News came."""
         sensors = sorted(status.sensors, key=lambda sensor: (sensor.state == "revoked", sensor.name))
-        self.heard, self._server_time = time.time(), status.time
+        self.heard, self._server_time, self.status = time.time(), status.time, status
         if [sensor.name for sensor in sensors] == [sensor.name for sensor in self.sensors]:
             self.sensors = sensors
             if sensors:
@@ -44,6 +46,11 @@ class SensorList(QAbstractListModel):
             self.sensors = sensors
             self.endResetModel()
         self.changed.emit()
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Those that stand, the oldest first."""
+        return self.status.alarms if self.status is not None else ()
 
     @property
     def now(self) -> int:

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
+from afterfact_client.console.views.health_window import HealthWindow
 from afterfact_client.console.views.keys_help import KeysHelp
 from afterfact_client.console.views.login_pane import LoginPane
 from afterfact_client.console.views.menus import ColumnsMenu
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
         self.preferences = storage.preferences
         self.history: History = storage.history
         self.sensors = SensorList(self)
+        self.health: HealthWindow | None = None
         self._asked_status = False
         self._closed: list[TabState] = []
         self._role = ""
@@ -144,7 +146,8 @@ class MainWindow(QMainWindow):
         self.again.clicked.connect(self.log_out)
         self.tabs.currentChanged.connect(self._tab_changed)
         self.tabs.tabBar().tabMoved.connect(lambda: self._save.start())
-        self.panel.chosen.connect(lambda name: self.on_tab(lambda tab: tab.add_condition(sensor_condition(name))))
+        self.panel.chosen.connect(self._ask_about)
+        self.panel.health_wanted.connect(self.show_health)
         self._told.timeout.connect(self._show_summary)
         self._save.timeout.connect(self.save)
         self._second.timeout.connect(self._tick)
@@ -216,6 +219,8 @@ class MainWindow(QMainWindow):
         self.clock.setText(datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
         self._show_connection()
         self.panel.refresh()
+        if self.health is not None:
+            self.health.refresh()
 
     def _show_connection(self) -> None:
         state = self.server.state
@@ -363,6 +368,8 @@ class MainWindow(QMainWindow):
         for tab in self.all_tabs():
             tab.restyle()
         self.panel.refresh()
+        if self.health is not None:
+            self.health.restyle()
 
     def set_theme(self, theme: Theme) -> None:
         """Dress in another theme, and remember it."""
@@ -395,6 +402,19 @@ class MainWindow(QMainWindow):
         self.preferences.sensors_shown = not self.panel.isVisible()
         self.panel.setVisible(self.preferences.sensors_shown)
         self._save.start()
+
+    def show_health(self) -> None:
+        """The sensors' health, in a window of its own that blocks nothing."""
+        if self.health is None:
+            self.health = HealthWindow(self.sensors, self)
+            self.health.chosen.connect(self._ask_about)
+        self.health.show()
+        self.health.raise_()
+        self.health.activateWindow()
+
+    def _ask_about(self, sensor: str) -> None:
+        self.activateWindow()
+        self.on_tab(lambda tab: tab.add_condition(sensor_condition(sensor)))
 
     def show_keys(self) -> None:
         """All keys, in a window of their own that blocks nothing."""

@@ -15,9 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from afterfact_client.console.models.sensor_list import SensorList
-from afterfact_client.console.views.parts import label
+from afterfact_client.console.views.parts import button, label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
+from afterfact_client.state.health import CALM, TONES, alarms_counted
 from afterfact_protocol.statustext import age_text
 
 WIDTH = 168
@@ -28,9 +29,11 @@ STALE_SECONDS = 15.0
 class SensorPanel(QWidget):
     """Signals:
     chosen(str): a sensor was double-clicked or Enter pressed on it: ask about it.
+    health_wanted(): the alarms were clicked on.
     """
 
     chosen = Signal(str)
+    health_wanted = Signal()
 
     def __init__(self, model: SensorList, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,6 +41,8 @@ class SensorPanel(QWidget):
         self._title = label("SENSORS", "section")
         self._news = label(name="dim", wrap=True)
         self._news.hide()
+        self.alarms = button("", "alarm", "Sensors' health (Ctrl-H)", "Alarms")
+        self.alarms.hide()
         self.list = _List(self)
         self.list.setModel(model)
         layout = QVBoxLayout(self)
@@ -46,6 +51,8 @@ class SensorPanel(QWidget):
         layout.addWidget(self._title)
         layout.addWidget(self.list, 1)
         layout.addWidget(self._news)
+        layout.addWidget(self.alarms)
+        self.alarms.clicked.connect(self.health_wanted)
         self.list.activated.connect(lambda index: self.chosen.emit(index.data(SensorList.NAME)))
         model.changed.connect(self.refresh)
         self.refresh()
@@ -53,7 +60,7 @@ class SensorPanel(QWidget):
     def refresh(self) -> None:
         """Ages grow while nothing is heard."""
         up = sum(sensor.state == "up" for sensor in self.model.sensors)
-        total = sum(sensor.state != "revoked" for sensor in self.model.sensors)
+        total = sum(sensor.state not in ("revoked", "done") for sensor in self.model.sensors)
         self._title.setText(f"SENSORS   {up} of {total} up" if self.model.sensors else "SENSORS")
         heard = self.model.heard
         if not heard:
@@ -65,6 +72,8 @@ class SensorPanel(QWidget):
         else:
             self._news.setText("")
         self._news.setVisible(bool(self._news.text()))
+        self.alarms.setText(alarms_counted(self.model.alarms))
+        self.alarms.setVisible(bool(self.model.alarms))
         self.list.viewport().update()
 
 
@@ -108,10 +117,7 @@ class _Delegate(QStyledItemDelegate):
         line = LOOK.text_px + 5
         first = QRect(area.left() + 4, area.top() + 3, area.width() - 8, line)
         second = QRect(first.left() + 16, first.bottom() + 1, first.width() - 16, line)
-        tone = {
-            "up": colours.good, "late": colours.warning, "down": colours.error, "never": colours.dim,
-            "revoked": colours.dim,
-        }[sensor.state]  # fmt: skip
+        tone = getattr(colours, TONES[sensor.state])
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setFont(LOOK.sans)
@@ -124,7 +130,7 @@ class _Delegate(QStyledItemDelegate):
         painter.setPen(QColor(colours.text))
         name = first.adjusted(16, 0, -metrics.horizontalAdvance(age) - 8, 0)
         painter.drawText(name, left, metrics.elidedText(sensor.name, Qt.TextElideMode.ElideRight, name.width()))
-        painter.setPen(QColor(colours.dim if sensor.state in ("up", "never", "revoked") else tone))
+        painter.setPen(QColor(colours.dim if sensor.state in CALM else tone))
         painter.setFont(LOOK.smaller(LOOK.sans))
         words = painter.fontMetrics().elidedText(
             wording.sensor_line(sensor, now), Qt.TextElideMode.ElideRight, second.width()

@@ -202,6 +202,10 @@ QPushButton:disabled {{ color: {colours.dim}; }}
 QPushButton#plain {{ background: transparent; border: none; padding: 0 6px; color: {colours.accent}; }}
 QPushButton#plain:hover {{ text-decoration: underline; }}
 QPushButton#plain:focus {{ text-decoration: underline; }}
+QPushButton#alarm {{ background: transparent; border: none; padding: 3px 2px; color: {colours.error};
+  text-align: left; font-weight: 600; }}
+QPushButton#alarm:hover {{ text-decoration: underline; }}
+QPushButton#alarm:focus {{ text-decoration: underline; }}
 QPushButton#close {{ background: transparent; border: none; padding: 0 3px; color: {colours.dim}; }}
 QPushButton#close:hover {{ color: {colours.text}; }}
 QScrollBar {{ background: {colours.base}; }}

@@ -68,6 +68,7 @@ class WindowMenus:
         _add(menu, "&Standard text", ["Ctrl+0"], lambda: window.set_text_size(Preferences().text_px))
         menu.addSeparator()
         _add(menu, "S&ensors", ["Ctrl+B"], window.toggle_sensors)
+        _add(menu, "Sensors' &health", ["Ctrl+H"], window.show_health)
 
 
 def _add(menu: QMenu, text: str, keys: list[str], do: Callable[[], object]) -> QAction:
