@@ -21,6 +21,10 @@ MAX_RANGES = 4096
 """Most ranges of batch numbers that OPENED names."""
 MAX_SENSORS_TOLD = 4096
 """Most sensors that one ANSWER or STATUS speaks of."""
+MAX_LATE = 16
+"""Most late deliveries told of one sensor."""
+MAX_UNSEEN = 16
+"""Most addresses and networks told that no sensor sees."""
 VITALS_SPAN = 600 * 1_000_000
 """Microseconds that a sensor's last while is: what VITALS count."""
 MAX_POINTS = 1000
@@ -240,6 +244,16 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """A time of which was delivered late what the sensor watched: an answer given before then had a gap there."""
+
+    start: I64
+    end: I64
+    delivered: I64
+    """When the last of it came."""
+
+
+@dataclass(frozen=True, slots=True)
 class SensorCoverage:
     """What one sensor can know about the span that a query asked for."""
 
@@ -261,6 +275,10 @@ class SensorCoverage:
     """Since when batches wait at the agent; 0 if none."""
     revoked: bool = False
     """Locked out: it delivers nothing any more."""
+    late: Annotated[tuple[Late, ...], Field(max_length=MAX_LATE)] = ()
+    """What came over two minutes after it was over, within the span; the latest delivered, in order of time."""
+    more_late: U64 = 0
+    """Such times that are not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +308,15 @@ class Answer:
     elapsed: U64
     """Microseconds from ASK to ANSWER on the server."""
     coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=MAX_SENSORS_TOLD)]
+    """The sensors that should have seen what was asked."""
+    named: bool = False
+    """Whether the query itself named the sensors: then no others are told of."""
+    unseen: Annotated[tuple[Name, ...], Field(max_length=MAX_UNSEEN)] = ()
+    """Addresses and networks that the query asks about and none of these sensors sees, by networks.toml."""
+    more_unseen: U64 = 0
+    """Such that are not named."""
+    notes: Annotated[tuple[Line, ...], Field(max_length=16)] = ()
+    """What else must be known to judge the answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import argparse
 import errno
 import logging
 import os
+import pwd
 import secrets
 import sys
 import time
@@ -20,6 +21,7 @@ from afterfact_protocol.transport import KeyPair
 from afterfact_server import storecommands
 from afterfact_server.config import LOOPBACK, Config, ConfigError, ServerDir
 from afterfact_server.control import wait_or_run
+from afterfact_server.networks import NetworksFile
 from afterfact_server.operations import OperationError, Operations
 from afterfact_server.registry.accounts import ROLES, Accounts
 from afterfact_server.registry.database import RegistryError, open_database
@@ -109,12 +111,58 @@ def _parser() -> argparse.ArgumentParser:
     passwd.add_argument("name", metavar="NAME")
     passwd.add_argument("--password-file", metavar="F", required=True, dest="password")
 
+    _add_network_commands(commands.add_parser("network", help="networks: add, change, list; versions of them"), command)
+
     console = command(commands, "console-file", "print a new CONSOLE.toml", _operate("console-file", "name"))
     add_private_file(console)
     console.add_argument("--name", default="console", help="what to call it in logs")
     command(commands, "status", "sensors, coverage, store", _operate("status"))
     storecommands.add(commands, command, _operate, _restore)
     return parser
+
+
+def _add_network_commands(
+    parser: argparse.ArgumentParser, command: Callable[[Any, str, str, Any], argparse.ArgumentParser]
+) -> None:
+    words = parser.add_subparsers(required=True, metavar="COMMAND")
+    described = ("name", "cidrs", "home", "sensors", "by")
+    for name, text in (("add", "add a network"), ("set", "change a network; what is not given stays")):
+        made = command(words, name, text, _operate(f"network {name}", *described))
+        made.add_argument("name", metavar="NAME")
+        several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "type": _word}
+        made.add_argument("--cidr", metavar="CIDR", dest="cidrs", required=name == "add", **several,
+                          help="its addresses: 10.1.0.0/16, 2001:db8::/32")  # fmt: skip
+        made.add_argument("--home", action=argparse.BooleanOptionalAction,
+                          help="its hosts are ours: what `inbound` is reckoned by")  # fmt: skip
+        made.add_argument("--sensor", metavar="NAME", dest="sensors", **several,
+                          help="who sees its traffic; `none` nobody, `all` (the default) every sensor")  # fmt: skip
+    remove = command(words, "remove", "remove a network", _operate("network remove", "name", "by"))
+    remove.add_argument("name", metavar="NAME")
+    command(words, "list", "list networks", _operate("network list"))
+    command(words, "history", "list the versions of networks.toml", _operate("network history"))
+    show = command(words, "show", "print a version of networks.toml", _operate("network show", "number"))
+    show.add_argument("number", metavar="VERSION")
+    revert = command(words, "revert", "go back to a version", _operate("network revert", "number", "by"))
+    revert.add_argument("number", metavar="VERSION")
+    apply = command(
+        words, "apply", "take over a whole networks.toml", _operate("network apply", "text", "source", "by")
+    )
+    apply.add_argument("source", metavar="FILE")
+
+
+def _word(text: str) -> str:
+    """One of a list that travels as words."""
+    if not text or len(text.split()) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} has blanks in it, or is empty")
+    return text
+
+
+def _operator() -> str:
+    """Who gives the command: who became root for it, if somebody did."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _init(arguments: argparse.Namespace) -> None:
@@ -194,7 +242,11 @@ def _operate(command: str, *names: str, patience: float | None = None) -> Callab
     """Has a running server do it, within `patience` seconds, or does it on the directory."""
 
     def work(arguments: argparse.Namespace) -> None:
-        values = {name: getattr(arguments, name) for name in names}
+        values = {name: _as_text(getattr(arguments, name)) for name in names if hasattr(arguments, name)}
+        if "by" in names:
+            values["by"] = _operator()
+        if "text" in names:
+            values["text"] = _read_text(values["source"])
         if "password" in values:
             values["password"] = _read_password(values["password"])
         directory: ServerDir = arguments.dir
@@ -215,6 +267,21 @@ def _operate(command: str, *names: str, patience: float | None = None) -> Callab
     return work
 
 
+def _as_text(value: str | list[str] | bool | None) -> str:
+    """Operations take text: a list as words, a choice as yes, no, or nothing where none was made."""
+    if isinstance(value, list):
+        return " ".join(value)
+    return {True: "yes", False: "no", None: ""}[value] if value is None or isinstance(value, bool) else value
+
+
+def _read_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+
+
 def _create_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -226,6 +293,7 @@ def _create_private(path: Path) -> None:
 def _local(directory: ServerDir, config: Config) -> Operations:
     database = open_database(directory.registry_url(config))
     enrolment = Enrolment(database)
+    networks = NetworksFile(directory, lambda: [sensor.name for sensor in enrolment.sensors()], logging.info)
 
     def maintenance(command: str, arguments: dict[str, Any]) -> str:
         from afterfact_server.maintenance import run_alone
@@ -234,7 +302,7 @@ def _local(directory: ServerDir, config: Config) -> Operations:
 
     return Operations(
         enrolment, Accounts(database), directory.keys(), config.public(config.sensors),
-        config.public(config.consoles), lambda: None, None, maintenance,
+        config.public(config.consoles), lambda: None, None, networks, maintenance,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest, now_us
 from afterfact_server.maintenance import Maintenance
+from afterfact_server.networks import NetworksFile
 from afterfact_server.notify import outlets
 from afterfact_server.opening import engine_of, open_store
 from afterfact_server.operations import Operations
@@ -138,7 +139,9 @@ def _serve(
         sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
         ingest = Ingest(engine, ledger, sensors.answer, log)
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
-        queries = QueryService(engine, admission, ledger, health, config.limits, log, lambda: watchman.watch)
+        networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
+        networks.current()  # says now what is wrong with it, not at the first query
+        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch)
 
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
@@ -171,7 +174,7 @@ def _serve(
             directory.control,
             Operations(
                 enrolment, accounts, directory.keys(), config.public(config.sensors),
-                config.public(config.consoles), changed, ask_status, maintenance.run,
+                config.public(config.consoles), changed, ask_status, networks, maintenance.run,
             ),
             log,
         )  # fmt: skip

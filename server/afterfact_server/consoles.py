@@ -21,9 +21,10 @@ from afterfact_protocol.messages import (
     Reported,
 )
 from afterfact_protocol.versions import agree
+from afterfact_server.answers import Scope
 from afterfact_server.ingest import now_us
 from afterfact_server.port import Port
-from afterfact_server.queries import QueryService, Scope
+from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import AccountInfo, Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.router import Peer

@@ -14,6 +14,8 @@ from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import Status
 from afterfact_protocol.statustext import status_table
 from afterfact_protocol.transport import KeyPair
+from afterfact_server import network_operations as networks
+from afterfact_server.networks import NetworksError, NetworksFile
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Enrolment, check_name
@@ -35,6 +37,7 @@ class Operations:
     consoles_address: str
     changed: Callable[[], None]
     status: Callable[[], Status] | None
+    networks: NetworksFile
     maintenance: Callable[[str, dict[str, Any]], str] | None = None
 
     def run(self, command: str, arguments: dict[str, Any]) -> str:
@@ -54,7 +57,10 @@ class Operations:
             signature(operation).bind(self, **arguments)
         except TypeError as error:
             raise RegistryError(f"{command}: {error}") from None
-        return operation(self, **arguments)
+        try:
+            return operation(self, **arguments)
+        except NetworksError as error:
+            raise OperationError(str(error)) from None
 
 
 def _sensor_enrol(server: Operations, name: str, net: str) -> str:
@@ -139,6 +145,40 @@ def _status(server: Operations) -> str:
     return status_table(server.status())
 
 
+def _network_add(server: Operations, name: str, cidrs: str, home: str, sensors: str, by: str) -> str:
+    return networks.add(server.networks, name, cidrs, home, sensors, by)
+
+
+def _network_set(server: Operations, name: str, cidrs: str, home: str, sensors: str, by: str) -> str:
+    return networks.change(server.networks, name, cidrs, home, sensors, by)
+
+
+def _network_remove(server: Operations, name: str, by: str) -> str:
+    return networks.remove(server.networks, name, by)
+
+
+def _network_apply(server: Operations, text: str, source: str, by: str) -> str:
+    return networks.apply(server.networks, text, source, by)
+
+
+def _network_revert(server: Operations, number: str, by: str) -> str:
+    return networks.revert(server.networks, number, by)
+
+
+def _network_show(server: Operations, number: str) -> str:
+    return networks.show(server.networks, number)
+
+
+def _network_history(server: Operations) -> str:
+    return networks.history(server.networks)
+
+
+def _network_list(server: Operations) -> str:
+    return networks.listing(
+        server.networks, lambda: [sensor.name for sensor in server.enrolment.sensors() if sensor.revoked is None]
+    )
+
+
 _COMMANDS: dict[str, Callable[..., str]] = {
     "sensor enrol": _sensor_enrol,
     "sensor revoke": _sensor_revoke,
@@ -150,6 +190,14 @@ _COMMANDS: dict[str, Callable[..., str]] = {
     "user disable": _user_disable,
     "user passwd": _user_passwd,
     "status": _status,
+    "network add": _network_add,
+    "network set": _network_set,
+    "network remove": _network_remove,
+    "network apply": _network_apply,
+    "network revert": _network_revert,
+    "network show": _network_show,
+    "network history": _network_history,
+    "network list": _network_list,
 }
 
 

@@ -1,4 +1,5 @@
-"""Runs analysts' queries: parses, checks, compiles, keeps results, serves their pages; cancels, reports progress.
+"""Has analysts' queries worked on: which request runs on which worker, what it failed of, its progress and its end.
+What is asked of the store is answers.py's.
 
 A query runs on one of a few workers, each with its own client of the store, and so does an export that looks for its
 next part; pages and status run on others, so that a slow query never holds up either. A request is worked on by one
@@ -10,94 +11,43 @@ import itertools
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
-    MAX_BATCH_BYTES,
-    Answer,
     Ask,
     AskHealth,
     AskStatus,
     Cancel,
     Failed,
-    Message,
-    Page,
     Progress,
     Pull,
     SensorHealth,
 )
-from afterfact_protocol.query import Query, QueryError, parse, reading
-from afterfact_protocol.records import ROW_COLUMNS, Records
-from afterfact_protocol.session import BY_NAME, KEY, ROW, packed
+from afterfact_protocol.query import QueryError
+from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, pages_on
 from afterfact_server.config import Limits
-from afterfact_server.coverage import coverage
 from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
-from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
+from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.enrolment import Admission
-from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
-from afterfact_server.status import Watch, oldest, status
+from afterfact_server.status import Watch, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
 
-PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
-EXPORT_KEYS = 65_536
-"""Keys fetched at a time while a result is paged through beyond its bound."""
-MAX_READING = 2000
 MAX_REASON = 1000
 """Characters of a message that may hold some of the query's text."""
-COUNT_CONVERSATIONS = 50_000
-"""Larger results of several sensors are not looked through for conversations seen twice."""
 PROGRESS_SECONDS = 0.3
-READ_AHEAD = 8
-"""Pages fetched by one query for a console that reads on and on: one query for 8,000 keys is far cheaper than eight."""
-COUNT_KEYS = 16_384
-ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "proto", "src_ip", "src_port", "dst_ip",
-                                               "dst_port")))  # fmt: skip
-"""What conversations are told by."""
-
-Send = Callable[[Message], None]
-"""Raises WireError for a message that is too large to be sent."""
 _numbers = itertools.count(1)
 _PROCESS = secrets.token_hex(4)
 """Tells our queries from those of another server that asks the same ClickHouse."""
-
-
-def _parts(keys: Records, size: int) -> list[Records]:
-    return [keys[at : at + size] for at in range(0, len(keys), size)]
-
-
-class Cancelled(Exception):
-    """The console does not want it any more."""
-
-
-@dataclass(slots=True)
-class Running:
-    """One request of a console, from ASK until its result is dropped."""
-
-    request: int
-    send: Send
-    started: float
-    tag: str
-    scope: "Scope"
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    working: bool = True
-    """A worker has it; what is pulled meanwhile waits here and holds no worker."""
-    waiting: deque[Pull] = field(default_factory=deque)
-    query: Query | None = None
-    result: Result | None = None
-    everything: bool = False
 
 
 @dataclass(slots=True)
@@ -109,21 +59,6 @@ class Tally:
     seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class Scope:
-    """A console connection's requests."""
-
-    running: dict[int, Running] = field(default_factory=dict)
-
-
-def _pages_on(running: Running, message: Pull) -> bool:
-    """Whether more keys must be found before the pull can be answered."""
-    result = running.result
-    assert result is not None
-    count = min(message.count, PAGE_ROWS)
-    return not result.complete and message.first + count > result.offset + len(result.keys)
-
-
 def _stopped(request: int) -> Failed:
     return Failed(request, "cancelled", "stopped", -1, -1)
 
@@ -132,8 +67,8 @@ class QueryService:
     """`ask`, `pull`, `cancel`, `drop`, `status` and `health` are called by the consoles' port and return at once."""
 
     def __init__(
-        self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, limits: Limits,
-        log: Callable[[str], None], watch: Callable[[], Watch] = Watch,
+        self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
+        limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -141,6 +76,7 @@ class QueryService:
         self._health = health
         self._limits = limits
         self._log = log
+        self._answers = Answers(engine, admission, ledger, health, networks, limits)
         self._watch = watch
         self.tally = Tally()
         self._workers = ThreadPoolExecutor(limits.query_workers, "query")
@@ -188,7 +124,7 @@ class QueryService:
         elif held >= self._limits.results_per_console:
             send(Failed(request, "busy", f"{held} results are open on this connection; close some", -1, -1))
         else:
-            self._workers.submit(self._work, running, partial(self._ask, running, message.text))
+            self._workers.submit(self._work, running, partial(self._answers.ask, running, message.text))
 
     def pull(self, scope: Scope, message: Pull, send: Send) -> None:
         with self._lock:
@@ -253,8 +189,8 @@ class QueryService:
         running.working = bool(running.waiting) and not self._closing
         if running.working:
             message = running.waiting.popleft()
-            workers = self._workers if _pages_on(running, message) else self._pages
-            workers.submit(self._work, running, partial(self._pull, running, message))
+            workers = self._workers if pages_on(running, message) else self._pages
+            workers.submit(self._work, running, partial(self._answers.pull, running, message))
 
     def _work(self, running: Running, work: Callable[[], None]) -> None:
         begun = time.monotonic()
@@ -309,131 +245,6 @@ class QueryService:
             return "memory", (f"needs more than {self._limits.query_memory_mb} MB; narrow it, or raise query_memory_mb "
                               "in server.toml")  # fmt: skip
         return "store", f"the store failed: {text.splitlines()[0][:500]}"
-
-    def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
-        settings = {
-            "log_comment": running.tag,
-            "max_execution_time": self._limits.query_seconds,
-            "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
-            "use_skip_indexes_if_final": 1,
-            "use_skip_indexes_if_final_exact_mode": 1,
-        }
-        if running.cancelled.is_set():
-            raise Cancelled
-        data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
-        return np.frombuffer(data, dtype)
-
-    def _ask(self, running: Running, text: str) -> None:
-        client = self._engine.client()
-        now = now_us()
-        query = parse(text, datetime.fromtimestamp(now / 1e6, UTC))
-        running.query = query
-        bound = min(query.limit or self._limits.result_rows, self._limits.result_rows)
-        pages_on = running.everything and query.limit is None
-        if pages_on:
-            if query.order:
-                raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
-            keys, more = self._keys(client, running, query, EXPORT_KEYS)
-        else:
-            keys, more = self._keys(client, running, query, bound)
-        result = Result(keys, truncated=more and not pages_on, complete=not (pages_on and more))
-        observers = np.unique(keys["sensor"])
-        names = self._admission.sensors()
-        start, end = self._span(client, query, now)
-        answer = Answer(
-            request=running.request,
-            total=len(keys),
-            truncated=result.truncated,
-            limit=bound,
-            columns=ROW_COLUMNS,
-            sensors={number: sensor.name for number, sensor in names.items()},
-            reading=reading(query)[:MAX_READING],
-            span_start=start,
-            span_end=end,
-            conversations=self._conversations(client, running, keys, len(observers)) if result.complete else 0,
-            observers=len(observers) if result.complete else 0,
-            elapsed=int((time.monotonic() - running.started) * 1e6),
-            coverage=coverage(client, names.values(), self._ledger, self._health, start, end, now),
-        )
-        running.result = result  # first: it may be pulled as soon as it is told of
-        try:
-            running.send(answer)
-        except WireError:
-            running.result = None
-            raise
-
-    def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
-        """What was searched, cut at now; a span that is all to come stays as it was asked for."""
-        first, last = query.span
-        start = first if first is not None else oldest(client) or now
-        if first is not None and first >= now:
-            return first, first if last is None else last
-        return start, now if last is None else min(last, now)
-
-    def _keys(
-        self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None
-    ) -> tuple[Records, bool]:
-        """Up to `bound` distinct keys, and whether there are more. Without FINAL a session stands once per revision
-        not yet merged, so what is dropped is made up for by asking for more."""
-        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
-        final = query.needs_growing
-        ask_for = bound + 1
-        while True:
-            compiled = key_query(query, sensors, limit=ask_for, after=after, final=final)
-            raw = self._fetch(client, compiled, KEY_ROW, running)
-            keys = distinct(raw)
-            if len(keys) > bound or len(raw) < ask_for:
-                return keys[:bound], len(keys) > bound
-            ask_for *= 2
-
-    def _conversations(self, client: Client, running: Running, keys: Records, observers: int) -> int:
-        if observers < 2:
-            return len(keys)
-        if len(keys) > COUNT_CONVERSATIONS:
-            return 0
-        return conversations(
-            np.concatenate([self._rows(client, running, [part], ENDS)[0] for part in _parts(keys, COUNT_KEYS)])
-        )
-
-    def _rows(
-        self, client: Client, running: Running, parts: list[Records], dtype: np.dtype[np.void] = ROW
-    ) -> list[Records]:
-        """The newest revisions of some keys, in their order, in one query for all parts."""
-        compiled = rows_by_keys(np.concatenate(parts), dtype.names or ())
-        found = self._fetch(client, compiled, dtype, running)
-        return [newest_in_order(part, found) for part in parts]
-
-    def _pull(self, running: Running, message: Pull) -> None:
-        result, query = running.result, running.query
-        assert result is not None and query is not None
-        client = self._engine.client()
-        count = min(message.count, PAGE_ROWS)
-        while _pages_on(running, message):
-            last = result.keys[-1]
-            after = (int(last["start_time"]), int(last["sensor"]), int(last["session_id"]))
-            keys, more = self._keys(client, running, query, EXPORT_KEYS, after)
-            # The part before is kept: pages asked for ahead may be served out of turn.
-            passed = max(0, len(result.keys) - EXPORT_KEYS)
-            result.offset += passed
-            result.keys = np.concatenate([result.keys[passed:], keys])
-            result.complete = not more
-        at = message.first - result.offset
-        if at < 0:
-            reason = f"sessions before the {result.offset + 1}th of this export are no longer held; ask again"
-            running.send(Failed(running.request, "request", reason, -1, -1))
-            return
-        keys = result.keys[at : at + count]
-        rows = result.ahead.pop((message.first, count), None)
-        if rows is None:
-            reads_on = message.first == result.next_first
-            parts = _parts(result.keys[at : at + count * (READ_AHEAD if reads_on else 1)], count)
-            if not result.complete:  # more keys may follow a part that is not full
-                parts = [part for part in parts if len(part) == count]
-            rows, *others = self._rows(client, running, parts or [keys])
-            result.ahead = {(message.first + n * count, count): other for n, other in enumerate(others, 1)}
-            result.next_first = message.first + (1 + len(others)) * count
-        ended = result.complete and message.first + count >= result.offset + len(result.keys)
-        running.send(Page(running.request, message.first, len(keys), rows.tobytes(), ended))
 
     # --- on the supervisor --------------------------------------------------------------------------------------------
 

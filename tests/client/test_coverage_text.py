@@ -1,7 +1,7 @@
 """What coverage says in words."""
 
-from afterfact_client.state.coverage import complete, counted, verdict, verdicts
-from afterfact_protocol.messages import Answer, Gap, SensorCoverage
+from afterfact_client.state.coverage import complete, counted, filled, nobody, unseen, verdict, verdicts
+from afterfact_protocol.messages import Answer, Gap, Late, SensorCoverage
 from afterfact_protocol.records import ROW_COLUMNS
 
 MIN = 60_000_000
@@ -57,3 +57,49 @@ def test_counts() -> None:
     assert counted(answer(observers=1, total=1)) == "1 session"
     assert counted(answer(truncated=True)).endswith(", truncated at 500: more match")
     assert counted(answer(conversations=0)) == "6 observations at 2 sensors"
+
+
+def test_what_came_late_is_said_and_is_no_fault() -> None:
+    part, rest = Late(T + 10 * MIN, T + 25 * MIN, T + 300 * MIN), Late(T + 30 * MIN, T + 31 * MIN, T + 200 * MIN)
+    late = "2004-07-26 00:10:00 to 00:25:00 delivered late, at 2004-07-26 05:00:00"
+    assert text(late=(part,)) == f"watched throughout; {late}"
+    assert verdict(coverage(late=(part,)), T, T + 60 * MIN).complete
+    assert text(late=(part, rest)).endswith(f"{late}; 2004-07-26 00:30:00 to 00:31:00 delivered late, at 2004-07-26 "
+                                            "03:20:00")  # fmt: skip
+    assert text(late=(part, rest, rest), more_late=3).endswith("; 4 more late deliveries")
+    assert text(late=(Late(T, T + 60 * MIN, T + 90 * MIN),)) == (
+        "watched throughout; all of it delivered late, at 2004-07-26 01:30:00"
+    )
+    assert text(lost=1, late=(part,)) == f"1 packets lost; {late}"
+
+
+def test_addresses_that_no_sensor_sees() -> None:
+    seen = answer(coverage())
+    assert unseen(seen) == nobody(seen) == ""
+    one = answer(coverage(), unseen=("1.2.3.4",))
+    assert not complete(one) and unseen(one) == "no sensor sees 1.2.3.4 (networks.toml on the server)"
+    many = answer(coverage(), unseen=("1.2.3.4", "10.0.0.0/8"), more_unseen=1234, named=True)
+    assert unseen(many) == (
+        "none of the sensors asked sees 1.2.3.4, 10.0.0.0/8 and 1,234 more networks (networks.toml on the server)"
+    )
+    assert nobody(answer(unseen=("1.2.3.4",))) == "", "it is said already"
+    assert nobody(answer()) == "no sensor is enrolled, or none any more: nothing was watched"
+    assert nobody(answer(named=True)) == "no sensor of the name asked for has data of this time: nothing was watched"
+
+
+def test_gaps_filled_since() -> None:
+    gap = Gap(T + 10 * MIN, T + 25 * MIN)
+    before = answer(coverage(gaps=(gap,)), coverage(sensor="inside", gaps=(gap,)))
+    assert filled(before, before) == []
+    assert filled(before, answer(coverage(), coverage(sensor="inside", gaps=(gap,)))) == [
+        "border: 2004-07-26 00:10:00 to 00:25:00"
+    ]
+    smaller = (Gap(T + 12 * MIN, T + 20 * MIN),)
+    assert filled(before, answer(coverage(gaps=smaller))) == [
+        "border: 2004-07-26 00:10:00 to 00:12:00, 2004-07-26 00:20:00 to 00:25:00"
+    ]
+    assert filled(before, answer(coverage(gaps=smaller, more_gaps=1))) == [], "what is not named may be in there"
+    assert filled(answer(coverage()), before) == [], "a gap that is new was not filled"
+    never = answer(coverage(first=0, last=0))
+    assert filled(never, answer(coverage())) == ["border: 2004-07-26 00:00:00 to 01:00:00"]
+    assert filled(never, never) == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES
+from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import (
     And,
     Between,
@@ -28,6 +29,7 @@ from afterfact_protocol.query.nodes import (
     Like,
     Masked,
     Member,
+    NamedNetwork,
     Network,
     Not,
     Number,
@@ -61,6 +63,21 @@ BIG = [2**32, 2**63, 2**64 - 1, 2**64 - 2]
 _networks = [found for text in NETWORKS if (found := network(text))]
 
 
+def _of(*texts: str) -> tuple[Network, ...]:
+    return tuple(found for text in texts if (found := network(text)))
+
+
+NAMED = Networks(
+    {
+        "dmz": _of("10.0.0.0/31", "2001:db8::/32"),
+        "it's": _of("1.2.3.4", "10.0.0.0/8"),
+        "v6": _of("::/0"),
+        "low": _of("0.0.0.0", "::", "255.255.255.255"),
+    },
+    home=_of("10.0.0.0/8", "2001:db8::/32", "::1"),
+)
+
+
 def _pool(subject: Subject) -> st.SearchStrategy[Value]:
     match subject.type:
         case Type.TIME:
@@ -68,7 +85,7 @@ def _pool(subject: Subject) -> st.SearchStrategy[Value]:
         case Type.DURATION:
             return st.sampled_from([Duration(us) for us in (0, 1, 5, 1_000_000, DAY)])
         case Type.ADDRESS:
-            return st.sampled_from(_networks)
+            return st.sampled_from([*_networks, *map(NamedNetwork, NAMED.by_name)])
         case Type.ENDPOINT:
             return st.builds(Endpoint, st.sampled_from(_networks), st.sampled_from([0, 53, 1034, 65535]))
         case Type.SENSOR:

@@ -16,6 +16,7 @@ from afterfact_protocol.messages import (
     Gap,
     HealthPoint,
     InterfaceState,
+    Late,
     Observed,
     SensorCoverage,
     SensorStatus,
@@ -36,7 +37,7 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (Observed, SensorCoverage, Gap, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint):
+    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint):
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item

@@ -13,9 +13,9 @@ from zmq.auth.thread import ThreadAuthenticator
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import Alive, LoggedIn, Login, Refused, Reported, Welcome
 from afterfact_protocol.transport import KeyPair, Up, bind
+from afterfact_server.answers import Scope
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.ingest import now_us
-from afterfact_server.queries import Scope
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment

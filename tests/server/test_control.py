@@ -18,6 +18,7 @@ from afterfact_protocol.transport import KeyPair
 from afterfact_server import control
 from afterfact_server.config import ConfigError, ServerDir
 from afterfact_server.control import ControlServer, ask_running, locked, wait_or_run
+from afterfact_server.networks import NetworksFile
 from afterfact_server.operations import Operations
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
@@ -41,7 +42,7 @@ class Site:
         self.said: list[str] = []
         self.operations = Operations(
             Enrolment(self.database), Accounts(self.database), KeyPair.generate(), "tcp://127.0.0.1:7736",
-            "tcp://127.0.0.1:7734", lambda: None, late,
+            "tcp://127.0.0.1:7734", lambda: None, late, NetworksFile(self.directory, list, self.said.append),
         )  # fmt: skip
         self.control = ControlServer(self.directory.control, self.operations, self.said.append)
         self.control.start()

@@ -33,12 +33,14 @@ def test_every_second_is_covered_or_in_a_gap(intervals: list[tuple[int, int]], e
 
 COMMON = """
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from afterfact_protocol.codec import WireError, decode, encode
 from afterfact_protocol.messages import Answer, Observed
+from afterfact_protocol.query import parse
 from afterfact_server.coverage import coverage
 from afterfact_server.health import HealthBoard
+from afterfact_server.networks import read_networks
 from afterfact_server.registry.enrolment import EnrolledSensor
 from afterfact_server.store import schema, write
 from afterfact_server.store.engine import StoreEngine
@@ -50,15 +52,19 @@ NOW = 1_800_000_000 * S
 def sensor(number, revoked=False):
     day = datetime(2026, 1, 1)
     return EnrolledSensor(number, f"sensor-{number:05}" + "x" * 50, "dmz", day, day if revoked else None)
-def watched(number, *spans):
+def watched(number, *spans, first=0, came=None, lost=0):
     write.insert_observed(
         client,
-        ((number, b"s" * 16, number, place, Observed(start, end, "files", "f", 1, 0, ""))
-         for place, (start, end) in enumerate(spans)),
-        NOW,
+        ((number, b"s" * 16, number, place, Observed(start, end, "live", "f", 1, lost, ""))
+         for place, (start, end) in enumerate(spans, first)),
+        came or min(start for start, _ in spans),
     )
+def answered(sensors, start, end, text="", networks=""):
+    where = parse(text, datetime.fromtimestamp(NOW / 1e6, UTC)).where
+    configured = read_networks(networks, [sensor.name for sensor in sensors])
+    return coverage(client, where, configured, sensors, Ledger(client), HealthBoard(), start, end, NOW)
 def covered(sensors, start, end):
-    return coverage(client, sensors, Ledger(client), HealthBoard(), start, end, NOW)
+    return answered(sensors, start, end).sensors
 """
 
 
@@ -167,5 +173,84 @@ except WireError as error:
     assert "5000 sensors" in str(error)
 else:
     raise AssertionError("more than an ANSWER holds")
+""",
+    )
+
+
+def test_what_came_late_is_told_and_is_no_gap(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+ten = [(NOW - 1000 * S + n * 10 * S, NOW - 990 * S + n * 10 * S) for n in range(99)]
+watched(1, *ten[:40])
+watched(1, *ten[60:], first=60)
+def told(start=NOW - 900 * S, end=NOW):
+    (own,) = covered([sensor(1)], start, end)
+    return [(g.start, g.end) for g in own.gaps], [(one.start, one.end, one.delivered) for one in own.late], own.lost
+hole = (NOW - 600 * S, NOW - 400 * S)
+assert told() == ([hole], [], 0)
+first, second = NOW - 200 * S, NOW - 60 * S
+watched(1, *ten[40:50], first=40, came=first, lost=3)
+assert told() == ([(NOW - 500 * S, NOW - 400 * S)], [(NOW - 600 * S, NOW - 500 * S, first)], 30)
+watched(1, *ten[50:60], first=50, came=second)
+assert told() == ([], [(*hole, second)], 30), "one delivery, though it took two minutes"
+assert told(NOW - 445 * S) == ([], [(NOW - 445 * S, NOW - 400 * S, second)], 0), "clipped to what was asked"
+assert told(NOW - 300 * S) == ([], [], 0)
+watched(1, *ten[45:55], first=45, came=second + 30 * S)
+assert told()[1] == [(*hole, second + 30 * S)], "the same once more, after a restore: now it is known since then"
+assert told()[2] == 15, "what was written again counts once"
+
+# Delivered in time by one stream and late by another: there was no gap.
+watched(2, (NOW - 1000 * S, NOW - S))
+write.insert_observed(
+    client, [(2, b"t" * 16, 0, 0, Observed(NOW - 700 * S, NOW - 600 * S, "files", "f", 1, 0, ""))], NOW
+)
+(own,) = covered([sensor(2)], NOW - 900 * S, NOW)
+assert own.late == () and own.gaps == ()
+
+# Deliveries on different occasions are told apart, the latest of them.
+day, hours = 86400 * S, 7200 * S
+for n in range(20):
+    start = NOW - 40 * day + n * day
+    watched(3, (start, start + day), first=n, came=NOW - 15 * day + n * hours)
+(own,) = covered([sensor(3)], NOW - 40 * day, NOW - 20 * day)
+assert own.gaps == () and own.more_late == 4
+assert [one.delivered for one in own.late] == [NOW - 15 * day + n * hours for n in range(4, 20)]
+""",
+    )
+
+
+def test_coverage_names_who_should_have_seen(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+watched(1, (NOW - 1000 * S, NOW - S))
+watched(2, (NOW - 1000 * S, NOW - 500 * S))
+all_three = [sensor(1), sensor(2), sensor(3, revoked=True)]
+a, b, c = (each.name for each in all_three)
+networks = f'''
+[dmz]
+cidrs = ["10.1.0.0/16"]
+sensors = ["{a}"]
+[lab]
+cidrs = ["10.2.0.0/16"]
+sensors = ["{b}", "{c}"]
+[old]
+cidrs = ["10.3.0.0/16"]
+sensors = ["{c}"]
+'''
+def who(text, networks=networks):
+    found = answered(all_three, NOW - 900 * S, NOW, text, networks)
+    return [own.sensor for own in found.sensors], found.named, found.unseen
+assert who("") == ([a, b], False, ()), "a sensor that is gone and has no data of this time counts for nothing"
+assert who("ip = 10.1.2.3") == ([a], False, ())
+assert who("ip = 10.2.2.3") == ([b], False, ())
+assert who("ip = 10.3.2.3") == ([], False, ("10.3.2.3",)), "nobody who is there sees it"
+assert who("ip = 10.9.9.9") == ([], False, ("10.9.9.9",))
+assert who("ip = 10.9.9.9", "") == ([a, b], False, ()), "without networks every sensor is taken to see it"
+assert who(f"sensor = '{a}' AND ip = 10.2.2.3") == ([a], True, ("10.2.2.3",))
+assert who(f"sensor = '{c}'") == ([], True, ())
+found = answered(all_three, NOW - 900 * S, NOW, "ip = 10.2.2.3", networks)
+assert [(g.start, g.end) for g in found.sensors[0].gaps] == [(NOW - 500 * S, NOW)]
 """,
     )

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import Answer, Ask, AskStatus, Cancel, Failed, Page, Pull, Status
 from afterfact_protocol.session import ROW
-from afterfact_server import queries as module
-from afterfact_server.config import Limits
+from afterfact_server import answers as answers_module, queries as module
+from afterfact_server.config import Limits, ServerDir
 from afterfact_server.health import HealthBoard
+from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.database import open_database, utc_now
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.tables import Sensor
@@ -43,8 +44,9 @@ def send(message):
     encode(message)
     answers.append(message)
 def start(**limits):
-    made = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), Limits(**limits),
-                               said.append)
+    networks = NetworksFile(ServerDir(folder), list, said.append)
+    made = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks,
+                               Limits(**limits), said.append)
     made.start()
     return made
 def wait(condition):
@@ -72,7 +74,7 @@ def test_what_does_not_fit_into_a_message_is_a_failed_request(tmp_path: Path) ->
         """
 enrol(5000)
 service = start()
-scope = module.Scope()
+scope = answers_module.Scope()
 service.status(AskStatus(1), send)
 failed = reply(1)
 assert failed.code == "size" and "5000 sensors" in failed.reason, failed
@@ -89,7 +91,7 @@ def test_queries_that_failed_are_no_open_results(tmp_path: Path) -> None:
         tmp_path,
         """
 service = start(results_per_console=2)
-scope = module.Scope()
+scope = answers_module.Scope()
 for request in range(10):
     service.ask(scope, Ask(request, "WHERE bogus = 1", False), send)
     assert reply(request).code == "query"
@@ -111,13 +113,13 @@ def test_exports_that_look_for_more_hold_up_neither_status_nor_pages(tmp_path: P
     run(
         tmp_path,
         """
-module.EXPORT_KEYS = 10
+answers_module.EXPORT_KEYS = 10
 enrol(2)
 fill(200, sensors=2)
 service = start(query_workers=2)
-scope = module.Scope()
+scope = answers_module.Scope()
 gate = threading.Event()
-real = service._keys
+real = service._answers._keys
 looking = []
 def keys(client, running, query, bound, after=None):
     if after is not None:
@@ -134,7 +136,7 @@ assert (whole.total, whole.observers, whole.conversations) == (200, 2, 200)
 service.ask(scope, Ask(5, "LIMIT 5", True), send)
 assert reply(5).observers == 2
 
-service._keys = keys
+service._answers._keys = keys
 for first in range(5, 200, 5):  # more pulls than there are workers, all of one export
     service.pull(scope, Pull(1, first, 5), send)
 service.pull(scope, Pull(2, 15, 5), send)

@@ -13,7 +13,7 @@ from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Fa
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
-from afterfact_client.state.coverage import complete, counted, verdicts
+from afterfact_client.state.coverage import complete, counted, nobody, unseen, verdicts
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.output import output
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -140,9 +140,10 @@ def _told(answer: Answer, total: int) -> str:
         f"{counted(answer, total)}; {answer.elapsed / 1000:,.0f} ms",
         f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
     ]
+    if unseen(answer):
+        lines.append(f"NOT WATCHED: {unseen(answer)}")
     lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
-    if not answer.coverage:
-        lines.append("no sensor is enrolled: nothing watches")
+    lines += [line for line in (nobody(answer), *answer.notes) if line]
     return "\n".join(lines) + "\n"
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from afterfact_protocol.messages import Answer, SensorCoverage
+from afterfact_protocol.messages import Answer, Late, SensorCoverage
 from afterfact_protocol.statustext import time_text
 
+SECOND = 1_000_000
 SHOWN_GAPS = 3
+SHOWN_LATE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Verdict:
     complete: bool
     """Whether it watched throughout, lost nothing, and nothing waits to be delivered."""
     text: str
+    """Its faults, if it has any, then what came late."""
 
 
 def verdict(own: SensorCoverage, start: int, end: int) -> Verdict:
@@ -39,7 +42,23 @@ def verdict(own: SensorCoverage, start: int, end: int) -> Verdict:
         faults.append(f"{own.quarantined:,} sessions set aside for impossible times")
     if own.backlog_since:
         faults.append(f"batches wait at the sensor since {time_text(own.backlog_since)}")
-    return Verdict(own.sensor, not faults, "; ".join(faults) or "watched throughout")
+    told = faults or ["watched throughout"]
+    return Verdict(own.sensor, not faults, "; ".join([*told, *_late(own, start, end)]))
+
+
+def _late(own: SensorCoverage, start: int, end: int) -> list[str]:
+    """What came late: an answer given before then had a gap there, and may be asked for again."""
+    latest = sorted(own.late, key=lambda one: one.delivered)[-SHOWN_LATE:]
+    told = [late(one, own, start, end) for one in sorted(latest, key=lambda one: one.start)]
+    hidden = len(own.late) - len(latest) + own.more_late
+    return [*told, f"{hidden} more late deliveries"] if hidden else told
+
+
+def late(one: Late, own: SensorCoverage, start: int, end: int) -> str:
+    """A late delivery in words; of which time, unless it is all that the sensor knows of the span."""
+    whole = one.start <= max(start, own.first) and one.end >= min(end, own.last)
+    what = "all of it" if whole else _span(one.start, one.end)
+    return f"{what} delivered late, at {time_text(one.delivered)}"
 
 
 def verdicts(answer: Answer) -> list[Verdict]:
@@ -48,10 +67,66 @@ def verdicts(answer: Answer) -> list[Verdict]:
     return sorted(found, key=lambda item: item.sensor)
 
 
+def filled(before: Answer, after: Answer) -> list[str]:
+    """Gaps of an answer that a later one to the same question has no more, a line a sensor: what was not there then may
+    be there now. Both name the longest gaps only, where there are many; what one does not name is left out."""
+    told = []
+    now = {own.sensor: own for own in after.coverage}
+    for own in sorted(before.coverage, key=lambda item: item.sensor):
+        later = now.get(own.sensor)
+        if later is None or later.more_gaps:
+            continue
+        gaps = [(gap.start, gap.end) for gap in own.gaps]
+        if not own.first and later.first:
+            gaps = [(max(later.first, before.span_start), before.span_end)]
+        parts = [part for gap in gaps for part in _left(gap, [(g.start, g.end) for g in later.gaps])]
+        if parts:
+            spans = [_span(*part) for part in parts[:SHOWN_GAPS]]
+            more = [f"{len(parts) - SHOWN_GAPS} more"] if len(parts) > SHOWN_GAPS else []
+            told.append(f"{own.sensor}: {', '.join([*spans, *more])}")
+    return told
+
+
+def _left(gap: tuple[int, int], gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What of a gap is in none of these, but for less than a second."""
+    found = []
+    at, end = gap
+    for start, last in sorted(gaps):
+        if start - at > SECOND:
+            found.append((at, min(start, end)))
+        at = max(at, last)
+        if at >= end:
+            break
+    return [*found, (at, end)] if end - at > SECOND else found
+
+
 def complete(answer: Answer) -> bool:
-    """Whether the answer rests on everything: some sensor watches, and each did throughout."""
+    """Whether the answer rests on everything: sensors see each address asked about, and each watched throughout."""
     found = verdicts(answer)
-    return bool(found) and all(item.complete for item in found)
+    return bool(found) and not answer.unseen and all(item.complete for item in found)
+
+
+def unseen(answer: Answer) -> str:
+    """The addresses asked about that no sensor sees; empty if there is none."""
+    if not answer.unseen:
+        return ""
+    listed = list(answer.unseen)
+    if answer.more_unseen:
+        listed.append(f"{answer.more_unseen:,} more networks")
+    *before, last = listed
+    who = "none of the sensors asked" if answer.named else "no sensor"
+    return f"{who} sees {', '.join(before)}{' and ' if before else ''}{last} (networks.toml on the server)"
+
+
+def nobody(answer: Answer) -> str:
+    """Why an answer names no sensor; empty if it names some, or if `unseen` says it."""
+    if answer.coverage:
+        return ""
+    if answer.named:
+        return "no sensor of the name asked for has data of this time: nothing was watched"
+    if answer.unseen:
+        return ""
+    return "no sensor is enrolled, or none any more: nothing was watched"
 
 
 def counted(answer: Answer, total: int | None = None) -> str:

@@ -3,7 +3,7 @@
 Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
 """
 
-from afterfact_client.state.coverage import SHOWN_GAPS, complete, verdicts
+from afterfact_client.state.coverage import SHOWN_GAPS, SHOWN_LATE, complete, filled, late, nobody, unseen, verdicts
 from afterfact_protocol.messages import Answer, Progress, SensorState, SensorStatus, Vitals
 from afterfact_protocol.statustext import age_text, counted_by, time_text
 
@@ -50,20 +50,37 @@ def truncation(answer: Answer) -> str:
 
 def missing(answer: Answer) -> str:
     """The warning over a result whose sensors missed something; empty if they saw everything."""
-    if not answer.coverage:
-        return "No sensor is enrolled: nothing was watched."
     faults = [f"{verdict.sensor}: {verdict.text}" for verdict in verdicts(answer) if not verdict.complete]
-    return "Not everything was seen. " + ". ".join(faults) + "." if faults else ""
+    told = [*filter(None, (_capital(unseen(answer)), _capital(nobody(answer)))), *faults]
+    return " ".join(["Not everything was seen.", *(f"{line}." for line in told)]) if told else ""
+
+
+def notes(answer: Answer) -> str:
+    """What else must be known to judge an answer; empty if nothing."""
+    return " ".join(f"{note}." for note in answer.notes)
+
+
+def since(before: Answer, after: Answer, asked: int) -> str:
+    """Of a query asked again, before at `asked`: which of its gaps were filled since; empty if none was."""
+    told = filled(before, after)
+    return f"Gaps filled since it was asked at {time_text(asked)}: {'; '.join(told)}." if told else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def watched(answer: Answer) -> str:
     """Coverage in a few words."""
     found = verdicts(answer)
+    if answer.unseen:
+        return unseen(answer).removesuffix(" (networks.toml on the server)")
     if not found:
-        return "no sensor is enrolled"
+        return nobody(answer).partition(":")[0]
     bad = [verdict for verdict in found if not verdict.complete]
     if not bad:
-        return "watched throughout" if len(found) == 1 else f"all {len(found)} sensors watched throughout"
+        delivered = ", in part delivered late" if any(own.late for own in answer.coverage) else ""
+        return ("watched throughout" if len(found) == 1 else f"all {len(found)} sensors watched throughout") + delivered
     if len(bad) == 1:
         return f"{bad[0].sensor}: {bad[0].text}"
     return f"{len(bad)} of {count(len(found), 'sensor')} missed something"
@@ -80,15 +97,18 @@ def gaps(answer: Answer) -> list[tuple[str, str]]:
                 ("", f"no data {time_text(gap.start)} to {time_text(gap.end)} ({age_text(gap.end - gap.start)})")
                 for gap in own.gaps
             ]
-    return lines
+        if len(own.late) > SHOWN_LATE:
+            lines += [("", late(one, own, answer.span_start, answer.span_end)) for one in own.late]
+    return [("", _capital(line)) for line in (unseen(answer), nobody(answer)) if line] + lines
 
 
 def nothing_found(answer: Answer) -> str:
     """Under an empty result: whether its emptiness proves anything."""
-    if not answer.coverage:
-        return "No sensor is enrolled: nothing was watched."
     if complete(answer):
-        return "Every sensor watched all of this time. As far as they see, there was no such session."
+        every = "Every sensor that should have seen this" if not answer.named else "Every sensor asked for"
+        return f"{every} watched all of this time. As far as they see, there was no such session."
+    if not answer.coverage or answer.unseen:
+        return "What nobody sees cannot be known. There may have been such sessions:"
     return "What was not watched cannot be known. There may have been such sessions while data is missing:"
 
 

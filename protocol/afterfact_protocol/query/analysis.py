@@ -48,7 +48,7 @@ def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
         case Not():
             return found | fields(where.item)
         case Predicate():
-            return found | {PREDICATES[where.name].field}
+            return found.union(PREDICATES[where.name].fields)
         case _:
             return found | operand_fields(where.operand)
 

@@ -17,6 +17,7 @@ from .nodes import (
     Like,
     Masked,
     Member,
+    NamedNetwork,
     Network,
     Not,
     Number,
@@ -111,6 +112,8 @@ def value(node: Value, subject: Subject) -> str:
             return duration(node.us)
         case Network():
             return str(node)
+        case NamedNetwork():
+            return f"net({quoted(node.name)})"
         case Endpoint():
             return f"'{endpoint(node)}'"
         case Text():

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from . import regexp
 from .errors import QueryError
-from .functions import FUNCTIONS, PREDICATES, TIME_WORDS
+from .functions import FUNCTIONS, PREDICATES, TIME_WORDS, function_named
 from .lexer import Lexeme, Token
 from .nodes import (
     And,
@@ -173,11 +173,12 @@ class _Checker:
         return _negated(raw.negated, Like(subject.operand, pattern.text, span))
 
     def _function(self, raw: Call) -> Expr:
-        name = raw.name.text.lower()
-        if name not in FUNCTIONS:
+        function = function_named(raw.name.text)
+        if function is None:
             raise _no_function(raw)
-        if not FUNCTIONS[name].condition or len(raw.arguments) != 2:
-            raise QueryError(f"{name} is written {FUNCTIONS[name].example}", raw.start, raw.end)
+        name = function.name
+        if not function.condition or len(raw.arguments) != 2:
+            raise QueryError(f"{name} is written {function.example}", raw.start, raw.end)
         subject = self._subject(raw.arguments[0])
         if subject.type is not Type.FLAGS or not isinstance(subject.operand, Column):
             at = raw.arguments[0]
@@ -215,10 +216,12 @@ class _Checker:
         if isinstance(raw, Group):
             return self._subject(raw.item)
         if isinstance(raw, Call):
-            name = raw.name.text.lower()
-            if name in FUNCTIONS and FUNCTIONS[name].condition:
-                raise QueryError(f"{name}(...) is a condition by itself; it is not compared", raw.start, raw.end)
-            raise _no_function(raw)
+            function = function_named(raw.name.text)
+            if function is None:
+                raise _no_function(raw)
+            what = "a condition by itself; it is not compared" if function.condition else "a value, no field; it is"
+            example = "" if function.condition else f" written {function.example}"
+            raise QueryError(f"{function.name}(...) is {what}{example}", raw.start, raw.end)
         if isinstance(raw, Token) and raw.lexeme is Lexeme.WORD:
             if raw.text.lower() in PREDICATES:
                 raise QueryError(f"`{raw.text}` is a condition by itself; it is not compared", raw.start, raw.end)
@@ -233,7 +236,7 @@ class _Checker:
             if resolve(raw.text) is not None:
                 raise QueryError(f"`{raw.text}` is a field; comparing two fields is not part of the query language yet",
                                  raw.start, raw.end)  # fmt: skip
-        elif isinstance(raw, Call) and raw.name.text.upper() not in (*FUNCTIONS, "NOW"):
+        elif isinstance(raw, Call) and function_named(raw.name.text) is None and raw.name.keyword != "NOW":
             raise _no_function(raw)
         found = value(raw, subject, self._now)
         if isinstance(subject.operand, Masked) and isinstance(found, Number) and found.value & ~subject.operand.mask:
@@ -293,10 +296,10 @@ def _measure(found: Value) -> int:
 
 
 def _check_address_range(raw: Ranged, low: Value, high: Value) -> None:
-    assert isinstance(low, Network) and isinstance(high, Network), "addresses are networks"
     for bound, at in ((low, raw.low), (high, raw.high)):
-        if not bound.single:
+        if not (isinstance(bound, Network) and bound.single):
             raise QueryError("BETWEEN takes single addresses; for a network use =", at.start, at.end)
+    assert isinstance(low, Network) and isinstance(high, Network)
     if low.is_ipv4 != high.is_ipv4:
         raise QueryError("the bounds of BETWEEN are one IPv4 and one IPv6 address", raw.low.start, raw.high.end)
     if low.first > high.first:

@@ -254,5 +254,8 @@ def _values(subject: Subject, sensors: Iterable[str], quoted: bool) -> Iterator[
         case Type.NAME | Type.PROTO if subject.names is not None:
             yield from ((name, "value", f"number {member.value}") for name, member in
                         zip(spellings(subject.names), subject.names.__members__.values(), strict=True))  # fmt: skip
+        case Type.ADDRESS if not quoted:
+            yield from ((name, "function", f"{FUNCTIONS[name].help}: {FUNCTIONS[name].example}") for name in
+                        ("net", "INET_ATON"))  # fmt: skip
         case Type.TIME if not quoted:
             yield from ((name, "value", entry.help) for name, entry in TIME_WORDS.items())

@@ -52,6 +52,29 @@ class NamedCondition:
     reading: tuple[str, str]
     """How a sentence says that it holds, and that it does not."""
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The session fields that it rests on."""
+        return (self.field,)
+
+
+@dataclass(frozen=True, slots=True)
+class HomeCondition:
+    """A condition by its name, over where the two addresses lie: within the home networks of networks.toml or not."""
+
+    name: str
+    src: bool
+    """Whether the originator is at home."""
+    dst: bool
+    """Whether the responder is."""
+    help: str
+    reading: tuple[str, str]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The session fields that it rests on."""
+        return ("src_ip", "dst_ip")
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -99,17 +122,23 @@ DERIVED: dict[str, DerivedField] = {
     )
 }  # fmt: skip
 
-PREDICATES: dict[str, NamedCondition] = {
-    entry.name: entry
-    for entry in (
-        NamedCondition("established", "outcome", ESTABLISHED, (Outcome.UNKNOWN,), "outcome is opened, one_way or "
-                       "both_ways; NULL where the outcome is unknown", ("established", "not established")),
-        NamedCondition("failed", "outcome", FAILED, (Outcome.UNKNOWN,), "outcome is attempted, refused or unreachable; "
-                       "NULL where the outcome is unknown", ("failed", "not failed")),
-        NamedCondition("open", "end_reason", (EndReason.OPEN,), (), "not ended when last reported", ("still open",
-                       "ended")),
-    )
-}  # fmt: skip
+_CONDITIONS: tuple[NamedCondition | HomeCondition, ...] = (
+    NamedCondition("established", "outcome", ESTABLISHED, (Outcome.UNKNOWN,), "outcome is opened, one_way or "
+                   "both_ways; NULL where the outcome is unknown", ("established", "not established")),
+    NamedCondition("failed", "outcome", FAILED, (Outcome.UNKNOWN,), "outcome is attempted, refused or unreachable; "
+                   "NULL where the outcome is unknown", ("failed", "not failed")),
+    NamedCondition("open", "end_reason", (EndReason.OPEN,), (), "not ended when last reported", ("still open",
+                   "ended")),
+    HomeCondition("inbound", False, True, "from outside the home networks to an address in one of them",
+                  ("inbound", "not inbound")),
+    HomeCondition("outbound", True, False, "from an address in a home network to one outside all of them",
+                  ("outbound", "not outbound")),
+    HomeCondition("internal", True, True, "both addresses are in home networks", ("internal", "not internal")),
+    HomeCondition("external", False, False, "both addresses are outside the home networks",
+                  ("external", "not external")),
+)  # fmt: skip
+
+PREDICATES: dict[str, NamedCondition | HomeCondition] = {entry.name: entry for entry in _CONDITIONS}
 
 _FLAGS = "a flags field, flags"
 
@@ -121,9 +150,19 @@ FUNCTIONS: dict[str, Function] = {
         Function("flags_any", _FLAGS, "at least one of these flags", "flags_any(marks, 'PARTIAL,FLIP')", True),
         Function("flags_none", _FLAGS, "none of these flags", "flags_none(src_flags, 'RST')", True),
         Function("INET_ATON", "an IPv4 address", "that address", "src_ip = INET_ATON('1.2.3.4')", False),
+        Function("net", "the name of a network", "the addresses of that network of networks.toml", "ip = net('dmz')",
+                 False),
         Function("UTC_TIMESTAMP", "", "the time of asking", "start_time > UTC_TIMESTAMP() - 1h", False),
     )
 }  # fmt: skip
+
+_FUNCTIONS_LOWER = {name.lower(): entry for name, entry in FUNCTIONS.items()}
+
+
+def function_named(name: str) -> Function | None:
+    """The function of a name as typed, in any case; None if there is none."""
+    return _FUNCTIONS_LOWER.get(name.lower())
+
 
 TIME_WORDS: dict[str, TimeWord] = {
     entry.name: entry

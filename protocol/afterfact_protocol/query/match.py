@@ -6,7 +6,7 @@ NULL. Shares no rewriting with the compiler on purpose.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 
 import numpy as np
@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, KEY, Kind
 
-from .functions import DERIVED, EITHER, PREDICATES
+from .functions import DERIVED, EITHER, PREDICATES, HomeCondition
 from .language import Query
 from .like import like_matches
+from .networks import NO_NETWORKS, Networks
 from .nodes import (
     And,
     Between,
@@ -34,6 +35,7 @@ from .nodes import (
     Like,
     Masked,
     Member,
+    NamedNetwork,
     Network,
     Not,
     Number,
@@ -55,15 +57,16 @@ _Verdict = tuple[Mask, Mask]
 assert len(IPV4_PREFIX) == 12, "addresses compare as two big-endian halves"
 
 
-def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int]) -> Mask:
+def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS) -> Mask:
     """The rows for which `where` is TRUE, as a mask of the length of `rows`.
 
     `rows` is a structured array with the fields of session.FIELDS that the condition needs (ROW or RECORD; the latter
-    has no sensor). QueryError if the condition names a sensor that `sensors` (name to number) does not have.
+    has no sensor). QueryError if the condition names a sensor that `sensors` (name to number) does not have, a network
+    that `networks` does not have, or rests on home networks and there are none.
     """
     if where is None:
         return np.ones(len(rows), np.bool_)
-    return _Matcher(rows, sensors).verdict(where)[0]
+    return _Matcher(rows, sensors, networks).verdict(where)[0]
 
 
 def ordered(query: Query, rows: Rows, sensors: Mapping[str, int]) -> npt.NDArray[np.intp]:
@@ -86,9 +89,10 @@ def _rank(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
 
 
 class _Matcher:
-    def __init__(self, rows: Rows, sensors: Mapping[str, int]) -> None:
+    def __init__(self, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS) -> None:
         self._rows = rows
         self._sensors = sensors
+        self._networks = networks
 
     def verdict(self, expr: Expr) -> _Verdict:
         match expr:
@@ -116,6 +120,11 @@ class _Matcher:
 
     def _predicate(self, predicate: Predicate) -> _Verdict:
         entry = PREDICATES[predicate.name]
+        if isinstance(entry, HomeCondition):
+            home = self._networks.home_for(predicate.name, predicate.span)
+            src, dst = (self._within_any(Column(side), home) for side in entry.fields)
+            holds = (src == entry.src) & (dst == entry.dst)
+            return holds, ~holds
         values = self._rows[entry.field]
         known = ~self.absent(Column(entry.field)) & ~np.isin(values, np.array(entry.unknown, np.uint8))
         return self._judged(np.isin(values, np.array(entry.holds, np.uint8)), known)
@@ -177,6 +186,9 @@ class _Matcher:
         match value:
             case Network():
                 return self._within(operand, op, value)
+            case NamedNetwork():
+                inside = self._within_any(operand, self._networks.named(value.name, span))
+                return inside if op is Op.EQ else ~inside
             case Text() if operand.name == "sensor":
                 return _apply(op, self._rows["sensor"], sensor_number(self._sensors, value.value, span))
             case Text():
@@ -212,6 +224,9 @@ class _Matcher:
                 return np.where(total < first, np.uint64(2**64 - 1), total)
             case Either():
                 raise AssertionError("either-side fields are taken apart first")
+
+    def _within_any(self, operand: Operand, networks: Iterable[Network]) -> Mask:
+        return reduce(np.logical_or, (self._within(operand, Op.EQ, network) for network in networks))
 
     def _within(self, operand: Operand, op: Op, network: Network) -> Mask:
         halves = np.ascontiguousarray(self._rows[operand.name]).view(">u8").reshape(-1, 2)

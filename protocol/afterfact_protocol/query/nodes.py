@@ -127,6 +127,13 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedNetwork:
+    """A network of the server's networks.toml, by its name; which addresses these are is known when it is asked."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """An address (or network) and a port that belong to the same side."""
 
@@ -148,7 +155,7 @@ class Blob:
     value: bytes
 
 
-Value = Number | Instant | Duration | Network | Endpoint | Text | Blob
+Value = Number | Instant | Duration | Network | NamedNetwork | Endpoint | Text | Blob
 
 IPV4_FIRST = 0xFFFF_0000_0000
 IPV4_LAST = 0xFFFF_FFFF_FFFF

@@ -22,6 +22,7 @@ from .nodes import (
     Like,
     Masked,
     Member,
+    NamedNetwork,
     Network,
     Not,
     Number,
@@ -201,7 +202,8 @@ def _comparison(test: Compare, subject: Subject, noun: str) -> str:
         return f"{noun} {_TIME_WORDS[test.op]} {value}"
     if test.op in _NUMBER_WORDS:
         return f"{noun} {_NUMBER_WORDS[test.op]} {value}{_on(test.operand, 'either')}"
-    within = "in " if isinstance(test.value, Network) and not test.value.single else ""
+    many = isinstance(test.value, NamedNetwork) or (isinstance(test.value, Network) and not test.value.single)
+    within = "in " if many else ""
     if subject.type is Type.FLAGS:
         within = "exactly "
     if test.op is Op.EQ:
@@ -248,6 +250,8 @@ def _value(value: Value, subject: Subject) -> str:
             return f"{canonical.instant(value.us)} UTC"
         case Duration():
             return canonical.duration(value.us)
+        case NamedNetwork():
+            return f"network {value.name}"
         case Text():
             return value.value if subject.type is Type.SENSOR else canonical.quoted(value.value)
         case Number() if subject.type is Type.FLAGS:

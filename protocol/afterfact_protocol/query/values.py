@@ -11,7 +11,7 @@ from fractions import Fraction
 from .errors import QueryError
 from .functions import DURATION_UNITS, FLAG_LETTERS, SIZE_UNITS
 from .lexer import Lexeme, Token
-from .nodes import IPV4_FIRST, Blob, Duration, Endpoint, Instant, Network, Number, Text, Value
+from .nodes import IPV4_FIRST, Blob, Duration, Endpoint, Instant, NamedNetwork, Network, Number, Text, Value
 from .operators import Type
 from .subjects import Subject, name_of, nearest, number_of, spellings
 from .syntax import Binary, Call, Group, Minus, Raw
@@ -34,7 +34,7 @@ _ADDRESS_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):(\d{1,6})", re.ASCII)
 _TAKES = {
     Type.TIME: "a time, such as '2004-07-20 17:30:00' or now - 24h",
     Type.NUMBER: "a whole number",
-    Type.ADDRESS: "an address or network, such as 10.1.2.3, 10.0.0.0/8 or 2001:db8::/32",
+    Type.ADDRESS: "an address or network, such as 10.1.2.3, 10.0.0.0/8, 2001:db8::/32 or net('dmz')",
     Type.PORT: "a port, a number from 0 to 65535",
     Type.PROTO: "a protocol, by name or number from 0 to 255",
     Type.NAME: "a name",
@@ -240,8 +240,13 @@ def _flags(raw: Raw, subject: Subject) -> int:
 # --- addresses
 
 
-def _network(raw: Raw, subject: Subject) -> Network:
+def _network(raw: Raw, subject: Subject) -> Network | NamedNetwork:
     if isinstance(raw, Call):
+        if raw.name.keyword == "NET":
+            name = raw.arguments[0] if len(raw.arguments) == 1 else raw
+            if not (isinstance(name, Token) and name.lexeme in (Lexeme.STRING, Lexeme.WORD) and name.text):
+                raise QueryError("net takes the name of one network in quotes", name.start, name.end)
+            return NamedNetwork(name.text)
         if raw.name.keyword != "INET_ATON":
             raise _mismatch(raw, subject)
         if len(raw.arguments) != 1:

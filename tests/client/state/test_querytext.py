@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from helpers.case import WORM
-from helpers.query_strategies import SENSORS, expressions, queries, sessions
+from helpers.query_strategies import NAMED, SENSORS, expressions, queries, sessions
 from hypothesis import given, settings
 
 from afterfact_client.state import querytext
@@ -47,9 +47,9 @@ def test_the_worm_query_keeps_its_words() -> None:
 @given(queries(), expressions(), sessions(6))
 def test_refined_finds_what_meets_both(query: Query, further: Expr, rows: np.ndarray) -> None:
     text, condition = str(query), f"({str(Query(further)).removeprefix('WHERE ')})"
-    both = matches(query.where, rows, SENSORS) & matches(further, rows, SENSORS)
+    both = matches(query.where, rows, SENSORS, NAMED) & matches(further, rows, SENSORS, NAMED)
     found = parse(querytext.refined(text, condition), NOW)
-    assert np.array_equal(matches(found.where, rows, SENSORS), both)
+    assert np.array_equal(matches(found.where, rows, SENSORS, NAMED), both)
     assert (found.order, found.limit) == (query.order, query.limit)
 
 
@@ -65,11 +65,11 @@ def test_ordered_changes_the_order_alone(query: Query) -> None:
 @given(queries(), sessions(6))
 def test_time_terms_hold_for_every_row_found(query: Query, rows: np.ndarray) -> None:
     text = str(query)
-    found = matches(query.where, rows, SENSORS)
+    found = matches(query.where, rows, SENSORS, NAMED)
     for term in querytext.time_terms(text, NOW):
-        assert matches(parse(f"WHERE {term}", NOW).where, rows, SENSORS)[found].all()
+        assert matches(parse(f"WHERE {term}", NOW).where, rows, SENSORS, NAMED)[found].all()
     wider = parse(querytext.without_times(text, NOW), NOW)
-    assert matches(wider.where, rows, SENSORS)[found].all()
+    assert matches(wider.where, rows, SENSORS, NAMED)[found].all()
     assert querytext.time_terms(str(wider), NOW) == []
 
 

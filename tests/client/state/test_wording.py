@@ -1,12 +1,13 @@
 """What the console says: plain, and never more than is known."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from helpers.fake_link import SECOND, START, answer_to, covered, sensor_status, sessions
 
 from afterfact_client.state import wording
-from afterfact_protocol.messages import Progress
+from afterfact_protocol.messages import Late, Progress
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,9 @@ def test_what_was_not_watched_is_named_by_sensor() -> None:
     assert wording.watched(blind) == "inside: blind 2004-07-26 17:07:49 to 17:22:49"
     both = answer_to(sessions(3), coverage=(covered("border", lost=7), covered("inside", gap)))
     assert wording.watched(both) == "2 of 2 sensors missed something"
-    assert wording.missing(answer_to(sessions(3), coverage=())) == "No sensor is enrolled: nothing was watched."
+    assert wording.missing(answer_to(sessions(3), coverage=())) == (
+        "Not everything was seen. No sensor is enrolled, or none any more: nothing was watched."
+    )
 
 
 def test_all_gaps_are_listed_on_demand() -> None:
@@ -60,7 +63,32 @@ def test_an_empty_answer_proves_only_what_was_watched() -> None:
     assert "there was no such session" in wording.nothing_found(answer_to(sessions(0)))
     gap = (START - 1800 * SECOND, START - 900 * SECOND)
     assert "may have been" in wording.nothing_found(answer_to(sessions(0), coverage=(covered("inside", gap),)))
-    assert wording.nothing_found(answer_to(sessions(0), coverage=())) == "No sensor is enrolled: nothing was watched."
+    assert wording.nothing_found(answer_to(sessions(0), coverage=())) == (
+        "What nobody sees cannot be known. There may have been such sessions:"
+    )
+
+
+def test_addresses_that_nobody_sees_are_told_first() -> None:
+    none = answer_to(sessions(0), coverage=(), unseen=("1.2.3.4",))
+    assert wording.watched(none) == "no sensor sees 1.2.3.4"
+    assert wording.missing(none) == "Not everything was seen. No sensor sees 1.2.3.4 (networks.toml on the server)."
+    assert wording.nothing_found(none) == "What nobody sees cannot be known. There may have been such sessions:"
+    assert wording.gaps(none) == [("", "No sensor sees 1.2.3.4 (networks.toml on the server)")]
+
+
+def test_late_deliveries_and_notes() -> None:
+    late = replace(covered("border"), late=(Late(START - 1800 * SECOND, START - 900 * SECOND, START),))
+    answer = answer_to(sessions(3), coverage=(late, covered("inside")))
+    assert wording.missing(answer) == "" and wording.notes(answer) == ""
+    assert wording.watched(answer) == "all 2 sensors watched throughout, in part delivered late"
+    assert "17:07:49 to 17:22:49 delivered late, at 2004-07-26 17:37:49" in wording.gaps(answer)[0][1]
+    assert wording.notes(answer_to(sessions(3), notes=("one", "two"))) == "one. two."
+    gap = (START - 1800 * SECOND, START - 900 * SECOND)
+    before = answer_to(sessions(0), coverage=(covered("border", gap), covered("inside")))
+    assert wording.since(before, answer, START) == (
+        "Gaps filled since it was asked at 2004-07-26 17:37:49: border: 2004-07-26 17:07:49 to 17:22:49."
+    )
+    assert wording.since(answer, answer, START) == ""
 
 
 def test_progress() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from helpers.query_strategies import SENSORS, expressions, sessions
+from helpers.query_strategies import NAMED, SENSORS, expressions, sessions
 from hypothesis import HealthCheck, given, settings
 
 from afterfact_protocol.query import parse
@@ -69,6 +69,6 @@ def test_span(text: str, first: int | None, last: int | None) -> None:
 @given(expressions(), sessions())
 def test_no_session_outside_the_span_matches(where: Expr, rows: Rows) -> None:
     first, last = span(where)
-    times = rows["start_time"][matches(where, rows, SENSORS)]
+    times = rows["start_time"][matches(where, rows, SENSORS, NAMED)]
     assert first is None or np.all(times >= first)
     assert last is None or np.all(times <= last)

@@ -42,6 +42,11 @@ WORM = """WHERE sessions.start_time > '2004-07-20' AND
             "WHERE dst_ip BETWEEN 10.0.0.0 AND 10.0.0.255",
         ),
         ("src_ip = 16909060", "WHERE src_ip = 1.2.3.4"),
+        # networks
+        ("ip = NET( dmz )", "WHERE ip = net('dmz')"),
+        ("net('it''s') != src_ip", "WHERE src_ip != net('it''s')"),
+        ("dst_ip NOT IN (net('dmz'), 1.2.3.4)", "WHERE dst_ip NOT IN (net('dmz'), 1.2.3.4)"),
+        ("INBOUND and not internal", "WHERE inbound AND NOT internal"),
         ("src_flags & 2 = 2 AND (dst_flags & 4) = 0", "WHERE src_flags & 2 = 2 AND dst_flags & 4 = 0"),
         (
             "( WHERE src_ip = 1.2.3.4 and port=80 ) UNION ( WHERE dst_ip=1.2.3.4 ) ORDER BY datetime, "
@@ -176,12 +181,22 @@ def test_meaning(text: str, canonical: str) -> None:
         ("src_flags = 'SYN,XYZ'", "no flag `XYZ`: FIN, SYN, RST, PSH, ACK, URG, ECE, CWR", "'SYN,XYZ'"),
         (
             "src_ip = 1.2.3.256",
-            "src_ip takes an address or network, such as 10.1.2.3, 10.0.0.0/8 or 2001:db8::/32; `1.2.3.256` is not",
+            "src_ip takes an address or network, such as 10.1.2.3, 10.0.0.0/8, 2001:db8::/32 or net('dmz'); "
+            "`1.2.3.256` is not",
             "1.2.3.256",
         ),
         ("src_ip = 4294967296", "an IPv4 address as a number is at most 4294967295", "4294967296"),
         ("src_ip = 1.2.3.4:80", "src_ip takes an address without a port; with one use endpoint", "1.2.3.4:80"),
         ("src_ip = 1.2.3.4/33", "src_ip takes an address or network", "1.2.3.4/33"),
+        ("src_ip = net()", "net takes the name of one network in quotes", "net()"),
+        ("src_ip = net('')", "net takes the name of one network in quotes", "''"),
+        ("src_ip = net(10.0.0.0/8)", "net takes the name of one network in quotes", "10.0.0.0/8"),
+        ("src_ip = net('a', 'b')", "net takes the name of one network in quotes", "net('a', 'b')"),
+        ("net(src_ip) = 'dmz'", "net(...) is a value, no field; it is written ip = net('dmz')", "net(src_ip)"),
+        ("net('dmz') AND port = 80", "net is written ip = net('dmz')", "net('dmz')"),
+        ("src_port = net('dmz')", "src_port takes a port, a number from 0 to 65535; net(...) is not", "net('dmz')"),
+        ("ip BETWEEN net('a') AND 1.2.3.4", "BETWEEN takes single addresses; for a network use =", "net('a')"),
+        ("inbound = 1", "`inbound` is a condition by itself; it is not compared", "inbound"),
         ("src_ip = INET_ATON('10.0.0.0/8')", "INET_ATON takes one IPv4 address in quotes", "'10.0.0.0/8'"),
         (
             "src_ip BETWEEN 1.2.3.4 AND ::1",

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from helpers.query_strategies import NAMED
 
 from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.match import Rows, matches, ordered
+from afterfact_protocol.query.networks import NO_NETWORKS, Networks
 from afterfact_protocol.query.values import network
 from afterfact_protocol.session import RECORD, ROW, EndReason, Mark, Outcome, Proto, State, TcpFlag, absent_bits
 
@@ -87,6 +89,16 @@ def rows() -> Rows:
         ("ip = ::/0", {HALF}),
         ("ip = 0.0.0.0/0", {TCP, PING}),
         ("ip IN (8.8.8.8, 2001:db8::/32)", {PING, HALF}),
+        # networks: dmz is 10.0.0.0/31 and 2001:db8::/32; 10.0.0.0/8, 2001:db8::/32 and ::1 are home
+        ("src_ip = net('dmz')", {PING, HALF}),
+        ("src_ip != net('dmz')", {TCP}),
+        ("ip != net('dmz')", set()),
+        ("ip IN (net('low'), 8.8.8.8)", {PING}),
+        ("inbound", {TCP}),
+        ("outbound", {PING}),
+        ("internal", {HALF}),
+        ("external", set()),
+        ("NOT inbound", {PING, HALF}),
         ("src_ip BETWEEN 1.0.0.0 AND 9.255.255.255", {TCP}),
         ("endpoint = 10.0.0.1:80", {TCP}),
         ("endpoint = 1.2.3.4:80", set()),
@@ -139,7 +151,7 @@ def rows() -> Rows:
     ],
 )
 def test_what_matches(rows: Rows, text: str, found: set[int]) -> None:
-    assert set(np.flatnonzero(matches(parse(text, NOW).where, rows, SENSORS)).tolist()) == found
+    assert set(np.flatnonzero(matches(parse(text, NOW).where, rows, SENSORS, NAMED)).tolist()) == found
 
 
 @pytest.mark.parametrize(
@@ -182,3 +194,21 @@ def test_no_rows() -> None:
 def test_unknown_sensor(rows: Rows) -> None:
     with pytest.raises(QueryError, match="no sensor `bordr`; did you mean border"):
         matches(parse("sensor = bordr", NOW).where, rows, SENSORS)
+
+
+@pytest.mark.parametrize(
+    ("text", "networks", "says", "place"),
+    [
+        ("port = 80 AND inbound", NO_NETWORKS, "`inbound` rests on home networks, and none is configured; on the "
+         "server: afterfact-server network add DIR NAME --cidr CIDR --home", "inbound"),
+        ("ip = net('dmz')", NO_NETWORKS, "no network `dmz`; none is configured, on the server: afterfact-server "
+         "network add DIR NAME --cidr CIDR", "ip = net('dmz')"),
+        ("ip = net('dmx')", NAMED, "no network `dmx`; did you mean dmz?", "ip = net('dmx')"),
+        ("ip = net('office')", NAMED, "no network `office`; there are dmz, it's, low, v6", "ip = net('office')"),
+    ],
+)  # fmt: skip
+def test_networks_that_there_are_not(rows: Rows, text: str, networks: Networks, says: str, place: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        matches(parse(text, NOW).where, rows, SENSORS, networks)
+    assert caught.value.message == says
+    assert text[caught.value.start : caught.value.end] == place

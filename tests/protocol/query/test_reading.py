@@ -31,6 +31,13 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
         ),
         ("NOT open AND failed", "ended, failed sessions"),
         ("not established", "not established sessions"),
+        ("inbound and established and port = 1034", "inbound, established sessions with port 1034 on either side"),
+        ("not external", "not external sessions"),
+        (
+            "src_ip = net('dmz') and dst_ip != net('lab') and ip in (net('wifi'), 1.2.3.4)",
+            "sessions with source address in network dmz, destination address not in network lab and address network "
+            "wifi or 1.2.3.4 on either side",
+        ),
         (
             "src_ip = 10.0.0.0/8 OR port = 80 AND ip != 1.2.3.4",
             "sessions with source address in 10.0.0.0/8 or (port 80 on either side and address 1.2.3.4 on "

@@ -11,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from clickhouse_connect.driver.client import Client
-from helpers.query_strategies import SENSORS, expressions, orders, sessions
+from helpers.query_strategies import NAMED, SENSORS, expressions, orders, sessions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterfact_protocol.query import Query, QueryError, parse
 from afterfact_protocol.query.match import matches, ordered
-from afterfact_protocol.query.nodes import Expr, Order
+from afterfact_protocol.query.networks import Networks
+from afterfact_protocol.query.nodes import Column, Expr, Member, Network, Order
 from afterfact_protocol.query.regexp import check
 from afterfact_protocol.session import ROW, absent_bits
 from afterfact_server.query.compile import Compiled, compile_where, key_query, rows_by_keys
+from afterfact_server.query.resolve import MAX_ADDRESSES, resolved
 from afterfact_server.store.schema import STATEMENTS
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -68,8 +70,8 @@ def test_store_and_matcher_agree(client: Client, rows: Rows, wheres: list[Expr],
     store(client, rows)
     for where in wheres:
         query = Query(where, order)
-        found = keys_of(run(client, key_query(query, SENSORS, 1000), KEYS))
-        expected = rows[matches(where, rows, SENSORS)]
+        found = keys_of(run(client, key_query(resolved(query, NAMED), SENSORS, 1000), KEYS))
+        expected = rows[matches(where, rows, SENSORS, NAMED)]
         assert found == keys_of(expected[ordered(query, expected, SENSORS)]), str(query)
 
 
@@ -81,6 +83,36 @@ def plain(count: int) -> Rows:
     rows["sensor"], rows["session_id"], rows["proto"] = 1, np.arange(count), 6
     rows["src_port"], rows["dst_port"] = 40000, 53
     return rows
+
+
+def test_the_most_networks_that_a_query_may_name(client: Client) -> None:
+    """The store takes the statement, of IPv6 on both sides: it is the longest that networks can make."""
+    home = tuple(Network((0xFD00 << 112) | (n << 66), 127) for n in range(MAX_ADDRESSES // 2))
+    store(client, plain(3))
+    found = run(client, key_query(resolved(parse("NOT internal", NOW), Networks({}, home)), SENSORS, 10), KEYS)
+    assert len(found) == 3
+    once = tuple(Network((0xFD00 << 112) | (n << 66), 127) for n in range(MAX_ADDRESSES))
+    query = resolved(parse("ip != net('all')", NOW), Networks({"all": once}))
+    assert len(run(client, key_query(query, SENSORS, 10), KEYS)) == 3
+
+
+@pytest.mark.parametrize("bits", [24, 96, 104, 127])
+def test_sets_of_networks(client: Client, bits: int) -> None:
+    """Many networks of one prefix length are looked up as a set: first and last addresses, and their neighbours."""
+    size = 1 << (128 - bits)
+    base = 0xFFFF_0A00_0000 if bits > 96 else 0xFD00 << 112
+    networks = [Network(base + 4 * n * size, bits) for n in range(6)]
+    edges = sorted(at for one in networks for at in (one.first - 1, one.first, one.last, one.last + 1))
+    rows = plain(len(edges))
+    rows["src_ip"] = np.frombuffer(b"".join(at.to_bytes(16, "big") for at in edges), "V16")
+    store(client, rows)
+    for names in ([*networks], [*networks, Network(0, 0)]):
+        query = Query(Member(Column("src_ip"), tuple(names)))
+        expected = rows[matches(query.where, rows, SENSORS)]
+        assert keys_of(run(client, key_query(query, SENSORS, 100), KEYS)) == keys_of(
+            expected[ordered(query, expected, SENSORS)]
+        )
+        assert len(expected) == (12 if len(names) == 6 or bits > 96 else 24)
 
 
 def test_worm_query_as_typed(client: Client) -> None:

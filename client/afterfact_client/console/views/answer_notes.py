@@ -19,6 +19,7 @@ class AnswerNotes(QWidget):
         self._truncation = ElidedLabel("notice")
         self._trouble = ElidedLabel("notice")
         self._missing = ElidedLabel("notice")
+        self._remarks = ElidedLabel("notice")
         self._button = button("Details", "plain", "All of the coverage (Ctrl-D)")
         self.full = QPlainTextEdit()
         self.full.setReadOnly(True)
@@ -32,10 +33,11 @@ class AnswerNotes(QWidget):
         inside.addWidget(self._missing, 1)
         inside.addWidget(self._button)
         self._strip = strip
+        self._lines = (self._trouble, self._truncation, self._remarks, self._missing)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
-        for part in (self._trouble, self._truncation, strip, self.full):
+        for part in (self._trouble, self._truncation, self._remarks, strip, self.full):
             layout.addWidget(part)
         self._button.clicked.connect(self.toggle)
         self.restyle()
@@ -44,20 +46,22 @@ class AnswerNotes(QWidget):
     @property
     def texts(self) -> list[str]:
         """The warnings that show."""
-        return [line.whole for line in (self._trouble, self._truncation, self._missing) if line.whole]
+        return [line.whole for line in self._lines if line.whole]
 
     def clear(self) -> None:
         """Nothing to say."""
-        for line in (self._trouble, self._truncation, self._missing):
+        for line in self._lines:
             self._set(line, "")
         self.full.hide()
 
-    def show_answer(self, answer: Answer) -> None:
-        """What an analyst must know before drawing conclusions from an answer."""
+    def show_answer(self, answer: Answer, since: str = "") -> None:
+        """What an analyst must know before drawing conclusions from an answer. `since`: what has changed since the same
+        was asked before."""
         self._set(self._trouble, "")
         self._set(self._truncation, wording.truncation(answer))
-        # An empty result's page says it all already.
-        self._set(self._missing, wording.missing(answer) if answer.total else "")
+        self._set(self._remarks, " ".join(part for part in (wording.notes(answer), since) if part))
+        # An empty result's page says it all already; what nobody sees must not be passed over.
+        self._set(self._missing, wording.missing(answer) if answer.total or answer.unseen else "")
         told = wording.gaps(answer)
         widest = max((len(name) for name, _ in told), default=0)
         lines = [f"{name:<{widest}}  {text}" for name, text in told]

@@ -49,6 +49,8 @@ class AnswerPane(QWidget):
         self.query = ""
         """The query whose answer is shown."""
         self._answered_at = 0.0
+        self._since = ""
+        """Gaps that were filled since the same query was answered before."""
         self._held: OrderedDict[str, tuple[ResultRows, float]] = OrderedDict()
         self._sort_once_loaded: tuple[Column, bool] | None = None
         self._fitted = False
@@ -90,6 +92,15 @@ class AnswerPane(QWidget):
 
     def show_answer(self, result: ResultRows, query: str, answered_at: float) -> None:
         """Show a new answer to `query`, which came at time.time() `answered_at`."""
+        before = self.table.result if query == self.query else None
+        held = self._held.get(query)
+        asked_before = self._answered_at
+        if before is None and held is not None:
+            before, asked_before = held
+        if before is not None and before is not result:
+            self._since = wording.since(before.answer, result.answer, int(asked_before * 1e6))
+        elif query != self.query:
+            self._since = ""
         self._leave()
         self.query, self._answered_at = query, answered_at
         self._show(result)
@@ -135,7 +146,7 @@ class AnswerPane(QWidget):
             self._fitted = False
             self._first_rows()
         self._show_order()
-        self.notes.show_answer(answer)
+        self.notes.show_answer(answer, self._since)
         if answer.total:
             self._stack.setCurrentWidget(self.view)
             if not self.view.currentIndex().isValid():

@@ -1,0 +1,247 @@
+"""What is asked of the store for a query: its keys, its coverage, its pages. Called on workers; owns no thread.
+
+A statement is found in the store by the request's tag, its `log_comment`, by which queries.py stops it.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.codec import WireError
+from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
+    Answer,
+    Failed,
+    Message,
+    Page,
+    Pull,
+)
+from afterfact_protocol.query import Query, QueryError, parse, reading
+from afterfact_protocol.records import ROW_COLUMNS, Records
+from afterfact_protocol.session import BY_NAME, KEY, ROW, packed
+from afterfact_server.config import Limits
+from afterfact_server.coverage import coverage
+from afterfact_server.health import HealthBoard
+from afterfact_server.ingest import now_us
+from afterfact_server.networks import NetworksFile
+from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
+from afterfact_server.query.resolve import resolved
+from afterfact_server.registry.enrolment import Admission
+from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
+from afterfact_server.status import oldest
+from afterfact_server.store.engine import StoreEngine
+from afterfact_server.store.ledger import Ledger
+
+PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
+EXPORT_KEYS = 65_536
+"""Keys fetched at a time while a result is paged through beyond its bound."""
+MAX_READING = 2000
+COUNT_CONVERSATIONS = 50_000
+"""Larger results of several sensors are not looked through for conversations seen twice."""
+READ_AHEAD = 8
+"""Pages fetched by one query for a console that reads on and on: one query for 8,000 keys is far cheaper than eight."""
+COUNT_KEYS = 16_384
+ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "proto", "src_ip", "src_port", "dst_ip",
+                                               "dst_port")))  # fmt: skip
+"""What conversations are told by."""
+
+
+Send = Callable[[Message], None]
+"""Raises WireError for a message that is too large to be sent."""
+
+
+def _parts(keys: Records, size: int) -> list[Records]:
+    return [keys[at : at + size] for at in range(0, len(keys), size)]
+
+
+class Cancelled(Exception):
+    """The console does not want it any more."""
+
+
+@dataclass(slots=True)
+class Running:
+    """One request of a console, from ASK until its result is dropped."""
+
+    request: int
+    send: Send
+    started: float
+    tag: str
+    scope: "Scope"
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    working: bool = True
+    """A worker has it; what is pulled meanwhile waits here and holds no worker."""
+    waiting: deque[Pull] = field(default_factory=deque)
+    query: Query | None = None
+    """With addresses in place of networks."""
+    result: Result | None = None
+    everything: bool = False
+
+
+@dataclass(slots=True)
+class Scope:
+    """A console connection's requests."""
+
+    running: dict[int, Running] = field(default_factory=dict)
+
+
+def pages_on(running: Running, message: Pull) -> bool:
+    """Whether more keys must be found before the pull can be answered."""
+    result = running.result
+    assert result is not None
+    count = min(message.count, PAGE_ROWS)
+    return not result.complete and message.first + count > result.offset + len(result.keys)
+
+
+class Answers:
+    """Asks the store, each call with the client of the thread that it is on."""
+
+    def __init__(
+        self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._admission = admission
+        self._ledger = ledger
+        self._health = health
+        self._networks = networks
+        self._limits = limits
+
+    def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
+        settings = {
+            "log_comment": running.tag,
+            "max_execution_time": self._limits.query_seconds,
+            "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
+            "use_skip_indexes_if_final": 1,
+            "use_skip_indexes_if_final_exact_mode": 1,
+        }
+        if running.cancelled.is_set():
+            raise Cancelled
+        data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
+        return np.frombuffer(data, dtype)
+
+    def ask(self, running: Running, text: str) -> None:
+        """Find what a query's text asks for and tell the console of it. QueryError, StoreFailure, Cancelled."""
+        client = self._engine.client()
+        now = now_us()
+        asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC))
+        configured, networks = self._networks.current()
+        # Resolved once: the pages of an export are of the networks that there were when it was asked for.
+        query = running.query = resolved(asked, networks)
+        bound = min(query.limit or self._limits.result_rows, self._limits.result_rows)
+        goes_on = running.everything and query.limit is None
+        if goes_on:
+            if query.order:
+                raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
+            keys, more = self._keys(client, running, query, EXPORT_KEYS)
+        else:
+            keys, more = self._keys(client, running, query, bound)
+        result = Result(keys, truncated=more and not goes_on, complete=not (goes_on and more))
+        observers = np.unique(keys["sensor"])
+        names = self._admission.sensors()
+        start, end = self._span(client, query, now)
+        covered = coverage(client, query.where, configured, names.values(), self._ledger, self._health, start, end, now)
+        answer = Answer(
+            request=running.request,
+            total=len(keys),
+            truncated=result.truncated,
+            limit=bound,
+            columns=ROW_COLUMNS,
+            sensors={number: sensor.name for number, sensor in names.items()},
+            reading=reading(asked)[:MAX_READING],
+            span_start=start,
+            span_end=end,
+            conversations=self._conversations(client, running, keys, len(observers)) if result.complete else 0,
+            observers=len(observers) if result.complete else 0,
+            elapsed=int((time.monotonic() - running.started) * 1e6),
+            coverage=covered.sensors,
+            named=covered.named,
+            unseen=covered.unseen,
+            more_unseen=covered.more_unseen,
+            notes=(self._networks.problem,) if self._networks.problem else (),
+        )
+        running.result = result  # first: it may be pulled as soon as it is told of
+        try:
+            running.send(answer)
+        except WireError:
+            running.result = None
+            raise
+
+    def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
+        """What was searched, cut at now; a span that is all to come stays as it was asked for."""
+        first, last = query.span
+        start = first if first is not None else oldest(client) or now
+        if first is not None and first >= now:
+            return first, first if last is None else last
+        return start, now if last is None else min(last, now)
+
+    def _keys(
+        self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None
+    ) -> tuple[Records, bool]:
+        """Up to `bound` distinct keys, and whether there are more. Without FINAL a session stands once per revision
+        not yet merged, so what is dropped is made up for by asking for more."""
+        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
+        final = query.needs_growing
+        ask_for = bound + 1
+        while True:
+            compiled = key_query(query, sensors, limit=ask_for, after=after, final=final)
+            raw = self._fetch(client, compiled, KEY_ROW, running)
+            keys = distinct(raw)
+            if len(keys) > bound or len(raw) < ask_for:
+                return keys[:bound], len(keys) > bound
+            ask_for *= 2
+
+    def _conversations(self, client: Client, running: Running, keys: Records, observers: int) -> int:
+        if observers < 2:
+            return len(keys)
+        if len(keys) > COUNT_CONVERSATIONS:
+            return 0
+        return conversations(
+            np.concatenate([self._rows(client, running, [part], ENDS)[0] for part in _parts(keys, COUNT_KEYS)])
+        )
+
+    def _rows(
+        self, client: Client, running: Running, parts: list[Records], dtype: np.dtype[np.void] = ROW
+    ) -> list[Records]:
+        """The newest revisions of some keys, in their order, in one query for all parts."""
+        compiled = rows_by_keys(np.concatenate(parts), dtype.names or ())
+        found = self._fetch(client, compiled, dtype, running)
+        return [newest_in_order(part, found) for part in parts]
+
+    def pull(self, running: Running, message: Pull) -> None:
+        """Send a page. StoreFailure, Cancelled."""
+        result, query = running.result, running.query
+        assert result is not None and query is not None
+        client = self._engine.client()
+        count = min(message.count, PAGE_ROWS)
+        while pages_on(running, message):
+            last = result.keys[-1]
+            after = (int(last["start_time"]), int(last["sensor"]), int(last["session_id"]))
+            keys, more = self._keys(client, running, query, EXPORT_KEYS, after)
+            # The part before is kept: pages asked for ahead may be served out of turn.
+            passed = max(0, len(result.keys) - EXPORT_KEYS)
+            result.offset += passed
+            result.keys = np.concatenate([result.keys[passed:], keys])
+            result.complete = not more
+        at = message.first - result.offset
+        if at < 0:
+            reason = f"sessions before the {result.offset + 1}th of this export are no longer held; ask again"
+            running.send(Failed(running.request, "request", reason, -1, -1))
+            return
+        keys = result.keys[at : at + count]
+        rows = result.ahead.pop((message.first, count), None)
+        if rows is None:
+            reads_on = message.first == result.next_first
+            parts = _parts(result.keys[at : at + count * (READ_AHEAD if reads_on else 1)], count)
+            if not result.complete:  # more keys may follow a part that is not full
+                parts = [part for part in parts if len(part) == count]
+            rows, *others = self._rows(client, running, parts or [keys])
+            result.ahead = {(message.first + n * count, count): other for n, other in enumerate(others, 1)}
+            result.next_first = message.first + (1 + len(others)) * count
+        ended = result.complete and message.first + count >= result.offset + len(result.keys)
+        running.send(Page(running.request, message.first, len(keys), rows.tobytes(), ended))

@@ -1,0 +1,82 @@
+"""Networks' names and home conditions of a query to the addresses that they stand for when it is asked.
+
+What comes out is in the language's own terms, lists of addresses: compiler and coverage need know no network.
+"""
+
+from dataclasses import replace
+
+from afterfact_protocol.query import Query, QueryError
+from afterfact_protocol.query.functions import PREDICATES, HomeCondition
+from afterfact_protocol.query.networks import Networks
+from afterfact_protocol.query.nodes import (
+    And,
+    Column,
+    Compare,
+    Expr,
+    Member,
+    NamedNetwork,
+    Network,
+    Not,
+    Op,
+    Or,
+    Predicate,
+    Span,
+    Value,
+)
+
+MAX_ADDRESSES = 2000
+"""CIDRs that the networks of one query may come to, each counted as often as it is named: as many as lists may hold."""
+
+
+def resolved(query: Query, networks: Networks) -> Query:
+    """The same query with addresses in place of networks. QueryError, pointing at its place, for a network that there
+    is not, and for networks that come to more than MAX_ADDRESSES."""
+    return query if query.where is None else replace(query, where=_Resolver(networks).expr(query.where))
+
+
+class _Resolver:
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._used = 0
+
+    def expr(self, expr: Expr) -> Expr:
+        match expr:
+            case Not():
+                return Not(self.expr(expr.item))
+            case And() | Or():
+                kind = type(expr)
+                flat: list[Expr] = []
+                for item in map(self.expr, expr.items):
+                    flat.extend(item.items if isinstance(item, kind) else (item,))
+                return kind(tuple(flat))
+            case Predicate():
+                condition = PREDICATES[expr.name]
+                return self._home(condition, expr.span) if isinstance(condition, HomeCondition) else expr
+            case Compare() if isinstance(expr.value, NamedNetwork):
+                inside = Member(expr.operand, self._addresses(expr.value, expr.span), expr.span)
+                return inside if expr.op is Op.EQ else Not(inside)
+            case Member() if any(isinstance(value, NamedNetwork) for value in expr.values):
+                values = (one for value in expr.values for one in self._addresses(value, expr.span))
+                return Member(expr.operand, tuple(dict.fromkeys(values)), expr.span)
+            case _:
+                return expr
+
+    def _home(self, condition: HomeCondition, span: Span) -> Expr:
+        sides: list[Expr] = []
+        for field, at_home in zip(condition.fields, (condition.src, condition.dst), strict=True):
+            home = self._counted(self._networks.home_for(condition.name, span), span)
+            inside = Member(Column(field), home, span)
+            sides.append(inside if at_home else Not(inside))
+        return And(tuple(sides))
+
+    def _addresses(self, value: Value, span: Span) -> tuple[Value, ...]:
+        if not isinstance(value, NamedNetwork):
+            return (value,)
+        return self._counted(self._networks.named(value.name, span), span)
+
+    def _counted(self, found: tuple[Network, ...], span: Span) -> tuple[Network, ...]:
+        self._used += len(found)
+        if self._used > MAX_ADDRESSES:
+            raise QueryError(f"the networks of this query come to over {MAX_ADDRESSES:,} CIDRs; name fewer, or write "
+                             "them more briefly in networks.toml", *span)  # fmt: skip
+        return found
