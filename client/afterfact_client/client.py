@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from afterfact_client.link import ConnectError, Link, LinkPhase
+from afterfact_client.state.coverage import complete, told
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, SensorHealth, Status
 from afterfact_protocol.records import Records, from_bytes
@@ -25,6 +26,17 @@ class Result:
     def __init__(self, link: Link, answer: Answer) -> None:
         self._link = link
         self.answer = answer
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was watched: what is not among the rows of a complete result, and not cut off by its bound, did
+        not pass a sensor."""
+        return complete(self.answer)
+
+    @property
+    def coverage(self) -> list[str]:
+        """What was watched and what was not, in words, a line a sensor."""
+        return told(self.answer)
 
     def rows_of(self, page: Page) -> Records:
         """A page's rows as an array of session.ROW."""

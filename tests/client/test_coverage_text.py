@@ -1,6 +1,6 @@
 """What coverage says in words."""
 
-from afterfact_client.state.coverage import complete, counted, filled, nobody, unseen, verdict, verdicts
+from afterfact_client.state.coverage import complete, counted, filled, nobody, told, unseen, verdict, verdicts
 from afterfact_protocol.messages import Answer, Gap, Late, SensorCoverage
 from afterfact_protocol.records import ROW_COLUMNS
 
@@ -103,3 +103,17 @@ def test_gaps_filled_since() -> None:
     never = answer(coverage(first=0, last=0))
     assert filled(never, answer(coverage())) == ["border: 2004-07-26 00:00:00 to 01:00:00"]
     assert filled(never, never) == []
+
+
+def test_of_gaps_filled_only_what_both_answers_searched_counts() -> None:
+    """`start_time > now - 1h`, asked again, has moved on: what slid out of it is not filled."""
+    blind = coverage(gaps=(Gap(T + 10 * MIN, T + 25 * MIN), Gap(T + 40 * MIN, T + 50 * MIN)))
+    moved = answer(coverage(), span_start=T + 20 * MIN, span_end=T + 80 * MIN)
+    assert filled(answer(blind), moved) == ["border: 2004-07-26 00:20:00 to 00:25:00, 2004-07-26 00:40:00 to 00:50:00"]
+    assert filled(answer(blind), answer(coverage(), span_start=T + 55 * MIN)) == []
+
+
+def test_all_that_must_be_known_of_an_answer() -> None:
+    unwatched = answer(coverage(), unseen=("1.2.3.4",), notes=("networks.toml: line 3: x",))
+    assert told(unwatched) == [f"NOT WATCHED: {unseen(unwatched)}", "border: watched throughout",
+                               "networks.toml: line 3: x"]  # fmt: skip

@@ -13,7 +13,7 @@ from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Fa
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
-from afterfact_client.state.coverage import complete, counted, nobody, unseen, verdicts
+from afterfact_client.state.coverage import complete, counted, told
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.output import output
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -39,7 +39,11 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser.add_argument("--file", metavar="F", help="read the query from F; - is stdin")
     parser.add_argument("--explain", action="store_true", help="say how the query is understood; ask nothing")
     parser.add_argument("--meta", metavar="F", help="write span, counts and coverage to F as JSON, not to stderr")
-    parser.add_argument("--require-coverage", action="store_true", help="exit with 3 if a sensor missed anything")
+    parser.add_argument(
+        "--require-coverage",
+        action="store_true",
+        help="exit with 3 if a sensor that should have seen it missed anything, or none should have",
+    )
     parser.set_defaults(work=lambda arguments: _work(arguments, password))
 
 
@@ -140,11 +144,7 @@ def _told(answer: Answer, total: int) -> str:
         f"{counted(answer, total)}; {answer.elapsed / 1000:,.0f} ms",
         f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
     ]
-    if unseen(answer):
-        lines.append(f"NOT WATCHED: {unseen(answer)}")
-    lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
-    lines += [line for line in (nobody(answer), *answer.notes) if line]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *told(answer)]) + "\n"
 
 
 def _meta(answer: Answer, total: int) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def filled(before: Answer, after: Answer) -> list[str]:
         gaps = [(gap.start, gap.end) for gap in own.gaps]
         if not own.first and later.first:
             gaps = [(max(later.first, before.span_start), before.span_end)]
-        parts = [part for gap in gaps for part in _left(gap, [(g.start, g.end) for g in later.gaps])]
+        # Of a span that has moved on since (`now - 1h`) only what both searched can be compared.
+        both = [(max(start, after.span_start), min(end, after.span_end)) for start, end in gaps]
+        parts = [part for gap in both for part in _left(gap, [(g.start, g.end) for g in later.gaps])]
         if parts:
             spans = [_span(*part) for part in parts[:SHOWN_GAPS]]
             more = [f"{len(parts) - SHOWN_GAPS} more"] if len(parts) > SHOWN_GAPS else []
@@ -127,6 +129,13 @@ def nobody(answer: Answer) -> str:
     if answer.unseen:
         return ""
     return "no sensor is enrolled, or none any more: nothing was watched"
+
+
+def told(answer: Answer) -> list[str]:
+    """What must be known to judge an answer, a line each: addresses that nobody sees, then each sensor by name."""
+    lines = [f"NOT WATCHED: {unseen(answer)}"] if answer.unseen else []
+    lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
+    return [*lines, *(line for line in (nobody(answer), *answer.notes) if line)]
 
 
 def counted(answer: Answer, total: int | None = None) -> str:
