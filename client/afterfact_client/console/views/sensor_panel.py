@@ -21,7 +21,7 @@ from afterfact_client.state import wording
 from afterfact_client.state.health import CALM, TONES, alarms_counted
 from afterfact_protocol.statustext import age_text
 
-WIDTH = 168
+WIDTH = 200
 STALE_SECONDS = 15.0
 """Without news for this long the panel says so."""
 
