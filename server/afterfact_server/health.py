@@ -28,6 +28,9 @@ MOST = 1 << 56
 """Greater counts are not believed: what is added up of them stays a number that can be sent."""
 MAX_RUNS = 8
 """Runs of a sensor's agents remembered; the longest silent is forgotten."""
+MOST_A_MINUTE = 60
+"""Reports of a sensor that are kept; agents send six. What is beyond counts as heard: a sensor could else fill memory
+and store with them."""
 MAX_REASONS = 64
 MAX_NAME = 100
 """Characters of a name that an agent gives to anything; the rest is cut off."""
@@ -158,6 +161,8 @@ class _Sensor:
     address: str = ""
     delivered: int = 0
     """Session records acknowledged since the last report."""
+    kept: tuple[int, int] = (0, 0)
+    """A minute, and how many reports were kept in it."""
     files_only: bool = False
     """Nothing is known of its agents, but that all it ever delivered came from files."""
 
@@ -195,6 +200,10 @@ class HealthBoard:
     def report(self, sensor: int, message: Report, now: int, connection: bytes = b"") -> None:
         with self._lock:
             own = self._heard(sensor, now)
+            minute = now // MINUTE
+            own.kept = (minute, own.kept[1] + 1 if own.kept[0] == minute else 1)
+            if own.kept[1] > MOST_A_MINUTE:
+                return
             counters = {_named(name): min(max(count, 0), MOST) for name, count in message.counters.items()}
             time = _believed(message.time)
             # Nothing waits since a time that its own clock has not reached; 0 alone says that nothing waits.
@@ -264,8 +273,9 @@ class HealthBoard:
         run.past.append(past)
         while len(run.past) > 2 and run.past[0].time < sample.time - VITALS_SPAN:
             run.past.popleft()
-        if len(own.runs) > MAX_RUNS:
-            del own.runs[min(own.runs, key=lambda started: own.runs[started].last.time)]
+        if len(own.runs) > MAX_RUNS:  # never the one in hand: a clock that was set back makes it the oldest
+            others = (started for started in own.runs if started != sample.started)
+            del own.runs[min(others, key=lambda started: own.runs[started].last.time)]
 
     # --- what is known ------------------------------------------------------------------------------------------------
 

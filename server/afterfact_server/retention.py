@@ -40,11 +40,12 @@ def too_old(stored: Iterable[Day], policy: RetentionPolicy, dropped: Collection[
     return [day for day in stored if policy.days and day.newest_ingest < before and day.day not in dropped]
 
 
-def next_for_space(stored: Iterable[Day], dropped: Collection[int]) -> Day | None:
-    """The day to drop when the disk asks: the one stored longest ago, never the one stored last, which is being
-    written."""
+def next_for_space(stored: Iterable[Day], dropped: Collection[int], now: int) -> Day | None:
+    """The day to drop when the disk asks: the one stored longest ago; never the one stored last, one that was written
+    in the last hour, or today, for what came of it afterwards would go as well."""
     able = sorted((day for day in stored if day.day not in dropped), key=lambda day: (day.newest_ingest, day.day))
-    return able[0] if len(able) > 1 else None
+    idle = now - MICROSECONDS_A_DAY // 24
+    return next((day for day in able[:-1] if day.day != now // MICROSECONDS_A_DAY and day.newest_ingest < idle), None)
 
 
 class Retention:
@@ -102,7 +103,7 @@ class Retention:
     def _for_space(self, client: Client) -> None:
         floor = int(self._policy.min_free_gb * GB)
         while floor and not self._stopping.is_set() and (free := self._free(client)) < floor:
-            day = next_for_space(days(client, self._engine.layout), self._ledger.dropped.all())
+            day = next_for_space(days(client, self._engine.layout), self._ledger.dropped.all(), now_us())
             lacking = f"the store's disk has {free / GB:.3f} GB free, {self._policy.min_free_gb:g} are to be"
             if day is None:
                 if not self._short:

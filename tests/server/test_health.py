@@ -7,7 +7,7 @@ import pytest
 
 from afterfact_protocol.codec import decode, encode
 from afterfact_protocol.messages import Hello, Report, SensorState, SensorStatus, Status
-from afterfact_server.health import LATEST, Health, HealthBoard, state_of, vitals_of
+from afterfact_server.health import LATEST, MAX_RUNS, MOST_A_MINUTE, SECOND, Health, HealthBoard, state_of, vitals_of
 from afterfact_server.health_config import HealthConfig
 
 S = 1_000_000
@@ -262,3 +262,20 @@ def test_config_changes_what_is_wrong() -> None:
     strict = replace(board.of(1))
     assert state_of(False, strict, NOW, HealthConfig(lagging_seconds=49))[0] == "lagging"
     assert state_of(False, strict, NOW, HealthConfig(lagging_seconds=51))[0] == "up"
+
+
+def test_a_flood_of_reports_is_heard_and_not_kept() -> None:
+    board = HealthBoard(HealthConfig())
+    for number in range(500):
+        board.report(1, Report(NOW, 0, 0, 0, {"started": NOW}), NOW + number, b"c")
+    assert len(board.take_new()) == MOST_A_MINUTE
+    board.report(1, Report(NOW, 0, 0, 0, {"started": NOW}), NOW + 61 * SECOND, b"c")
+    assert len(board.take_new()) == 1
+
+
+def test_a_clock_that_was_set_back_ends_nothing() -> None:
+    """Runs of the future, more than are remembered; and one of now."""
+    board = HealthBoard(HealthConfig())
+    for number in range(MAX_RUNS + 3):
+        board.report(1, Report(NOW, 0, 0, 0, {"started": NOW + number}), NOW + 10**12 + number, b"c")
+    board.report(1, Report(NOW, 0, 0, 0, {"started": 9}), NOW, b"d")

@@ -24,10 +24,13 @@ def test_age_counts_from_the_newest_ingest() -> None:
 
 def test_the_disk_takes_what_was_stored_longest_ago_and_never_the_last() -> None:
     imported, old, young = Day(12_625, 9, 9, NOW - 5), Day(19_000, 9, 9, NOW - 9), Day(19_999, 9, 9, NOW)
-    assert next_for_space([imported, old, young], ()) == old
-    assert next_for_space([imported, old, young], [19_000]) == imported
-    assert next_for_space([imported, old, young], [19_000, 12_625]) is None
-    assert next_for_space([], ()) is None
+    assert next_for_space([imported, old, young], (), NOW + DAY) == old
+    assert next_for_space([imported, old, young], [19_000], NOW + DAY) == imported
+    assert next_for_space([imported, old, young], [19_000, 12_625], NOW + DAY) is None
+    assert next_for_space([], (), NOW) is None
+    today, importing = Day(20_000, 9, 9, NOW - DAY), Day(12_000, 9, 9, NOW)
+    assert next_for_space([today, importing], (), NOW) is None, "what comes of today would go as well"
+    assert next_for_space([Day(19_999, 9, 9, NOW - DAY // 48), importing], (), NOW) is None, "written just now"
 
 
 def test_the_thread_drops_days_by_age(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from afterfact_protocol.messages import Batch, Observed
 from afterfact_protocol.records import from_bytes
 
 WAITING_SECONDS = 30 * 86_400.0
-"""How long a live session may wait for the server."""
+"""How long a live session may wait for the server: by the monotonic clock, and from the agent's start on for what it
+found in the spool. A clock that is set forward must not make a backlog old."""
 ROOM = 0.02
 """Of what may wait, this share is made free at once, so that not every batch is a bunch of its own."""
 CHECK_SECONDS = 5.0
-MAX_OBSERVED = 256
 
 
 class Bounds:
@@ -30,6 +30,7 @@ class Bounds:
         self._log = log
         self._waiting_seconds = waiting_seconds
         self._checked = 0.0
+        self._started = time.monotonic()
         self.counters = {"spool_dropped_batches": 0, "spool_dropped_sessions": 0}
 
     def enforce(self, is_sent: Callable[[tuple[bytes, int]], bool]) -> None:
@@ -38,14 +39,14 @@ class Bounds:
         if now - self._checked < CHECK_SECONDS:
             return
         self._checked = now
-        allowed, latest = self._spool.waiting_bytes_allowed, (time.time() - self._waiting_seconds) * 1e6
+        allowed, latest = self._spool.waiting_bytes_allowed, now - self._waiting_seconds
         waiting = self._spool.backlog()
         excess = waiting.bytes - int(allowed * (1 - ROOM)) if waiting.bytes > allowed else 0
-        if excess <= 0 and (not waiting.since or waiting.since >= latest):
+        if excess <= 0 and self._started >= latest:
             return
         batches = sessions = 0
-        for stream, seq, size, at in self._spool.oldest_live():
-            if excess <= 0 and at >= latest:
+        for stream, seq, size, since in self._spool.oldest_live():
+            if excess <= 0 and since >= latest:
                 break
             if is_sent((stream, seq)):
                 continue
@@ -73,11 +74,14 @@ class Bounds:
         if not len(rows):
             return 0, len(batch.rows)
         packets = int(rows["src_pkts"].sum() + rows["dst_pkts"].sum())
-        lost = Observed(
-            int(rows["start_time"].min()), int(rows["end_time"].max()), "live", "spool", packets, packets,
-            f"{len(rows)} sessions dropped by the sensor: {why}",
-        )  # fmt: skip
-        observed = (*batch.observed[: MAX_OBSERVED - 1], lost)
+        note = f"{len(rows)} sessions dropped by the sensor: {why}"
+        if batch.observed:  # told of what was watched in any case: a stretch of its own could cover a gap
+            first = batch.observed[0]
+            lost = replace(first, lost=first.lost + packets, note=f"{first.note}; {note}".removeprefix("; ")[:1000])
+            observed = (lost, *batch.observed[1:])
+        else:
+            moment = batch.spooled
+            observed = (Observed(moment, moment, "live", "spool", packets, packets, note),)
         frame = encode(replace(batch, rows=b"", observed=observed))
         try:
             return (len(rows), len(frame)) if self._spool.substitute(stream, seq, frame) else (0, 0)

@@ -18,7 +18,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from afterfact_protocol.messages import StreamKind
@@ -68,6 +68,8 @@ class _Kept:
 
     size: int
     at: int
+    known_since: float = field(default_factory=lambda: time.monotonic())
+    """By the monotonic clock, which nobody sets: since when this agent knows of it."""
 
 
 class Spool:
@@ -208,16 +210,17 @@ class Spool:
             self._wait(stream, seq, _Kept(len(frame), time.time_ns() // 1000))
             return True
 
-    def oldest_live(self) -> list[tuple[bytes, int, int, int]]:
-        """Batches of live streams that wait, oldest first: stream, number, bytes, when spooled (microseconds)."""
+    def oldest_live(self) -> list[tuple[bytes, int, int, float]]:
+        """Batches of live streams that wait, oldest first: stream, number, bytes, and since when this agent knows of
+        it, by the monotonic clock."""
         with self._lock:
             waiting = [
-                (stream, seq, kept.size, kept.at)
+                (kept.at, seq, stream, kept.size, kept.known_since)
                 for stream, batches in self._waiting.items()
                 if self._streams[stream].kind == "live"
                 for seq, kept in batches.items()
             ]
-        return sorted(waiting, key=lambda batch: (batch[3], batch[1]))
+        return [(stream, seq, size, since) for _, seq, stream, size, since in sorted(waiting)]
 
     def _wait(self, stream: bytes, seq: int, kept: _Kept) -> None:
         self._waiting.setdefault(stream, {})[seq] = kept

@@ -3,7 +3,7 @@
 import re
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import selectinload
@@ -73,7 +73,9 @@ class Enrolment:
                 raise RegistryError(f"sensor {name} is revoked; enrol another in its place")
             for unused in _admitted(sensor)[1:]:
                 unused.revoked = utc_now()
-            sensor.keys.append(SensorKey(public_key=keys.public, created=utc_now(), revoked=None))
+            # Later than the key in use, whatever the clock did: their order says which replaces which.
+            created = max(utc_now(), max(key.created for key in sensor.keys) + timedelta(microseconds=1))
+            sensor.keys.append(SensorKey(public_key=keys.public, created=created, revoked=None))
         return keys
 
     def retire(self, public_key: str) -> str | None:

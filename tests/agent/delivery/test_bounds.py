@@ -1,8 +1,7 @@
 """What waits too long, or is too much: the oldest gives way, is counted, and the server is told under its number."""
 
-import os
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +66,8 @@ def test_the_oldest_go_and_the_server_is_told(spool: Spool) -> None:
     left = [seq for seq in range(8) if batch(spool, seq).rows]
     assert left == [4, 5, 6, 7], "those dropped leave a word behind, which takes room as well"
     gone = batch(spool, 0)
-    lost = Observed(5_000, 9_000, "live", "spool", 50, 50, gone.observed[1].note)
-    assert (gone.stream, gone.seq, gone.observed) == (LIVE, 0, (SEEN, lost))
+    (lost,) = gone.observed
+    assert (gone.stream, gone.seq, lost) == (LIVE, 0, replace(SEEN, lost=51, note=lost.note)), "no stretch of its own"
     assert "10 sessions dropped by the sensor: more than" in lost.note
     assert spool.batches(LIVE) == list(range(8)) and spool.waiting(LIVE) == 8
     assert spool.backlog().bytes == sum(len(spool.read(LIVE, seq)) for seq in range(8)) < 5.5 * SIZE
@@ -85,22 +84,43 @@ def test_what_is_under_way_stays(spool: Spool) -> None:
     assert [seq for seq in range(8) if not batch(spool, seq).rows] == [2, 3, 4, 5]
 
 
-def test_what_is_too_old_goes_once(spool: Spool) -> None:
-    fill(spool, 3)
-    old = time.time() - 3 * 86_400
-    path = spool.path
-    spool.close()
-    for seq in range(2):
-        os.utime(path / "streams" / LIVE.hex() / f"{seq:012d}.batch", (old, old))
-    spool.__init__(path)  # type: ignore[misc]
+def test_what_is_too_old_goes_once(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     ours = Bounds(spool, said.append, waiting_seconds=2 * 86_400)
+    fill(spool, 2)
+    real = bounds.time.monotonic
+    monkeypatch.setattr(bounds.time, "monotonic", lambda: real() + 1.5 * 86_400)
+    fill(spool, 1, first=2)
+    ours.enforce(lambda batch: False)
+    assert not said
+    monkeypatch.setattr(bounds.time, "monotonic", lambda: real() + 2.1 * 86_400)
     for _ in range(3):
         ours.enforce(lambda batch: False)
     assert [bool(batch(spool, seq).rows) for seq in range(3)] == [False, False, True]
     assert said == [
         "LOST: 20 sessions in 2 batches are dropped: the server was away for more than 2 days; the oldest went"
     ]
+
+
+def test_a_clock_that_is_set_makes_nothing_old(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sensor without a clock of its own learns the time late; what it has spooled before is from 1970 then."""
+    monkeypatch.setattr(bounds.time, "time_ns", lambda: 86_400 * 10**9)
+    ours = Bounds(spool, lambda text: None)
+    fill(spool, 3)
+    monkeypatch.undo()
+    monkeypatch.setattr(bounds, "CHECK_SECONDS", 0.0)
+    ours.enforce(lambda batch: False)
+    assert all(batch(spool, seq).rows for seq in range(3))
+
+
+def test_a_loss_without_an_interval_is_told_of_the_moment(spool: Spool) -> None:
+    for seq in range(8):
+        decoded = decode(frame(LIVE, seq), (Batch,))
+        assert isinstance(decoded, Batch)
+        spool.put(LIVE, seq, encode(replace(decoded, observed=())))
+    Bounds(spool, lambda text: None).enforce(lambda batch: False)
+    (lost,) = batch(spool, 0).observed
+    assert (lost.start, lost.end, lost.lost) == (1, 1, 50)
 
 
 def test_a_damaged_batch_is_set_aside(spool: Spool) -> None:

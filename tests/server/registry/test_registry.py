@@ -1,6 +1,7 @@
 """The relational store: the steps lead to the tables, and enrolment and accounts hold their rules."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
 from afterfact_protocol.transport import KeyPair
+from afterfact_server.registry import enrolment as enrolment_module
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
@@ -77,6 +79,15 @@ def test_a_rotated_key_takes_the_place_of_the_old_one_once_it_is_used(engine: En
     for name, problem in (("border", "sensor border is revoked"), ("inside", "no sensor 'inside'")):
         with pytest.raises(RegistryError, match=problem):
             enrolment.rotate_sensor(name)
+
+
+def test_a_clock_set_back_does_not_turn_rotation_round(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrolment = Enrolment(engine)
+    first = enrolment.enrol_sensor("border", "dmz")
+    monkeypatch.setattr(enrolment_module, "utc_now", lambda: datetime(2001, 1, 1))
+    second = enrolment.rotate_sensor("border")
+    assert enrolment.sensors()[0].new_key == second.public
+    assert enrolment.retire(first.public) is None and enrolment.retire(second.public) == "border"
 
 
 def test_numbers_and_names_are_never_given_again(engine: Engine) -> None:
