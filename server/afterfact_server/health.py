@@ -305,12 +305,16 @@ def _health(own: _Sensor) -> Health:
                       finished=own.files_only, address=own.address)  # fmt: skip
     recently = newest.last.time - UP_SECONDS * SECOND
     runs = [run for run in own.runs.values() if run.connections and run.last.time >= recently] or [newest]
+    # The agent that captures counts whether it is there or not: one beside it, that reads files, must not hide its end.
+    capturing = max((run for run in own.runs.values() if run.last.live), key=lambda run: run.last.time, default=newest)
+    if capturing not in runs:
+        runs.append(capturing)
     samples = [run.last for run in runs]
     waiting = [sample for sample in samples if sample.backlog_since]
     live = [sample for sample in samples if sample.live]
     past = [run.past for run in own.runs.values()]
     return Health(
-        last_contact=own.last_contact,
+        last_contact=own.last_contact if capturing is newest else capturing.last.time,
         reported=newest.last.time,
         software=own.software,
         clock_offset=own.clock_offset,

@@ -197,7 +197,7 @@ class Ingest:
     ) -> None:
         self._engine = engine
         self._ledger = ledger
-        self._between: deque[Callable[[Client], None]] = deque()
+        self._between: deque[tuple[Callable[[Client], None], Callable[[], object]]] = deque()
         """Work on the store during which nothing is taken in."""
         self._answer = answer
         self._log = log
@@ -257,15 +257,25 @@ class Ingest:
             if self._stopping.is_set():
                 done.cancel()
             else:
-                self._between.append(run)
+                self._between.append((run, done.cancel))
                 self._changed.notify()
         return done
 
     def _run_between(self, client: Client) -> None:
         while self._between and not self._stopping.is_set():
-            self._between.popleft()(client)
+            self._between.popleft()[0](client)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:  # a fault of ours, too: who waits for work in between must not wait for ever
+            with self._changed:
+                self._stopping.set()
+                waiting, self._between = self._between, deque()
+            for _, cancel in waiting:
+                cancel()
+
+    def _serve(self) -> None:
         client = self._engine.client()
         while not self._stopping.is_set():
             group = self._next_group()

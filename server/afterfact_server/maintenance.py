@@ -28,9 +28,11 @@ from afterfact_protocol.text import CsvWriter
 from afterfact_server.backup import back_up
 from afterfact_server.config import Config, ServerDir
 from afterfact_server.ingest import now_us
+from afterfact_server.networks import NetworksFile
 from afterfact_server.opening import engine_of, open_store
 from afterfact_server.operations import OperationError, table
 from afterfact_server.query.compile import key_query
+from afterfact_server.query.resolve import resolved
 from afterfact_server.registry.enrolment import EnrolledSensor, Enrolment
 from afterfact_server.results import KEY_ROW, distinct
 from afterfact_server.retention import Between
@@ -222,7 +224,8 @@ def _pin_add(site: Site, label: str, by: str, query: str) -> str:
     if not label or len(label) > MAX_LABEL or printable(label) != label:
         raise OperationError(f"{label!a:.120} cannot be a label: use 1 to {MAX_LABEL} printable characters")
     try:
-        parsed = parse(query, datetime.now(UTC))
+        networks = NetworksFile(site.directory, lambda: list(site.names().values()), lambda text: None).current()[1]
+        parsed = resolved(parse(query, datetime.now(UTC)), networks)
         sensors = {name: number for number, name in site.names().items()}
         bound = min(parsed.limit or MAX_PINS, MAX_PINS)
         ask_for = bound + 1

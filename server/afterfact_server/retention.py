@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_server.config import RetentionPolicy
 from afterfact_server.ingest import now_us
+from afterfact_server.store.backup import is_frozen
 from afterfact_server.store.days import Day, day_text, days, drop_day, drop_quarantined_day
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger
@@ -41,11 +42,10 @@ def too_old(stored: Iterable[Day], policy: RetentionPolicy, dropped: Collection[
 
 
 def next_for_space(stored: Iterable[Day], dropped: Collection[int], now: int) -> Day | None:
-    """The day to drop when the disk asks: the one stored longest ago; never the one stored last, one that was written
-    in the last hour, or today, for what came of it afterwards would go as well."""
+    """The day to drop when the disk asks: the one stored longest ago; never the one stored last, which is being
+    written, or today, for what came of it afterwards would go as well."""
     able = sorted((day for day in stored if day.day not in dropped), key=lambda day: (day.newest_ingest, day.day))
-    idle = now - MICROSECONDS_A_DAY // 24
-    return next((day for day in able[:-1] if day.day != now // MICROSECONDS_A_DAY and day.newest_ingest < idle), None)
+    return next((day for day in able[:-1] if day.day != now // MICROSECONDS_A_DAY), None)
 
 
 class Retention:
@@ -104,6 +104,12 @@ class Retention:
         floor = int(self._policy.min_free_gb * GB)
         while floor and not self._stopping.is_set() and (free := self._free(client)) < floor:
             day = next_for_space(days(client, self._engine.layout), self._ledger.dropped.all(), now_us())
+            if self._engine.embedded and is_frozen(self._engine.path):
+                if not self._short:
+                    self._log("WARNING: the store's disk is short of space, and a backup holds the files of what would "
+                              "be dropped: nothing is, until it has ended")  # fmt: skip
+                self._short = True
+                return
             lacking = f"the store's disk has {free / GB:.3f} GB free, {self._policy.min_free_gb:g} are to be"
             if day is None:
                 if not self._short:

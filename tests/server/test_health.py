@@ -279,3 +279,20 @@ def test_a_clock_that_was_set_back_ends_nothing() -> None:
     for number in range(MAX_RUNS + 3):
         board.report(1, Report(NOW, 0, 0, 0, {"started": NOW + number}), NOW + 10**12 + number, b"c")
     board.report(1, Report(NOW, 0, 0, 0, {"started": 9}), NOW, b"d")
+
+
+def test_a_dead_capture_is_not_hidden_by_an_agent_that_reads_files() -> None:
+    board = HealthBoard(HealthConfig())
+    capturing = {"started": NOW, "interfaces": 1, "packets": 5}
+    board.report(1, Report(NOW, 0, 0, 0, capturing), NOW, b"live")
+    board.gone(1, b"live")
+    for second in range(0, 120, 10):
+        now = NOW + second * SECOND
+        board.report(1, Report(now, 0, 0, 0, {"started": NOW + 1}), now, b"files")
+    assert state_of(False, board.of(1), NOW + 120 * SECOND, HealthConfig())[0] == "down"
+    now = NOW + 120 * SECOND
+    board.report(1, Report(now, 0, 0, 0, {"started": NOW + 1, "finished": 1}), now, b"files")
+    assert state_of(False, board.of(1), now, HealthConfig())[0] == "down"
+    assert state_of(False, board.of(1), now + 86_400 * SECOND, HealthConfig())[0] == "down"
+    board.report(1, Report(now, 0, 0, 0, {**capturing, "started": now, "packets": 6}), now, b"again")
+    assert state_of(False, board.of(1), now + SECOND, HealthConfig())[0] == "up"

@@ -30,7 +30,6 @@ def test_the_disk_takes_what_was_stored_longest_ago_and_never_the_last() -> None
     assert next_for_space([], (), NOW) is None
     today, importing = Day(20_000, 9, 9, NOW - DAY), Day(12_000, 9, 9, NOW)
     assert next_for_space([today, importing], (), NOW) is None, "what comes of today would go as well"
-    assert next_for_space([Day(19_999, 9, 9, NOW - DAY // 48), importing], (), NOW) is None, "written just now"
 
 
 def test_the_thread_drops_days_by_age(tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ def test_days_go_for_the_disk_and_pinned_sessions_stay(server: Server, tmp_path:
     joins = {name: server.enrol(name) for name in CAPTURES}
     assert deliver(joins["border"], tmp_path / "border", CAPTURES["border"]).returncode == 0
     server.do("pin", server.dir, "add", "WHERE port = 1034 AND established", "--label", "worm", "--by", "ana")
+    server.do("network", "add", server.dir, "infected", "--cidr", "1.2.3.4/32", "--home")
+    pinned_by_net = server.do("pin", server.dir, "add", "WHERE dst_ip = net('infected') AND dst_port = 1034 AND "
+                              "established AND inbound", "--label", "by net", "--by", "ana")  # fmt: skip
+    assert "1 session" in pinned_by_net
+    server.do("pin", server.dir, "remove", "--label", "by net")
     assert "finds no session" in declined(server, "pin add", label="x", by="ana", query="WHERE port = 9")
     assert "the query, at character 7: no field" in declined(server, "pin add", label="x", by="a", query="WHERE x = 9")
     assert "cannot be a label" in declined(server, "pin add", label="", by="ana", query="WHERE port = 1034")

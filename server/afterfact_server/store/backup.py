@@ -80,6 +80,11 @@ def thaw(frozen: Frozen) -> None:
     shutil.rmtree(frozen.path, ignore_errors=True)
 
 
+def is_frozen(store: Path) -> bool:
+    """Whether a backup holds the store's files: what is dropped then frees no space."""
+    return any(_FREEZER.fullmatch(path.name) for path in (store / "shadow").glob("afterfact_*"))
+
+
 def thaw_left_over(store: Path) -> None:
     """Let go of what backups that were cut off had frozen; it would keep dropped days on the disk."""
     for path in (store / "shadow").glob("afterfact_*"):

@@ -152,21 +152,22 @@ def drop_day(client: Client, layout: Layout, dropped: DroppedDays, day: int, rea
     kept = _refresh_pinned(client, day)
     log(client, now, DROPPED, day, max(0, rows - kept), size, kept, reason)
     dropped.add(day)  # said first: a crash leaves a day that is dropped and to be dropped, see finish_drops
+    # Before the sessions: a day without sessions that counts as watched would be a lie, should this be cut off here.
+    _forget_watching(client, layout, day, now)
     if name is not None:
         _replace(client, layout, name, kept)
-    _forget_watching(client, layout, day, now)
     return max(0, rows - kept), kept
 
 
 def finish_drops(client: Client, layout: Layout, dropped: DroppedDays, now: int) -> list[int]:
     """Days that were said to be dropped before a crash, dropped to the end."""
     ids = {name: int(partition) for partition, name, _ in _parts(client, layout, SESSIONS) if int(partition) in dropped}
-    stored, pinned = (_counts(client, table, list(ids)) for table in (SESSIONS, PINNED))
+    stored, pinned = (_counts(client, table, list(ids)) for table in (SESSIONS, f"{PINNED} FINAL"))
     unfinished = []
     for name, rows in stored.items():
         if rows > pinned.get(name, 0):
-            _replace(client, layout, name, pinned.get(name, 0))
             _forget_watching(client, layout, ids[name], now)
+            _replace(client, layout, name, pinned.get(name, 0))
             unfinished.append(ids[name])
     return sorted(unfinished)
 
