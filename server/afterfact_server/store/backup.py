@@ -43,18 +43,24 @@ def freeze(client: Client, store: Path) -> Frozen:
     tables: dict[str, dict[str, Any]] = {}
     for table in TABLES:
         client.command(f"ALTER TABLE {table.name} FREEZE WITH NAME '{name}'")
-        found = client.query(
-            "SELECT name, rows, path FROM system.parts WHERE active AND database = currentDatabase() "
-            "AND table = {table:String}",
+        paths = client.query(
+            "SELECT data_paths FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
             parameters={"table": table.name},
-        ).result_rows
-        folders = {Path(path).parent for _, _, path in found}
+        ).result_rows[0][0]
+        folder = Path(paths[0]).resolve().relative_to(store.resolve())
         tables[table.name] = {
             "create": client.query(f"SHOW CREATE TABLE {table.name}").result_rows[0][0],
-            "folder": str(folders.pop().relative_to(store.resolve())) if folders else "",
-            "parts": {part: int(rows) for part, rows, _ in found},
+            "folder": str(folder),
+            "parts": _parts(store / "shadow" / name / folder),
         }
     return Frozen(name, store / "shadow" / name, tables)
+
+
+def _parts(folder: Path) -> dict[str, int]:
+    """A frozen table's parts, with their rows: by what lies there, for the engine may have merged them since."""
+    if not folder.is_dir():
+        return {}
+    return {part.name: int((part / "count.txt").read_text()) for part in folder.iterdir() if part.is_dir()}
 
 
 def copy_frozen(frozen: Frozen, target: Path, stopped: Callable[[], bool]) -> int:
