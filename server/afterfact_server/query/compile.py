@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.nodes import Column, Order
-from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.query.conditions import Parameters, absent_mask, condition, derived
+from afterfact_server.query.needles import needles
+from afterfact_server.store.packed import COLUMN, FOUND_KEY
 
 TABLE = "sessions"
 
-_KEY_COLUMNS = (*KEY, "revision")
+_FOUND = (*FOUND_KEY, COLUMN)
 _NEWEST_FIRST = ("start_time DESC", "sensor", "session_id")
-ROW_NAMES = tuple(field.name for field in FIELDS)
 
 MAX_SPANS = 16
 WORTH_CUTTING = 60_000_000
@@ -50,16 +50,18 @@ def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
 
 
 def key_query(
-    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None
-) -> Compiled:
-    """The keys that a query finds, in its order: start_time, sensor, session_id and revision of at most `limit` rows.
+    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None,
+    rows: bool = False,
+) -> Compiled:  # fmt: skip
+    """The keys that a query finds, in its order: start_time, sensor, session_id and revision of at most `limit` rows;
+    with `rows` the packed rows as well (packed.FOUND).
 
     `after` continues behind that key, for queries in the default order only; rows that arrive meanwhile are neither
     repeated nor do they push others out. `final` is taken from the query if it is None; without it a session stands
     once per unmerged revision. QueryError if the query names an unknown sensor.
     """
     parameters = Parameters()
-    found = condition(query.where, sensors, parameters)
+    found = needles(query.where, parameters) + condition(query.where, sensors, parameters)
     if after is not None:
         if query.order:
             raise ValueError("only the default order can be continued after a key")
@@ -69,15 +71,16 @@ def key_query(
     order += [key for key in _NEWEST_FIRST if key.split()[0] not in sorted_by]
     table = f"{TABLE} FINAL" if (query.needs_growing if final is None else final) else TABLE
     return Compiled(
-        f"SELECT {', '.join(_KEY_COLUMNS)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
+        f"SELECT {', '.join(_FOUND if rows else FOUND_KEY)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
     )
 
 
-def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = ROW_NAMES) -> Compiled:
-    """Some fields of the sessions with these keys, every revision not merged yet, in no order of rows; and perhaps
-    sessions of another sensor that begin between them under the same id: the caller picks by key and revision.
+def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = _FOUND) -> Compiled:
+    """The packed rows (packed.FOUND), or some fields, of the sessions with these keys, every revision not merged yet,
+    in no order of rows; and perhaps sessions of another sensor that begin between them under the same id: the caller picks
+    by key and revision.
 
     `keys` is a structured array that has at least the fields of KEY. RowBinary of the answer is packed `columns`.
     """
