@@ -4,6 +4,8 @@ Skewed as traffic is: few hosts and ports have most sessions, sizes and lengths 
 Owns the made data and nothing else; the same count and seed give the same sessions.
 """
 
+import ipaddress
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +32,9 @@ WORM_SHARE = 0.0001
 INSIDE_HOSTS, OUTSIDE_HOSTS = 6_000, 300_000
 ABSENT_ADDRESS = "203.0.113.77"
 """No session has it: no other address is made in 203.0.113.0/24."""
+
+_OUTSIDE, _SCATTER = 0x4000_0000, 2_654_435_761
+"""A multiplication by an odd number scatters the outside hosts over 64.0.0.0/3, each still one address."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -84,6 +89,11 @@ def busiest_outside(rows: Records) -> bytes:
     return bytes(found[np.argsort(often, kind="stable")[-50]])
 
 
+def outside_address(host: int) -> str:
+    """The IPv4 address of an outside host; the lower its number, the more sessions it has."""
+    return str(ipaddress.IPv4Address(_OUTSIDE + host * _SCATTER % (1 << 29)))
+
+
 def _time_of_day(count: int, random: np.random.Generator) -> Integers:
     """Most of it in working hours."""
     office = random.normal(13.5, 3.0, count) % 24
@@ -125,8 +135,7 @@ def _endpoints(rows: Records, random: np.random.Generator) -> None:
     six = (random.random(count) < 0.04) & (rows["proto"] != Proto.ICMP)
     inwards = random.random(count) < 1 / 6
     ours = _addresses(0x0A00_0000, bytes.fromhex("20010db800010000"), inside, six)
-    # A multiplication by an odd number scatters the outside hosts over 64.0.0.0/3, each still one address.
-    theirs = _addresses(0x4000_0000, bytes.fromhex("20010db8ffff0000"), outside * 2_654_435_761 % (1 << 29), six)
+    theirs = _addresses(_OUTSIDE, bytes.fromhex("20010db8ffff0000"), outside * _SCATTER % (1 << 29), six)
     rows["src_ip"] = np.where(inwards, theirs, ours)
     rows["dst_ip"] = np.where(inwards, ours, theirs)
 

@@ -79,8 +79,8 @@ def key_query(
 
 def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = _FOUND) -> Compiled:
     """The packed rows (packed.FOUND), or some fields, of the sessions with these keys, every revision not merged yet,
-    in no order of rows; and perhaps sessions of another sensor that begin between them under the same id: the caller picks
-    by key and revision.
+    in no order of rows; and perhaps sessions of another sensor that begin between them under the same id: the caller
+    picks by key and revision.
 
     `keys` is a structured array that has at least the fields of KEY. RowBinary of the answer is packed `columns`.
     """
