@@ -55,6 +55,8 @@ away."""
 ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "proto", "src_ip", "src_port", "dst_ip",
                                                "dst_port")))  # fmt: skip
 """What conversations are told by."""
+_EMBEDDED = {"local_filesystem_read_method": "pread", "use_skip_indexes_on_data_read": 0, "use_statistics": 0}
+"""Spares threads and looks that cost a small query more than they bring. A server's settings are its own affair."""
 
 
 Send = Callable[[Message], None]
@@ -124,7 +126,10 @@ class Answers:
             "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
             "use_skip_indexes_if_final": 1,
             "use_skip_indexes_if_final_exact_mode": 1,
+            **(_EMBEDDED if self._engine.embedded else {}),
         }
+        if compiled.scattered:
+            settings["optimize_read_in_order"] = 0
         if running.cancelled.is_set():
             raise Cancelled
         data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
@@ -270,7 +275,7 @@ class Answers:
             parts = _parts(result.keys[at : at + count * (READ_AHEAD if reads_on else 1)], count)
             if not result.complete:  # more keys may follow a part that is not full
                 parts = [part for part in parts if len(part) == count]
-            rows, *others = self._rows(client, running, parts or [keys])
+            rows, *others = self._rows(client, running, parts or [keys]) if len(keys) else [np.empty(0, ROW)]
             result.ahead = {(message.first + n * count, count): other for n, other in enumerate(others, 1)}
             result.next_first = message.first + (1 + len(others)) * count
         ended = result.complete and message.first + count >= result.offset + len(result.keys)

@@ -38,6 +38,9 @@ class Compiled:
 
     sql: str
     parameters: dict[str, Any]
+    scattered: bool = False
+    """Whether what it finds lies here and there: to read the days one after the other, newest first, is no help then,
+    and keeps the store from reading several at a time."""
 
 
 def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
@@ -61,7 +64,8 @@ def key_query(
     once per unmerged revision. QueryError if the query names an unknown sensor.
     """
     parameters = Parameters()
-    found = needles(query.where, parameters) + condition(query.where, sensors, parameters)
+    looked_for = needles(query.where, parameters)
+    found = looked_for + condition(query.where, sensors, parameters)
     if after is not None:
         if query.order:
             raise ValueError("only the default order can be continued after a key")
@@ -74,6 +78,7 @@ def key_query(
         f"SELECT {', '.join(_FOUND if rows else FOUND_KEY)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
+        scattered=bool(looked_for) and " AND has(" not in looked_for,
     )
 
 
