@@ -12,7 +12,7 @@ from enum import Enum, IntEnum, IntFlag
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Travels with every batch. Batches name their columns, so older versions are read by field name; see wire.py."""
 
 ADDRESS_BYTES = 16
@@ -20,6 +20,9 @@ IPV4_PREFIX = bytes(10) + b"\xff\xff"
 """IPv4 addresses are stored IPv4-mapped (RFC 4291, 2.5.5.2), so that one column holds both families."""
 
 HISTORY_BYTES = 24
+
+FOREIGN_ID_BYTES = 24
+"""Zeek's uids have 17 to 19 characters, 64-bit numbers at most 20."""
 
 EARLIEST_US = 631_152_000_000_000
 """1990-01-01 00:00 UTC in microseconds: an earlier time of a packet is a broken clock's or a damaged file's."""
@@ -266,6 +269,7 @@ _TIME = ("<i8", "DateTime64(6, 'UTC')")
 _U8, _U16, _U32, _U64 = ("u1", "UInt8"), ("<u2", "UInt16"), ("<u4", "UInt32"), ("<u8", "UInt64")
 _ADDRESS = (f"V{ADDRESS_BYTES}", "IPv6")
 _HISTORY = (f"S{HISTORY_BYTES}", f"FixedString({HISTORY_BYTES})")
+_FOREIGN_ID = (f"S{FOREIGN_ID_BYTES}", f"FixedString({FOREIGN_ID_BYTES})")
 _STREAM = ("V16", "FixedString(16)")
 
 _DELTA = "Delta, ZSTD(1)"
@@ -343,6 +347,11 @@ FIELDS: tuple[Field, ...] = (
     Field(35, "error_ip", *_ADDRESS, _PLAIN, Kind.ADDRESS, _G, "Error by", "who reported the first such error",
           nullable=True),
     Field(36, "source", *_U8, _PLAIN, Kind.NAME, _I, "Source", "which meter made the record", names=Source),
+    Field(45, "foreign_id", *_FOREIGN_ID, _PLAIN, Kind.TEXT, _I, "Foreign ID", "what the meter that made it calls the "
+          "session: Zeek's uid, Suricata's flow_id, Argus's or SANCP's number", aliases=("uid", "flow_id"),
+          nullable=True),
+    Field(46, "missed_bytes", *_U64, _INTEGER, Kind.NUMBER, _G, "Missed", "payload bytes that its meter knows it did "
+          "not see, both sides", "bytes", nullable=True),
     Field(37, "absent", *_U64, _PLAIN, Kind.IDENT, _G, "Absent", "bit set, by field number, of what the source did not "
           "know; such fields are NULL in the language"),
     Field(38, "ingest_time", *_TIME, _DELTA, Kind.TIME, _S, "Stored", "time the server stored this revision", "UTC"),

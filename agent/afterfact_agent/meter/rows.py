@@ -7,6 +7,7 @@ import numpy as np
 
 from afterfact_agent.jit import i64, kernel
 from afterfact_protocol.session import (
+    FOREIGN_ID_BYTES,
     HISTORY_BYTES,
     RECORD,
     RECORD_FIELDS,
@@ -71,10 +72,13 @@ from .layout import (
 )
 from .tcp import FIN, HISTORY_COUNT_SHIFT, HISTORY_LETTERS, RST, endpoint_state
 
+FOREIGN_ID_WORDS = FOREIGN_ID_BYTES // 8
+
 # The record as kernels see it: addresses as two words, the history as bytes, the id signed; not a byte moves.
-_OPAQUE = {"V16": ("<i8", (2,)), f"S{HISTORY_BYTES}": ("u1", (HISTORY_BYTES,)), "<u8": ("<i8", ())}
+_OPAQUE = {"V16": ("<i8", (2,)), "<u8": ("<i8", ())}
+_TEXT = {"history": ("u1", (HISTORY_BYTES,)), "foreign_id": ("<i8", (FOREIGN_ID_WORDS,))}
 OUTPUT: np.dtype[np.void] = np.dtype(
-    [(f.name, *_OPAQUE[f.dtype]) if f.dtype in _OPAQUE else (f.name, f.dtype) for f in RECORD_FIELDS]
+    [(f.name, *(_TEXT.get(f.name) or _OPAQUE.get(f.dtype) or (f.dtype, ()))) for f in RECORD_FIELDS]
 )
 if OUTPUT.itemsize != RECORD.itemsize:
     raise AssertionError("the kernels' view of a record does not lie over RECORD")
@@ -89,6 +93,7 @@ REASON_OPEN = int(EndReason.OPEN)
 SOURCE_AFTERFACT = int(Source.AFTERFACT)
 MARK_BITS = sum(Mark)
 
+ABSENT_ALWAYS = absent_bits("foreign_id", "missed_bytes")
 ABSENT_PORTS = absent_bits("src_port", "dst_port")
 ABSENT_TCP = absent_bits("src_flags", "dst_flags", "src_retrans_bytes", "dst_retrans_bytes", "syn_retries")
 ABSENT_HISTORY = absent_bits("history")
@@ -194,7 +199,7 @@ def write_record(flows: Words, work: Words, row: int, reason: int, out: Rows) ->
     key = flows[row, PORTS]
     kind = (key >> 40) & 7
     proto = (key >> 32) & 0xFF
-    absent = i64(0)
+    absent = i64(ABSENT_ALWAYS)
     at = work[M_OUT]
     record = out[at]
     record["start_time"] = flows[row, START]
@@ -293,6 +298,9 @@ def write_record(flows: Words, work: Words, row: int, reason: int, out: Rows) ->
     if errors == 0:
         absent |= ABSENT_ERROR
     record["source"] = SOURCE_AFTERFACT
+    for word in range(FOREIGN_ID_WORDS):
+        record["foreign_id"][word] = 0
+    record["missed_bytes"] = 0
     record["absent"] = absent
     work[M_OUT] += 1
     work[COUNTS + C_RECORDS] += 1

@@ -1,0 +1,33 @@
+"""The formats that are known, and which of them a file is."""
+
+from pathlib import Path
+
+from .format import Format
+from .lines import ImportFailure, head
+
+FORMATS: tuple[Format, ...] = ()
+"""In the order in which a file is tried."""
+
+
+def names() -> tuple[str, ...]:
+    """As `--format` has them."""
+    return tuple(dict.fromkeys(known.name for known in FORMATS))
+
+
+def format_of(path: Path, chosen: str | None = None) -> Format:
+    """The format of a file, of the `chosen` name if one is given (a name may have several layouts).
+
+    ImportFailure if it is of none, or cannot be read.
+    """
+    text = head(path)
+    candidates = [known for known in FORMATS if chosen is None or known.name == chosen]
+    for known in candidates:
+        if known.recognise(text, path.name):
+            return known
+    if chosen is not None and len(candidates) == 1:
+        return candidates[0]
+    if chosen is not None:
+        raise ImportFailure(f"{path}: is in none of the layouts of {chosen}")
+    raise ImportFailure(
+        f"{path}: is in none of the formats that are recognised ({', '.join(names())}): name one with --format"
+    )

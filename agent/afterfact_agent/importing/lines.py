@@ -1,0 +1,138 @@
+"""Text files as blocks of whole lines: plain or gzip, whatever their size, in the memory of a block.
+
+Knows nothing of what the lines say.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_BYTES = 4 << 20
+MAX_LINE_BYTES = 1 << 20
+HEAD_BYTES = 64 << 10
+"""What a format is recognised by."""
+_GZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ"
+_OTHERS = {_ZSTD: "zstd", _BZIP2: "bzip2", _XZ: "xz"}
+_NEWLINE, _RETURN = 10, 13
+
+
+class ImportFailure(ValueError):
+    """A file could not be read, or not to its end. One line that names it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Lines of one file, in order."""
+
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """Line i is data[starts[i]:ends[i]], without its line feed or the carriage return before that."""
+    numbers: NDArray[np.int64]
+    """Of each line in its file, from 1."""
+    overlong: tuple[int, ...] = ()
+    """Numbers of lines of more than MAX_LINE_BYTES, which are not here."""
+    half: bool = False
+    """The last line has no line feed: its writer may not have been done with it."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def line(self, index: int) -> bytes:
+        return self.data[self.starts[index] : self.ends[index]].tobytes()
+
+
+def open_text(path: Path) -> BinaryIO:
+    """A file's text, unpacked if it is gzip. ImportFailure if it cannot be opened or is packed otherwise."""
+    try:
+        with open(path, "rb") as file:
+            magic = file.read(6)
+        for other, name in _OTHERS.items():
+            if magic.startswith(other):
+                raise ImportFailure(f"{path}: packed by {name}: unpack it first (plain and gzip files are read)")
+        if magic.startswith(_GZIP):
+            return cast(BinaryIO, gzip.open(path, "rb"))
+        return open(path, "rb")
+    except OSError as error:
+        raise ImportFailure(f"{path}: cannot read: {error.strerror}") from None
+
+
+def head(path: Path) -> bytes:
+    """A file's first HEAD_BYTES, unpacked. ImportFailure as `open_text`; what can be had of a damaged gzip file."""
+    with open_text(path) as file:
+        try:
+            return file.read(HEAD_BYTES)
+        except (OSError, EOFError, zlib.error):
+            return b""
+
+
+def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """A file's lines; a last one without a line feed too. ImportFailure once what could be read has been given."""
+    with open_text(path) as file:
+        yield from blocks_of(file, str(path), size)
+
+
+def blocks_of(file: BinaryIO, name: str, size: int = BLOCK_BYTES, first_line: int = 1) -> Iterator[Block]:
+    """The lines of an open file or pipe, `name` in complaints."""
+    rest = b""
+    number = first_line
+    skipping = False  # within a line that is too long
+    damage: str | None = None
+    while True:
+        try:
+            more = file.read(size)
+        except (EOFError, zlib.error, OSError) as error:
+            damage = f"{name}: damaged or cut off after line {number - 1}: {error}"
+            more = b""
+        if not more:
+            break
+        if skipping:
+            cut = more.find(b"\n")
+            if cut < 0:
+                continue
+            more, skipping = more[cut + 1 :], False
+            yield _overlong(number)
+            number += 1
+        text = rest + more
+        whole = text.rfind(b"\n") + 1
+        rest = text[whole:]
+        if whole:
+            block = cut_lines(text[:whole], number)
+            number += int(np.count_nonzero(block.data == _NEWLINE))
+            yield block
+        if len(rest) > MAX_LINE_BYTES:
+            rest, skipping = b"", True
+    if skipping:
+        yield _overlong(number)
+    elif rest:
+        yield cut_lines(rest, number)
+    if damage is not None:
+        raise ImportFailure(damage)
+
+
+def cut_lines(text: bytes, first_line: int) -> Block:
+    """Text, from the beginning of a line on, as a block."""
+    half = not text.endswith(b"\n")
+    data = np.frombuffer(text + b"\n" if half else text, np.uint8)
+    feeds = np.flatnonzero(data == _NEWLINE)
+    starts = np.concatenate([np.zeros(1, np.int64), feeds[:-1] + 1])
+    ends = feeds.astype(np.int64)
+    # A carriage return before the line feed is part of the line's end.
+    ends -= (ends > starts) & (data[ends - 1] == _RETURN)
+    numbers = np.arange(first_line, first_line + len(starts))
+    long = ends - starts > MAX_LINE_BYTES
+    if not long.any():
+        return Block(data, starts, ends, numbers, half=half)
+    keep = ~long
+    return Block(data, starts[keep], ends[keep], numbers[keep], tuple(numbers[long].tolist()), half)
+
+
+def _overlong(number: int) -> Block:
+    none = np.zeros(0, np.int64)
+    return Block(np.zeros(0, np.uint8), none, none, none, (number,))
