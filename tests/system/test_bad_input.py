@@ -145,7 +145,7 @@ def test_a_damaged_batch_of_the_spool_is_metered_again(case: Case, tmp_path: Pat
     kept[0].write_bytes(kept[0].read_bytes()[:-100])
     done = deliver(join, spool, CAPTURES["border"])
     assert done.returncode == 0, done.stderr
-    assert "is damaged" in done.stderr and "metering the files again" in done.stderr
+    assert "is damaged" in done.stderr and "reading the files again" in done.stderr
     stored = ask(case.console, "sensor = 'damage'", "--format", "csv")
     read = call(module("afterfact_agent", "read", CAPTURES["border"]))
     assert len(stored.stdout.splitlines()) == len(read.stdout.splitlines()) > 100
