@@ -9,7 +9,7 @@ from afterfact_protocol.query import parse
 from afterfact_protocol.query.canonical import query_text
 from afterfact_protocol.query.lexer import Lexeme, tokens
 from afterfact_protocol.query.nodes import And, Between, Column, Compare, Expr
-from afterfact_protocol.query.syntax import Group, Junction, Raw
+from afterfact_protocol.query.rawtree import Group, Junction, Raw
 from afterfact_protocol.query.syntax import parse as parse_raw
 
 TITLE_LENGTH = 28

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.query import Query
-from afterfact_protocol.query.nodes import Column, Order
+from afterfact_protocol.query.nodes import Column, Far, Order
 from afterfact_protocol.session import FIELDS, KEY
-from afterfact_server.query.conditions import Parameters, absent_mask, condition, derived
+from afterfact_server.query.computed import derived
+from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
 
 TABLE = "sessions"
 
@@ -123,6 +124,8 @@ def _sort_key(key: Order, sensors: Mapping[str, int], parameters: Parameters) ->
         numbers = parameters.bind([number for _, number in ranked], "Array(UInt16)")
         ranks = parameters.bind(list(range(len(ranked))), "Array(UInt32)")
         return f"transform(sensor, {numbers}, {ranks}, {len(ranked)}){direction}"
+    if isinstance(key.operand, Far):
+        return f"{far_end(key.operand, parameters)}{direction}"
     sql = key.operand.name if isinstance(key.operand, Column) else derived(key.operand)
     mask = absent_mask(key.operand)
     return f"bitAnd(absent, {mask}) != 0, {sql}{direction}" if mask else f"{sql}{direction}"
