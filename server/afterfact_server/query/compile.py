@@ -51,9 +51,11 @@ def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
 
 
 def key_query(
-    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None
-) -> Compiled:
-    """The keys that a query finds, in its order: start_time, sensor, session_id and revision of at most `limit` rows.
+    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None,
+    columns: Sequence[str] = _KEY_COLUMNS,
+) -> Compiled:  # fmt: skip
+    """The keys that a query finds, in its order: start_time, sensor, session_id and revision (or other `columns`) of at
+    most `limit` rows.
 
     `after` continues behind that key, for queries in the default order only; rows that arrive meanwhile are neither
     repeated nor do they push others out. `final` is taken from the query if it is None; without it a session stands
@@ -70,7 +72,7 @@ def key_query(
     order += [key for key in _NEWEST_FIRST if key.split()[0] not in sorted_by]
     table = f"{TABLE} FINAL" if (query.needs_growing if final is None else final) else TABLE
     return Compiled(
-        f"SELECT {', '.join(_KEY_COLUMNS)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
     )
