@@ -181,8 +181,8 @@ def fetch(client, compiled, dtype, running):
         if running.quick:
             quick.append(running.request)
             # A statement that takes too long for the lane, as the store itself ends it.
-            slow = compiled.__class__("SELECT start_time, sensor, session_id, revision FROM sessions "
-                                      "WHERE sleepEachRow(0.001) = 0 SETTINGS max_block_size = 100", {})
+            slow = compiled.__class__("SELECT toInt64(number), toUInt16(1), number, number FROM numbers(100000000000) "
+                                      "WHERE sipHash64(number) = 1", {})
             return real(client, slow, dtype, running)
         blocked.append(running.request)
         assert gate.wait(60)
