@@ -310,9 +310,7 @@ def expressions() -> st.SearchStrategy[Expr]:
 
 def orders() -> st.SearchStrategy[tuple[Order, ...]]:
     """Sort keys, each operand once."""
-    operands = st.sampled_from(
-        [*_COLUMNS, *(Derived(name) for name, entry in DERIVED.items() if entry.type in COMPUTED)]
-    )
+    operands = st.sampled_from([*_COLUMNS, *map(Derived, DERIVED)])
     keys = st.lists(st.builds(Order, operands, st.booleans()), max_size=3, unique_by=lambda key: key.operand)
     return keys.map(tuple)
 

@@ -76,7 +76,7 @@ def order(keys: tuple[RawOrder, ...], condition: Expr | None) -> tuple[Order, ..
         if subject is None:
             raise QueryError(unknown(key.name.text), key.name.start, key.name.end)
         operand = subject.operand
-        if subject.type in (Type.NETWORK, Type.COMMUNITY):
+        if subject.type is Type.NETWORK:
             raise QueryError(f"`{subject.name}` has no order", key.name.start, key.name.end)
         if isinstance(operand, Far):
             end = binding.far_end(condition)

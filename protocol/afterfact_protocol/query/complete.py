@@ -262,7 +262,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
         case _Place.ORDER_BY:
             yield "BY", "keyword", OPERATORS["ORDER BY"].help
         case _Place.ORDER:
-            unordered = {*EITHER, *NETWORK_FIELDS, "community_id"}
+            unordered = {*EITHER, *NETWORK_FIELDS}
             yield from (offer for offer in _operands() if offer[0] not in unordered and offer[1] == "field")
         case _Place.ORDERED | _Place.DIRECTED:
             if place is _Place.ORDERED:

@@ -90,8 +90,9 @@ def ordered(
     keys: list[npt.NDArray[np.int64]] = []
     matcher = _Matcher(rows, sensors, networks)
     for key in query.order:
-        keys.append(matcher.absent(key.operand).astype(np.int64))
-        rank = _rank(matcher.sortable(key.operand))
+        absent = matcher.absent(key.operand)
+        keys.append(absent.astype(np.int64))
+        rank = np.where(absent, 0, _rank(matcher.sortable(key.operand)))
         keys.append(-rank if key.descending else rank)
     keys.append(-_rank(rows[KEY[0]]))
     keys.extend(_rank(rows[name]) for name in KEY[1:])
@@ -347,6 +348,8 @@ class _Matcher:
 
     def sortable(self, operand: Operand) -> npt.NDArray[np.generic]:
         """Values of an operand that numpy sorts as the store does; sensors by name."""
+        if operand == Derived("community_id"):
+            return np.array(self._digests(), "S20")
         if isinstance(operand, Far):
             from_there = self._near(operand, (0, 0))
             ends = (np.ascontiguousarray(self._rows[side]).view("S16") for side in ("dst_ip", "src_ip"))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.query import Query
-from afterfact_protocol.query.nodes import Column, Far, Order
+from afterfact_protocol.query.nodes import Column, Derived, Far, Order
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.query.computed import derived
 from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
@@ -130,4 +130,9 @@ def _sort_key(key: Order, sensors: Mapping[str, int], parameters: Parameters) ->
         return f"{far_end(key.operand, parameters)}{direction}"
     sql = key.operand.name if isinstance(key.operand, Column) else derived(key.operand)
     mask = absent_mask(key.operand)
-    return f"bitAnd(absent, {mask}) != 0, {sql}{direction}" if mask else f"{sql}{direction}"
+    if not mask:
+        return f"{sql}{direction}"
+    unknown = f"bitAnd(absent, {mask}) != 0"
+    if isinstance(key.operand, Derived):
+        sql = f"if({unknown}, 0, {sql})"  # of what is computed, what is known would still sort it
+    return f"{unknown}, {sql}{direction}"

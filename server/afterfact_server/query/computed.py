@@ -13,6 +13,7 @@ from afterfact_protocol.query.operators import COMPUTED, Type
 from afterfact_protocol.query.rational import Whole, sides
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
+from afterfact_server.store.community import DIGEST
 
 _FLIPPED = {Op.EQ: Op.EQ, Op.NE: Op.NE, Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
 _INVERSE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
@@ -64,7 +65,9 @@ def absent_mask(operand: Column | Derived) -> int:
 
 
 def derived(operand: Derived) -> str:
-    """SQL of a computed number. Totals stop at the highest number instead of wrapping round."""
+    """SQL of a computed value. Totals stop at the highest number instead of wrapping round."""
+    if operand == Derived("community_id"):
+        return DIGEST
     first, second = DERIVED[operand.name].fields
     if DERIVED[operand.name].type is Type.DURATION:
         return f"(toUnixTimestamp64Micro({first}) - toUnixTimestamp64Micro({second}))"

@@ -65,7 +65,7 @@ def keys_of(rows: Rows) -> list[tuple[int, int, int]]:
     return [(int(row["start_time"]), int(row["sensor"]), int(row["session_id"])) for row in rows]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=26, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(sessions(), st.lists(expressions(), min_size=8, max_size=12), orders())
 def test_store_and_matcher_agree(client: Client, rows: Rows, wheres: list[Expr], order: tuple[Order, ...]) -> None:
     """Rows found and their order, with FINAL and without, for whatever the language can say."""
@@ -191,7 +191,7 @@ def test_far_ends_sort_as_they_compare(client: Client) -> None:
     assert [session for _, _, session in keys_of(found)] == [4, 0, 5, 3, 1, 2]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(sessions(), st.lists(relations(), min_size=12, max_size=12))
 def test_computing_in_the_store_is_exact(client: Client, rows: Rows, tests: list[Relation]) -> None:
     """As fractions of any size are, and NULL where they are: what a comparison and its negation find."""
