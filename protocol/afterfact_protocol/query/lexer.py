@@ -107,6 +107,9 @@ _LOOK_ALIKES = {
     "\N{LESS-THAN OR EQUAL TO}": "the operator <=",
     "\N{GREATER-THAN OR EQUAL TO}": "the operator >=",
     "\N{FULLWIDTH EQUALS SIGN}": "the operator =",
+    "\N{MULTIPLICATION SIGN}": "the operator *",
+    "\N{DIVISION SIGN}": "the operator /",
+    "\N{HORIZONTAL ELLIPSIS}": "the operator ..",
 }
 
 

@@ -98,6 +98,21 @@ def test_the_most_networks_that_a_query_may_name(client: Client) -> None:
     assert len(run(client, key_query(query, SENSORS, 10), KEYS)) == 3
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        " AND ".join(["icmp_type / (1 + icmp_code / (1 + icmp_type / (1 + icmp_code / (1 + icmp_type)))) > 1"] * 100),
+        " AND ".join([" + ".join(["src_pkts / dst_pkts"] * 3) + " > 1"] * 100),
+        " OR ".join(["ip = 1.2.3.4 AND other_ip = 1.2.3.5"] * 250),
+        "icmp_type" + " / icmp_code" * 19 + " > vlan",
+    ],
+    ids=range(4),
+)
+def test_the_store_takes_the_longest_computations(client: Client, text: str) -> None:
+    store(client, plain(3))
+    assert len(run(client, key_query(parse(text, NOW), SENSORS, 10), KEYS)) == 0
+
+
 @pytest.mark.parametrize("bits", [24, 96, 104, 127])
 def test_sets_of_networks(client: Client, bits: int) -> None:
     """Many networks of one prefix length are looked up as a set: first and last addresses, and their neighbours."""
