@@ -241,7 +241,8 @@ class _Parser:
 
     def _comparison(self) -> Raw:
         left = self._masked("a condition")
-        if not isinstance(left, Group) or self._compares():
+        # Of `(a + b) * 2 > 5` the group is none, and of `(port = 80)` its item is.
+        if not isinstance(left, Group | Binary | Minus) or self._compares():
             self._conditions += 1
             if self._conditions > self._caps.conditions:
                 raise QueryError(f"a query has at most {self._caps.conditions} conditions; IN takes a list of values",

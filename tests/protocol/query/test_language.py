@@ -565,12 +565,11 @@ WORST = [
     # As quotients these double at every step.
     " AND ".join(["icmp_type / (1 + icmp_code / (1 + icmp_type / (1 + icmp_code / (1 + icmp_type)))) > 1"] * 180),
     " AND ".join([" + ".join(["src_pkts / dst_pkts"] * 3) + " > 1"] * 220),
-    "src_bytes > " + "9" * 40 + " * " + "9" * 40,
+    "src_bytes * " + "9" * 40 + " * " + "9" * 40 + " > 1",
     " OR ".join(["DURING now - 1h .. +1h"] * 499),
     " OR ".join(["ip = 1.2.3.4 AND other_ip = 1.2.3.5"] * 250),
     "port IN (" + ",".join(["ms-wbt-server"] * 1100) + ")",
     " OR ".join(["port = httq"] * 499),
-    "a-" * 8_000,
     ".." * 8_000,
     "src_bytes" + "*" * 16_000,
     ":" * 16_000,
