@@ -201,6 +201,8 @@ def test_no_password(case: Case) -> None:
         ("WHERE (src_port = 80", ")"),
         ("WHERE " + "(" * 200 + "src_port = 80" + ")" * 200, "50"),
         ("LIMIT 0", "LIMIT"),
+        ("WHERE src_bytes > 5 OR 1 = 1", "a field's name"),
+        ("WHERE src_bytes * dst_bytes * src_ip_bytes * dst_ip_bytes > 1", "255 bits"),
         ("WHERE sensor = 'nowhere'", "nowhere"),
     ],
 )

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.query import Query
-from afterfact_protocol.query.nodes import Column, Order
+from afterfact_protocol.query.nodes import Column, Derived, Far, Order
 from afterfact_protocol.session import FIELDS, KEY
-from afterfact_server.query.conditions import Parameters, absent_mask, condition, derived
+from afterfact_server.query.computed import derived
+from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
 
 TABLE = "sessions"
 
@@ -50,9 +51,11 @@ def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
 
 
 def key_query(
-    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None
-) -> Compiled:
-    """The keys that a query finds, in its order: start_time, sensor, session_id and revision of at most `limit` rows.
+    query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None,
+    columns: Sequence[str] = _KEY_COLUMNS,
+) -> Compiled:  # fmt: skip
+    """The keys that a query finds, in its order: start_time, sensor, session_id and revision (or other `columns`) of at
+    most `limit` rows.
 
     `after` continues behind that key, for queries in the default order only; rows that arrive meanwhile are neither
     repeated nor do they push others out. `final` is taken from the query if it is None; without it a session stands
@@ -69,7 +72,7 @@ def key_query(
     order += [key for key in _NEWEST_FIRST if key.split()[0] not in sorted_by]
     table = f"{TABLE} FINAL" if (query.needs_growing if final is None else final) else TABLE
     return Compiled(
-        f"SELECT {', '.join(_KEY_COLUMNS)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
     )
@@ -123,6 +126,13 @@ def _sort_key(key: Order, sensors: Mapping[str, int], parameters: Parameters) ->
         numbers = parameters.bind([number for _, number in ranked], "Array(UInt16)")
         ranks = parameters.bind(list(range(len(ranked))), "Array(UInt32)")
         return f"transform(sensor, {numbers}, {ranks}, {len(ranked)}){direction}"
+    if isinstance(key.operand, Far):
+        return f"{far_end(key.operand, parameters)}{direction}"
     sql = key.operand.name if isinstance(key.operand, Column) else derived(key.operand)
     mask = absent_mask(key.operand)
-    return f"bitAnd(absent, {mask}) != 0, {sql}{direction}" if mask else f"{sql}{direction}"
+    if not mask:
+        return f"{sql}{direction}"
+    unknown = f"bitAnd(absent, {mask}) != 0"
+    if isinstance(key.operand, Derived):
+        sql = f"if({unknown}, 0, {sql})"  # of what is computed, what is known would still sort it
+    return f"{unknown}, {sql}{direction}"

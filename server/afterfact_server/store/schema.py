@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.store import health
+from afterfact_server.store.community import DIGEST
 from afterfact_server.store.engine import StoreError
 from afterfact_server.store.layout import SINGLE, Layout, Table
 
@@ -31,7 +32,13 @@ _DAY = f"toInt32(intDiv(toUnixTimestamp64Micro({{column}}), {MICROSECONDS_A_DAY}
 _MERGE_OLD_DAYS = "min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1"
 
 _INDEXED = ("src_ip", "dst_ip", "src_port", "dst_port")
-_INDEXES = ", ".join(f"INDEX {name}_bloom {name} TYPE bloom_filter(0.01) GRANULARITY 1" for name in _INDEXED)
+# Which granules of the days before a time hold sessions that lasted into it; which hold a conversation.
+_ADDED_WITH_3 = {
+    "end_time_minmax": "end_time TYPE minmax GRANULARITY 1",
+    "community_bloom": f"{DIGEST} TYPE bloom_filter(0.01) GRANULARITY 1",
+}
+_INDEX_OF = {f"{name}_bloom": f"{name} TYPE bloom_filter(0.01) GRANULARITY 1" for name in _INDEXED} | _ADDED_WITH_3
+_INDEXES = ", ".join(f"INDEX {name} {definition}" for name, definition in _INDEX_OF.items())
 
 _COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in FIELDS)
 _TIME = "DateTime64(6, 'UTC')"
@@ -100,7 +107,14 @@ def _count_expired(client: Client, layout: Layout) -> None:
         client.command(statement)
 
 
-STEPS: dict[int, Callable[[Client, Layout], None]] = {2: _count_expired}
+def _index_ends_and_conversations(client: Client, layout: Layout) -> None:
+    for table in (SESSIONS, PINNED):
+        for name, definition in _ADDED_WITH_3.items():
+            for statement in layout.add_index(table, name, definition):
+                client.command(statement)
+
+
+STEPS: dict[int, Callable[[Client, Layout], None]] = {2: _count_expired, 3: _index_ends_and_conversations}
 """To version N from the one before, on tables that exist; a version that only gained fields has none. Each may be done
 twice: a crash repeats it."""
 
