@@ -10,9 +10,9 @@ from afterfact_agent.errors import KernelError
 
 FAILED = 1
 
-COMMANDS = ("read", "run", "check")
-"""Modules of this package, each with its add_parser. Only that of the command given is imported: `read` needs nothing
-of what delivers."""
+COMMANDS = {"read": "read", "run": "run", "import": "convert", "check": "check"}
+"""Commands, and the modules of this package that have them, each with its add_parser. Only that of the command given is
+imported: `read` needs nothing of what delivers."""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="afterfact-agent", description="Meters traffic into sessions.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        import_module(f"afterfact_agent.{name}").add_parser(commands)
+        import_module(f"afterfact_agent.{COMMANDS[name]}").add_parser(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""afterfact-agent run: capture or read, meter, spool, deliver."""
+"""afterfact-agent run: capture, read or import, spool, deliver."""
 
 import argparse
 import signal
@@ -11,11 +11,17 @@ from typing import Any
 from afterfact_agent.capture.interface import InterfaceError
 from afterfact_agent.capture.live import LiveCapture
 from afterfact_agent.delivery.bounds import WAITING_SECONDS, Bounds
+from afterfact_agent.delivery.captures import CaptureSource
 from afterfact_agent.delivery.files import FilesDelivery, FilesError, Stopped
+from afterfact_agent.delivery.imports import ImportSource
+from afterfact_agent.delivery.source import FileSource
 from afterfact_agent.delivery.spool import WAITING_BYTES, Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
+from afterfact_agent.importing.formats import names
+from afterfact_agent.importing.lines import ImportFailure
 from afterfact_agent.live import deliver_live, start_capture
 from afterfact_agent.machine_code import use_cache
+from afterfact_agent.meter import MeterConfig
 from afterfact_agent.options import (
     add_capture_options,
     add_meter_options,
@@ -25,13 +31,14 @@ from afterfact_agent.options import (
     size,
 )
 from afterfact_protocol.joinfile import read_join
+from afterfact_protocol.output import OutputError
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 WAIT_SECONDS = 0.05
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("run", help="capture or read, spool, deliver")
+    parser = commands.add_parser("run", help="capture, read or import, spool, deliver")
     parser.add_argument("--join", metavar="SENSOR.toml", required=True, help="made by: afterfact-server sensor enrol")
     parser.add_argument("--spool", metavar="DIR", required=True, type=Path)
     parser.add_argument("--spool-max", metavar="SIZE", type=size, default=WAITING_BYTES,
@@ -41,10 +48,15 @@ def add_parser(commands: Any) -> None:
                         help=f"and beyond this ({WAITING_SECONDS / 86_400:.0f}d)")  # fmt: skip
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--read", metavar="FILE", nargs="+", type=Path, help="capture files, in order")
+    source.add_argument("--import", dest="imported", metavar=("FORMAT", "FILE"), nargs="+", type=Path,
+                        help=f"files of other meters: {', '.join(names())}, or auto")  # fmt: skip
     source.add_argument(
         "--interface", metavar="IF", action="append", help="capture from it; may be given several times"
     )
-    parser.add_argument("--until-delivered", action="store_true", help="with --read: end once all is acknowledged")
+    parser.add_argument("--until-delivered", action="store_true",
+                        help="with --read and --import: end once all is acknowledged")  # fmt: skip
+    parser.add_argument("--rejects", metavar="FILE", type=Path,
+                        help="with --import: where lines go that cannot be read (a file in DIR/rejects)")  # fmt: skip
     parser.add_argument(
         "--replace", action="store_true", help="replace the sessions that another meter made of the same files"
     )
@@ -95,12 +107,12 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         if capture is not None:
             return DONE if deliver_live(capture, config, spool, uplink, stop, _log) else FAILED
-        files = FilesDelivery(arguments.read, config, join.name, spool, uplink, stop, _log)
+        files = FilesDelivery(_source(arguments, config), join.name, spool, uplink, stop, _log)
         files.take(arguments.replace)
         return _wait(arguments.until_delivered, files, uplink, stop)
     except Stopped:
         return DONE
-    except (SpoolError, FilesError) as error:
+    except (SpoolError, FilesError, ImportFailure, OutputError) as error:
         _log(str(error))
         return FAILED
     except OSError as error:  # of the kernels' cache, say
@@ -109,6 +121,25 @@ def main(arguments: argparse.Namespace) -> int:
     finally:
         uplink.stop()
         spool.close()
+
+
+def _source(arguments: argparse.Namespace, config: MeterConfig) -> FileSource:
+    """The files to be delivered. ImportFailure if one is of no format that is known."""
+    if arguments.read:
+        return CaptureSource(arguments.read, config)
+    first, *paths = arguments.imported
+    chosen = str(first)
+    if chosen == "auto" or chosen in names():
+        if not paths:
+            raise ImportFailure(f"--import {chosen}: no file is named")
+    elif first.exists():
+        chosen, paths = "auto", arguments.imported
+    else:
+        raise ImportFailure(f"--import {chosen}: is no format ({', '.join(names())}, auto) and no file")
+    rejects = arguments.rejects
+    if rejects is None:
+        rejects = arguments.spool / "rejects" / time.strftime("%Y%m%dT%H%M%SZ.txt", time.gmtime())
+    return ImportSource(paths, None if chosen == "auto" else chosen, rejects)
 
 
 def _log(text: str) -> None:

@@ -12,7 +12,7 @@ from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, SensorHealth, Status
-from afterfact_protocol.records import Records, from_bytes
+from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
 from afterfact_protocol.session import ROW
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
@@ -42,12 +42,20 @@ class Result:
         """A page's rows as an array of session.ROW."""
         return from_bytes(self.answer.columns, page.rows, ROW)
 
+    def sightings_of(self, page: Page) -> Records:
+        """Of a query with ONCE, who else saw what a page's rows stand for: an array of records.SIGHTING."""
+        return sightings_from_bytes(page.sightings)
+
     def page(self, first: int, count: int = PAGE_ROWS) -> "Future[Page]":
         """Ask for rows from the `first` on."""
         return self._link.pull(self.answer.request, first, count)
 
     def pages(self) -> Iterator[Records]:
         """All rows, a page at a time, in the result's order; a few pages are asked for ahead."""
+        return (rows for rows, _ in self.observed())
+
+    def observed(self) -> Iterator[tuple[Records, Records]]:
+        """The same, each page with its sightings."""
         waiting: list[Future[Page]] = []
         first = 0
         ended = False
@@ -61,7 +69,7 @@ class Result:
             if page.count < PAGE_ROWS and not page.ended:
                 raise RuntimeError(f"the server left out rows {page.first + page.count} and on of a page")
             if page.rows:
-                yield self.rows_of(page)
+                yield self.rows_of(page), self.sightings_of(page)
             ended = ended or page.ended
 
     def fetch(self) -> Records:

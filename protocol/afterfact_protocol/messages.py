@@ -30,6 +30,7 @@ VITALS_SPAN = 600 * 1_000_000
 MAX_POINTS = 1000
 """Most points that one SENSOR_HEALTH tells of a sensor's past."""
 MAX_ALARMS_TOLD = 1024
+MAX_NETWORKS_TOLD = 1024
 MAX_QUERY_BYTES = 16 * 1024
 
 U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
@@ -317,6 +318,8 @@ class Answer:
     """Such that are not named."""
     notes: Annotated[tuple[Line, ...], Field(max_length=16)] = ()
     """What else must be known to judge the answer."""
+    observations: U64 = 0
+    """Of a query with ONCE: the sessions that were told apart into the conversations of the result; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +342,8 @@ class Page:
     rows: Rows
     ended: bool
     """Whether the result holds nothing beyond this page."""
+    sightings: Rows = b""
+    """Packed records.SIGHTING, of a query with ONCE: who else saw the conversations that the rows stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,6 +481,8 @@ class Status:
     disk_total: U64 = 0
     alarms: Annotated[tuple[Alarm, ...], Field(max_length=MAX_ALARMS_TOLD)] = ()
     """Raised and not cleared, the oldest first."""
+    networks: Annotated[tuple[Name, ...], Field(max_length=MAX_NETWORKS_TOLD)] = ()
+    """Names of networks that queries can ask for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.codec import WireError
-from afterfact_protocol.session import BY_NAME, RECORD, RECORD_FIELDS, ROW, Kind
+from afterfact_protocol.session import BY_NAME, KEY, RECORD, RECORD_FIELDS, ROW, Kind
+
+SIGHTING = np.dtype([("row", "<u4"), *((name, BY_NAME[name].dtype) for name in (*KEY, "end_time"))])
+"""Another observation of the conversation that a row of a page stands for, of a query with ONCE: `row` counts the
+page's rows from 0."""
 
 Records = npt.NDArray[np.void]
 """One-dimensional structured array of RECORD or ROW."""
@@ -52,6 +56,13 @@ def from_bytes(columns: ColumnTypes, data: bytes, target: np.dtype[np.void] = RE
     missing = [name for name in target.names if name not in layout.names]
     rows["absent"] |= np.uint64(sum(1 << BY_NAME[name].id for name in missing if BY_NAME[name].nullable))
     return rows
+
+
+def sightings_from_bytes(data: bytes) -> Records:
+    """A page's SIGHTINGs. WireError for bytes that are no whole number of them."""
+    if len(data) % SIGHTING.itemsize:
+        raise WireError(f"{len(data)} bytes are no whole number of {SIGHTING.itemsize}-byte sightings")
+    return np.frombuffer(data, SIGHTING)
 
 
 def check(records: Records) -> None:

@@ -199,21 +199,40 @@ def _spans(
             yield Span(_parts(array, field, sensors, form), missing, form.absent)
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A column that is no field; its values come beside the rows, as text."""
+
+    name: str
+    quoted: bool = True
+    """Whether it is a string in JSON; the others are numbers."""
+
+
+def _extra(extra: Extra, texts: Sequence[str], form: _Form) -> Span:
+    spelled = [form.escaped(text).encode() if extra.quoted and text else text.encode() for text in texts]
+    missing = np.array([not text for text in texts], np.bool_)
+    return Span([cells.spelled(spelled)], missing if missing.any() else None, form.absent)
+
+
 class _Lines:
     """Sessions as text that is the same in every row but for the values, a block of rows at a time."""
 
     def __init__(
-        self, before: Iterable[str], after: str, fields: Sequence[Field], sensors: Mapping[int, str] | None, form: _Form
-    ) -> None:
+        self, before: Iterable[str], after: str, fields: Sequence[Field], sensors: Mapping[int, str] | None,
+        form: _Form, extras: Sequence[Extra] = (),
+    ) -> None:  # fmt: skip
         """before: what stands before each field; after: what ends the row."""
         self._before, self._after = [text.encode() for text in before], after.encode()
-        self._fields, self._sensors, self._form = fields, sensors, form
+        self._fields, self._sensors, self._form, self._extras = fields, sensors, form, extras
 
-    def __call__(self, array: NDArray[np.void]) -> Iterator[str]:
-        if not len(array):
-            return
-        for block in np.array_split(array, -(-len(array) // _BLOCK)):
-            spans = _spans(block, self._fields, self._sensors, self._form)
+    def __call__(self, array: NDArray[np.void], texts: Sequence[Sequence[str]] = ()) -> Iterator[str]:
+        for at in range(0, len(array), _BLOCK):
+            block = array[at : at + _BLOCK]
+            beside = zip(self._extras, texts, strict=True)
+            spans = [
+                *_spans(block, self._fields, self._sensors, self._form),
+                *(_extra(extra, values[at : at + _BLOCK], self._form) for extra, values in beside),
+            ]
             row = [part for pair in zip(self._before, spans, strict=True) for part in pair]
             yield from joined(len(block), [*row, self._after])
 
@@ -225,37 +244,48 @@ def _fields(dtype: np.dtype[np.void]) -> list[Field]:
 class CsvWriter:
     """Sessions as CSV (RFC 4180, lines end in LF): a header, then a line a row.
 
-    dtype says which columns are written: ROW, all of them; arrays may lack the stamps.
+    dtype says which columns are written: ROW, all of them; arrays may lack the stamps. Then come `extras`, whose texts
+    are given with each array; an empty one is not known.
     """
 
-    def __init__(self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        extras: Sequence[Extra] = (),
+    ) -> None:  # fmt: skip
         fields = _fields(dtype)
-        before = ["", *[","] * (len(fields) - 1)]
-        self._out, self._lines = out, _Lines(before, "\n", fields, sensors, _CSV)
-        out.write(",".join(field.name for field in fields) + "\n")
+        names = [*(field.name for field in fields), *(extra.name for extra in extras)]
+        before = ["", *[","] * (len(names) - 1)]
+        self._out, self._lines = out, _Lines(before, "\n", fields, sensors, _CSV, extras)
+        out.write(",".join(names) + "\n")
 
-    def write(self, array: NDArray[np.void]) -> None:
-        self._out.writelines(self._lines(array))
+    def write(self, array: NDArray[np.void], *texts: Sequence[str]) -> None:
+        self._out.writelines(self._lines(array, texts))
 
     def close(self) -> None:
         """Nothing is left to write; there so that all writers are used alike."""
 
 
-def _objects(begin: str, end: str, dtype: np.dtype[np.void], sensors: Mapping[int, str] | None) -> _Lines:
+def _objects(
+    begin: str, end: str, dtype: np.dtype[np.void], sensors: Mapping[int, str] | None, extras: Sequence[Extra]
+) -> _Lines:
     """Each row as a JSON object between `begin` and `end`."""
     fields = _fields(dtype)
-    before = [f'{", " if at else begin + "{"}"{field.name}": ' for at, field in enumerate(fields)]
-    return _Lines(before, "}" + end, fields, sensors, _JSON)
+    names = [*(field.name for field in fields), *(extra.name for extra in extras)]
+    before = [f'{", " if at else begin + "{"}"{name}": ' for at, name in enumerate(names)]
+    return _Lines(before, "}" + end, fields, sensors, _JSON, extras)
 
 
 class JsonLinesWriter:
     """Sessions as JSON, an object a line."""
 
-    def __init__(self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None) -> None:
-        self._out, self._lines = out, _objects("", "\n", dtype, sensors)
+    def __init__(
+        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        extras: Sequence[Extra] = (),
+    ) -> None:  # fmt: skip
+        self._out, self._lines = out, _objects("", "\n", dtype, sensors, extras)
 
-    def write(self, array: NDArray[np.void]) -> None:
-        self._out.writelines(self._lines(array))
+    def write(self, array: NDArray[np.void], *texts: Sequence[str]) -> None:
+        self._out.writelines(self._lines(array, texts))
 
     def close(self) -> None:
         """Nothing is left to write."""
@@ -264,12 +294,15 @@ class JsonLinesWriter:
 class JsonWriter:
     """Sessions as one JSON list of objects, an object a line."""
 
-    def __init__(self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None) -> None:
-        self._out, self._lines = out, _objects(",\n", "", dtype, sensors)
+    def __init__(
+        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        extras: Sequence[Extra] = (),
+    ) -> None:  # fmt: skip
+        self._out, self._lines = out, _objects(",\n", "", dtype, sensors, extras)
         self._empty = True
 
-    def write(self, array: NDArray[np.void]) -> None:
-        for text in self._lines(array):
+    def write(self, array: NDArray[np.void], *texts: Sequence[str]) -> None:
+        for text in self._lines(array, texts):
             self._out.write("[" + text[1:] if self._empty else text)
             self._empty = False
 

@@ -25,18 +25,20 @@ from afterfact_protocol.messages import (
 )
 from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.records import ROW_COLUMNS, Records
-from afterfact_protocol.session import BY_NAME, KEY, ROW, packed
-from afterfact_server.config import Limits
+from afterfact_protocol.session import ROW
+from afterfact_server import lanes
+from afterfact_server.config import Allowed, Limits, Roles
+from afterfact_server.conversations import ENDS, collapsed, conversations
 from afterfact_server.coverage import coverage
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.networks import NetworksFile
-from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
+from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
 from afterfact_server.registry.enrolment import Admission
-from afterfact_server.results import KEY_ROW, Result, conversations, distinct, newest_in_order
+from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
 from afterfact_server.status import oldest
-from afterfact_server.store.engine import StoreEngine
+from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
 
@@ -52,13 +54,8 @@ COUNT_KEYS = 16_384
 JUST_FOUND = 1.0
 """Seconds for which the rows found with a query's keys are its first page: a session's next revision is minutes
 away."""
-ENDS = packed(tuple(BY_NAME[name] for name in (*KEY, "revision", "end_time", "proto", "src_ip", "src_port", "dst_ip",
-                                               "dst_port")))  # fmt: skip
-"""What conversations are told by."""
 _EMBEDDED = {"local_filesystem_read_method": "pread", "use_skip_indexes_on_data_read": 0, "use_statistics": 0}
 """Spares threads and looks that cost a small query more than they bring. A server's settings are its own affair."""
-
-
 Send = Callable[[Message], None]
 """Raises WireError for a message that is too large to be sent."""
 
@@ -88,6 +85,8 @@ class Running:
     """With addresses in place of networks."""
     result: Result | None = None
     everything: bool = False
+    quick: bool = True
+    """In the quick lane; see lanes.py."""
 
 
 @dataclass(slots=True)
@@ -95,6 +94,9 @@ class Scope:
     """A console connection's requests."""
 
     running: dict[int, Running] = field(default_factory=dict)
+    role: str = ""
+    """Of the account that logged in; its limits hold."""
+    user: str = ""
 
 
 def pages_on(running: Running, message: Pull) -> bool:
@@ -110,7 +112,7 @@ class Answers:
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
-        limits: Limits,
+        limits: Limits, roles: Roles,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -118,12 +120,16 @@ class Answers:
         self._health = health
         self._networks = networks
         self._limits = limits
+        self._roles = roles
+
+    def _allowed(self, running: Running) -> Allowed:
+        return self._roles.allowed(running.scope.role, self._limits)
 
     def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
-        settings = {
+        allowed = self._allowed(running)
+        settings = lanes.settings(running.quick, allowed.seconds) | {
             "log_comment": running.tag,
-            "max_execution_time": self._limits.query_seconds,
-            "max_memory_usage": self._limits.query_memory_mb * 1_000_000,
+            "max_memory_usage": allowed.memory_mb * 1_000_000,
             "use_skip_indexes_if_final": 1,
             "use_skip_indexes_if_final_exact_mode": 1,
             **(_EMBEDDED if self._engine.embedded else {}),
@@ -132,25 +138,37 @@ class Answers:
             settings["optimize_read_in_order"] = 0
         if running.cancelled.is_set():
             raise Cancelled
-        data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
+        try:
+            data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
+        except StoreFailure as error:
+            if running.quick and "TIMEOUT_EXCEEDED" in str(error):
+                raise lanes.TooSlow from None
+            raise
         return np.frombuffer(data, dtype)
 
     def ask(self, running: Running, text: str) -> None:
-        """Find what a query's text asks for and tell the console of it. QueryError, StoreFailure, Cancelled."""
+        """Find what a query's text asks for and tell the console of it. QueryError, StoreFailure, Cancelled; TooSlow in
+        the quick lane, and nothing is told."""
         client = self._engine.client()
         now = now_us()
-        asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC))
+        allowed = self._allowed(running)
+        asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), allowed.caps)
         configured, networks = self._networks.current()
         # Resolved once: the pages of an export are of the networks that there were when it was asked for.
         query = running.query = resolved(asked, networks)
-        bound = min(query.limit or self._limits.result_rows, self._limits.result_rows)
-        goes_on = running.everything and query.limit is None
-        if goes_on and query.order:
+        bound = min(query.limit or allowed.rows, allowed.rows)
+        goes_on = running.everything and query.limit is None and not query.once
+        observations, sightings = 0, None
+        rows = np.empty(0, ROW)
+        if query.once:
+            keys, sightings, observations, more = self._once(client, running, query, bound)
+        elif goes_on and query.order:
             raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
-        keys, more, rows = self._found(client, running, query, EXPORT_KEYS if goes_on else bound)
+        else:
+            keys, more, rows = self._found(client, running, query, EXPORT_KEYS if goes_on else bound)
         result = Result(keys, truncated=more and not goes_on, complete=not (goes_on and more), first=rows,
-                        first_found=time.monotonic())  # fmt: skip
-        observers = np.unique(keys["sensor"])
+                        first_found=time.monotonic(), sightings=sightings)  # fmt: skip
+        observers = np.unique(keys["sensor"] if sightings is None else np.append(keys["sensor"], sightings["sensor"]))
         names = self._admission.sensors()
         start, end = self._span(client, query, now)
         covered = coverage(query.where, configured, names.values(), self._ledger, self._health, start, end, now)
@@ -172,6 +190,7 @@ class Answers:
             unseen=covered.unseen,
             more_unseen=covered.more_unseen,
             notes=(self._networks.problem,) if self._networks.problem else (),
+            observations=observations,
         )
         running.result = result  # first: it may be pulled as soon as it is told of
         try:
@@ -195,7 +214,8 @@ class Answers:
         found far faster than it finds it again.
         """
         ask_for = min(bound, PAGE_ROWS) + 1
-        compiled = key_query(query, self._sensors(), limit=ask_for, final=query.needs_growing, rows=True)
+        compiled = key_query(query, self._sensors(), limit=ask_for, final=query.needs_growing,
+                             columns=FOUND_COLUMNS)  # fmt: skip
         raw = self._fetch(client, compiled, FOUND, running)
         keys = distinct(repack_fields(raw[list(FOUND_KEY)]))
         if len(raw) < ask_for:
@@ -225,9 +245,26 @@ class Answers:
                 return keys[:bound], len(keys) > bound
             ask_for *= 2
 
+    def _once(self, client: Client, running: Running, query: Query, bound: int) -> tuple[Records, Records, int, bool]:
+        """The keys of the first observation of each conversation, at most `bound`; the others as SIGHTING; how many
+        observations were told apart; whether there are more conversations. All that is found is looked through, up to
+        the result's bound: what comes later in the order may be of the same conversation."""
+        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
+        most = self._allowed(running).rows
+        # The newest end counts, so this reads with FINAL.
+        compiled = key_query(query, sensors, limit=most + 1, final=True, columns=ENDS.names or ())
+        found = self._fetch(client, compiled, ENDS, running)
+        cut = len(found) > most
+        rows = found[:most]
+        firsts, sightings = collapsed(rows)
+        keys = np.empty(min(len(firsts), bound), KEY_ROW)
+        for name in KEY_ROW.names or ():
+            keys[name] = rows[name][firsts[:bound]]
+        return keys, sightings[sightings["row"] < bound], len(rows), cut or len(firsts) > bound
+
     def _conversations(self, client: Client, running: Running, result: Result, observers: int) -> int:
         keys = result.keys
-        if observers < 2:
+        if observers < 2 or result.sightings is not None:
             return len(keys)
         if len(result.first) == len(keys):
             return conversations(result.first)
@@ -279,7 +316,8 @@ class Answers:
             result.ahead = {(message.first + n * count, count): other for n, other in enumerate(others, 1)}
             result.next_first = message.first + (1 + len(others)) * count
         ended = result.complete and message.first + count >= result.offset + len(result.keys)
-        running.send(Page(running.request, message.first, len(keys), rows.tobytes(), ended))
+        others_seen = sightings_of(result, message.first, keys, rows).tobytes()
+        running.send(Page(running.request, message.first, len(keys), rows.tobytes(), ended, others_seen))
 
     def _just_found(self, result: Result, first: int, count: int) -> Records | None:
         """Rows of the first page as they were found, if that was just now: a row shows its newest revision when it is

@@ -141,7 +141,8 @@ def _serve(
         consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
         networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
         networks.current()  # says now what is wrong with it, not at the first query
-        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch)
+        queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch,
+                               config.roles)  # fmt: skip
 
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)

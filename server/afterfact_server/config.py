@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ import zmq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from afterfact_protocol.joinfile import check_host, check_key, said, split_address
+from afterfact_protocol.query.syntax import CAPS, Caps
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 
@@ -42,6 +44,58 @@ class Limits(BaseModel):
     batches_mb: Annotated[int, Field(ge=16, le=65_536)] = 256
     """Memory of batches in flight, divided among the sensors that are connected."""
     results_per_console: Annotated[int, Field(ge=1, le=1000)] = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What one query of an account may take."""
+
+    caps: Caps
+    rows: int
+    seconds: int
+    memory_mb: int
+
+
+class RoleLimits(BaseModel):
+    """What one query of a role's accounts may take. 0 is as much as [limits] lets anybody, who never get more."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    query_bytes: Annotated[int, Field(ge=64, le=CAPS.bytes)] = CAPS.bytes
+    """Of its text."""
+    query_depth: Annotated[int, Field(ge=1, le=CAPS.depth)] = CAPS.depth
+    query_conditions: Annotated[int, Field(ge=1, le=CAPS.conditions)] = CAPS.conditions
+    result_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    query_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    query_memory_mb: Annotated[int, Field(ge=0)] = 0
+
+
+class Roles(BaseModel):
+    """The limits of the roles that an account can have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    admin: RoleLimits = RoleLimits()
+    analyst: RoleLimits = RoleLimits()
+    viewer: RoleLimits = RoleLimits(query_conditions=100, result_rows=100_000, query_seconds=60, query_memory_mb=1024)
+
+    def of(self, role: str) -> RoleLimits:
+        """The limits of a role; an unknown one has a viewer's, none has what [limits] lets anybody."""
+        return getattr(self, role, self.viewer) if role else RoleLimits()
+
+    def allowed(self, role: str, limits: Limits) -> Allowed:
+        """What a query of this role may take."""
+        own = self.of(role)
+        return Allowed(
+            Caps(own.query_bytes, own.query_depth, own.query_conditions),
+            min(own.result_rows or limits.result_rows, limits.result_rows),
+            min(own.query_seconds or limits.query_seconds, limits.query_seconds),
+            min(own.query_memory_mb or limits.query_memory_mb, limits.query_memory_mb),
+        )
+
+    def where(self, role: str, name: str) -> str:
+        """Where in server.toml a limit stands that holds for a role."""
+        return f"{name} of [roles.{role}]" if role and getattr(self.of(role), name) else name
 
 
 class RetentionPolicy(BaseModel):
@@ -84,6 +138,7 @@ class Config(BaseModel):
     sensors: Listen = "tcp://127.0.0.1:7736"
     consoles: Listen = "tcp://127.0.0.1:7734"
     limits: Limits = Limits()
+    roles: Roles = Roles()
     retention: RetentionPolicy = RetentionPolicy()
     health: HealthConfig = HealthConfig()
     alarms: AlarmsConfig = AlarmsConfig()
@@ -120,6 +175,8 @@ class Config(BaseModel):
             "# SQLAlchemy URL of the accounts' database; empty: SQLite, in registry.sqlite\n"
             f"registry = {_quoted(self.registry)}\n"
             + _section("limits", self.limits)
+            + "\n# What one query of an account may take, by its role; 0: what [limits] says, which nobody exceeds"
+            + "".join(_section(f"roles.{role}", getattr(self.roles, role)) for role in Roles.model_fields)
             + "\n# Days go when their newest session was stored more than `days` ago, and with less than `min_free_gb` "
             "free on\n# the disk those stored longest ago; 0: never. Pinned sessions stay."
             + _section("retention", self.retention)

@@ -130,5 +130,6 @@ class ConsolesPort(Port[Conversation]):
             self._refuse(peer, "login", f"the server does not know user {user!r} with this password")
             return
         talk.account = account
+        talk.scope.role, talk.scope.user = account.role, account.name
         self._log(f"{account.name} ({account.role}) logged in from console {talk.console}")
         self._router.send(peer, LoggedIn(account.name, account.role))

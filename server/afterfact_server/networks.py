@@ -22,10 +22,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, TypeAdapter, ValidationError
 
+from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import Network
 from afterfact_protocol.query.subjects import nearest
-from afterfact_protocol.query.values import network
 from afterfact_server.config import ConfigError, ServerDir
 from afterfact_server.registry.enrolment import NAME
 

@@ -1,9 +1,9 @@
 """Has analysts' queries worked on: which request runs on which worker, what it failed of, its progress and its end.
 What is asked of the store is answers.py's.
 
-A query runs on one of a few workers, each with its own client of the store, and so does an export that looks for its
-next part; pages and status run on others, so that a slow query never holds up either. A request is worked on by one
-worker at a time. A running query is found in the store by its `log_comment`, since the embedded engine takes
+A query runs on one of a few workers (lanes.py), each with its own client of the store, and so does an export that looks
+for its next part; pages and status run on others, so that a slow query never holds up either. A request is worked on by
+one worker at a time. A running query is found in the store by its `log_comment`, since the embedded engine takes
 no query id of ours, and the client strips comments from a text with parameters.
 """
 
@@ -30,11 +30,13 @@ from afterfact_protocol.messages import (
     Pull,
     SensorHealth,
 )
+from afterfact_protocol.printable import printable
 from afterfact_protocol.query import QueryError
 from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, pages_on
-from afterfact_server.config import Limits
+from afterfact_server.config import Limits, Roles
 from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
+from afterfact_server.lanes import Lanes, TooSlow
 from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.status import Watch, status
@@ -68,7 +70,7 @@ class QueryService:
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
-        limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch,
+        limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch, roles: Roles | None = None,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -76,10 +78,12 @@ class QueryService:
         self._health = health
         self._limits = limits
         self._log = log
-        self._answers = Answers(engine, admission, ledger, health, networks, limits)
+        self._roles = roles or Roles()
+        self._networks = networks
+        self._answers = Answers(engine, admission, ledger, health, networks, limits, self._roles)
         self._watch = watch
         self.tally = Tally()
-        self._workers = ThreadPoolExecutor(limits.query_workers, "query")
+        self._lanes = Lanes(limits.query_workers)
         self._pages = ThreadPoolExecutor(2, "page")
         self._statuses = ThreadPoolExecutor(1, "status")
         self._active: dict[str, Running] = {}
@@ -100,7 +104,8 @@ class QueryService:
             for running in self._active.values():
                 running.cancelled.set()
         self._wake.set()
-        for workers in (self._workers, self._pages, self._statuses):
+        self._lanes.stop()
+        for workers in (self._pages, self._statuses):
             workers.shutdown(cancel_futures=True)
         self._stopping = True
         self._wake.set()
@@ -124,7 +129,7 @@ class QueryService:
         elif held >= self._limits.results_per_console:
             send(Failed(request, "busy", f"{held} results are open on this connection; close some", -1, -1))
         else:
-            self._workers.submit(self._work, running, partial(self._answers.ask, running, message.text))
+            self._lanes.submit(True, self._work, running, partial(self._answers.ask, running, message.text))
 
     def pull(self, scope: Scope, message: Pull, send: Send) -> None:
         with self._lock:
@@ -155,9 +160,9 @@ class QueryService:
         def work() -> None:
             sensors = list(self._admission.sensors().values())
             engine, watch, now = self._engine, self._watch(), now_us()
-            send(
-                status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now, engine.layout)
-            )
+            networks = tuple(sorted(self._networks.current()[1].by_name))
+            send(status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now,
+                        engine.layout, networks))  # fmt: skip
 
         self._statuses.submit(self._reported, message.request, send, work)
 
@@ -189,24 +194,33 @@ class QueryService:
         running.working = bool(running.waiting) and not self._closing
         if running.working:
             message = running.waiting.popleft()
-            workers = self._workers if pages_on(running, message) else self._pages
-            workers.submit(self._work, running, partial(self._answers.pull, running, message))
+            work = partial(self._answers.pull, running, message)
+            if pages_on(running, message):
+                self._lanes.submit(running.quick, self._work, running, work)
+            else:
+                self._pages.submit(self._work, running, work)
 
     def _work(self, running: Running, work: Callable[[], None]) -> None:
-        begun = time.monotonic()
+        begun, moved = time.monotonic(), False
         with self._lock:
             self._active[running.tag] = running
             self.tally.running += 1
         self._wake.set()
         try:
             self._reported(running.request, running.send, work, running)
+        except TooSlow:
+            moved = True
         finally:
             with self._lock:
                 self.tally.running -= 1
-                self.tally.ended += 1
+                self.tally.ended += not moved
                 self.tally.seconds += time.monotonic() - begun
                 del self._active[running.tag]
-                self._next(running)
+                if not moved:
+                    self._next(running)
+                elif not self._closing:
+                    running.quick = False
+                    self._lanes.submit(False, self._work, running, work)
 
     def _reported(self, request: int, send: Send, work: Callable[[], None], running: Running | None = None) -> None:
         try:
@@ -214,14 +228,17 @@ class QueryService:
                 raise Cancelled
             work()
             return
+        except TooSlow:
+            raise
         except QueryError as error:
+            self._refused(error, running)
             failed = Failed(request, "query", error.message[:MAX_REASON], error.start, error.end)
         except StoreFailure as error:
             if running is not None and running.cancelled.is_set():
                 failed = _stopped(request)
             else:
                 self._log(f"query failed: {str(error).splitlines()[0][:500]}")
-                failed = Failed(request, *self._explain(error), -1, -1)
+                failed = Failed(request, *self._explain(error, running), -1, -1)
         except Cancelled:
             failed = _stopped(request)
         except WireError as error:
@@ -236,14 +253,24 @@ class QueryService:
                     del running.scope.running[request]
         send(failed)
 
-    def _explain(self, error: Exception) -> tuple[str, str]:
+    def _refused(self, error: QueryError, running: Running | None) -> None:
+        """What was refused is in the log: who tries what does not belong into a query is seen there."""
+        who = printable(running.scope.user[:64]) if running is not None and running.scope.user else "a console"
+        self._log(
+            f"refused a query of {who}: {printable(error.message[:300])} (characters {error.start} to {error.end})"
+        )
+
+    def _explain(self, error: Exception, running: Running | None) -> tuple[str, str]:
         text = str(error)
+        role = running.scope.role if running is not None else ""
+        allowed = self._roles.allowed(role, self._limits)
         if "TIMEOUT_EXCEEDED" in text:
-            return "deadline", (f"not answered within {self._limits.query_seconds} s; narrow it, by start_time say, "
-                                "or raise query_seconds in server.toml")  # fmt: skip
+            where = self._roles.where(role, "query_seconds")
+            return "deadline", (f"not answered within {allowed.seconds} s; narrow it, by start_time say, or raise "
+                                f"{where} in server.toml")  # fmt: skip
         if "MEMORY_LIMIT_EXCEEDED" in text:
-            return "memory", (f"needs more than {self._limits.query_memory_mb} MB; narrow it, or raise query_memory_mb "
-                              "in server.toml")  # fmt: skip
+            where = self._roles.where(role, "query_memory_mb")
+            return "memory", f"needs more than {allowed.memory_mb} MB; narrow it, or raise {where} in server.toml"
         return "store", f"the store failed: {text.splitlines()[0][:500]}"
 
     # --- on the supervisor --------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from afterfact_protocol.records import Records
+from afterfact_protocol.records import SIGHTING, Records
 from afterfact_protocol.session import KEY, ROW
 
 KEY_ROW = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
@@ -45,35 +45,18 @@ def newest_in_order(keys: Records, rows: Records) -> Records:
     return rows[order]
 
 
-def conversations(rows: Records) -> int:
-    """How many conversations these observations (ROW's identity fields and end_time) are.
-
-    Observations by different sensors with the same protocol and endpoints, whoever is taken for the originator, that
-    overlap in time are one; so are those of one sensor only if they are one session.
-    """
-    if not len(rows):
-        return 0
-    sides = np.empty((len(rows), 2), "S18")
-    for at, side in enumerate(("src", "dst")):
-        ends = np.empty(len(rows), [("ip", "V16"), ("port", ">u2")])
-        ends["ip"], ends["port"] = rows[f"{side}_ip"], rows[f"{side}_port"]
-        sides[:, at] = ends.view("S18")
-    # numpy's S type drops trailing zero bytes when comparing, which keeps equal things equal and unequal ones unequal:
-    # all values have 18 bytes.
-    sides.sort(axis=1)
-    _, group = np.unique(np.rec.fromarrays([sides[:, 0], sides[:, 1], rows["proto"]]), return_inverse=True)
-    order = np.lexsort((rows["start_time"], group))
-    count = 0
-    current, until, seen = -1, 0, set[int]()
-    for at in order.tolist():
-        sensor, start, end = int(rows["sensor"][at]), int(rows["start_time"][at]), int(rows["end_time"][at])
-        if int(group[at]) != current or start > until or sensor in seen:
-            count += 1
-            current, until, seen = int(group[at]), end, {sensor}
-        else:
-            until = max(until, end)
-            seen.add(sensor)
-    return count
+def sightings_of(result: "Result", first: int, keys: Records, rows: Records) -> Records:
+    """The SIGHTINGs of a page, of the result's keys from the `first` on: `rows` are those that are still there."""
+    if result.sightings is None:
+        return np.zeros(0, SIGHTING)
+    low, high = np.searchsorted(result.sightings["row"], [first, first + len(keys)])
+    found = result.sightings[low:high].copy()
+    there = _bare(rows).tolist()
+    place = {key: at for at, key in enumerate(there)}
+    of = [place.get(key, -1) for key in _bare(keys).tolist()]
+    at = np.array(of, np.int64)[found["row"] - first] if len(found) else np.zeros(0, np.int64)
+    found["row"] = np.maximum(at, 0)
+    return found[at >= 0]
 
 
 @dataclass(slots=True)
@@ -92,5 +75,7 @@ class Result:
     """Monotonic time of that."""
     ahead: dict[tuple[int, int], Records] = field(default_factory=dict)
     """Pages by (first, count), fetched ahead of a console that reads on and on."""
+    sightings: Records | None = None
+    """Of ONCE: SIGHTING, whose rows count the result's from 0."""
     next_first: int = -1
     """Where such a console would pull next."""

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.codec import WireError, encode
 from afterfact_protocol.messages import (
     MAX_ALARMS_TOLD,
+    MAX_NETWORKS_TOLD,
     MAX_SENSORS_TOLD,
     WORST_FIRST,
     Alarm,
@@ -35,7 +36,7 @@ class Watch:
 
 def status(
     client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, watch: Watch, request: int,
-    now: int, layout: Layout = SINGLE,
+    now: int, layout: Layout = SINGLE, networks: tuple[str, ...] = (),
 ) -> Status:  # fmt: skip
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
     they are merged. WireError for more sensors than a STATUS holds."""
@@ -75,21 +76,24 @@ def status(
     return fitting(
         Status(
             request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told), watch.disk_free,
-            watch.disk_total, watch.alarms[:MAX_ALARMS_TOLD],
+            watch.disk_total, watch.alarms[:MAX_ALARMS_TOLD], networks[:MAX_NETWORKS_TOLD],
         )
     )  # fmt: skip
 
 
 def fitting(status: Status) -> Status:
     """The status without the vitals of as many sensors, those in the best states, as keep it from fitting a message;
-    and if that is not enough, without the newest alarms."""
+    and if that is not enough, without the networks' names, then without the newest alarms."""
     worst_first = sorted(status.sensors, key=lambda sensor: WORST_FIRST.index(sensor.state))
     told = len(worst_first)
-    while told or status.alarms:
+    while told or status.networks or status.alarms:
         try:
             encode(status)
             break
         except WireError:
+            if not told and status.networks:
+                status = replace(status, networks=())
+                continue
             if not told:
                 status = replace(status, alarms=status.alarms[: len(status.alarms) // 2])
                 continue

@@ -4,26 +4,36 @@ Values of queries and of sessions come from the same small pools, so that condit
 often as each other.
 """
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
+from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import Query
+from afterfact_protocol.query.addresses import network
+from afterfact_protocol.query.binding import bound
+from afterfact_protocol.query.errors import QueryError
 from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import (
     And,
+    Applied,
+    Arithmetic,
     Between,
     Blob,
     Column,
     Compare,
+    Constant,
     Derived,
     Duration,
+    During,
     Either,
     Endpoint,
     Expr,
+    Far,
     Instant,
     IsNull,
     Like,
@@ -39,12 +49,14 @@ from afterfact_protocol.query.nodes import (
     Order,
     Predicate,
     Regexp,
+    Relation,
+    Term,
     Text,
     Value,
 )
-from afterfact_protocol.query.operators import OPERATORS, Type
+from afterfact_protocol.query.operators import COMPUTED, OPERATORS, Type
+from afterfact_protocol.query.rational import check_size
 from afterfact_protocol.query.subjects import Subject, subject_of
-from afterfact_protocol.query.values import network
 from afterfact_protocol.session import FIELDS, ROW, Kind
 
 SENSORS = {"border": 1, "inside": 2, "dmz-1": 7}
@@ -94,11 +106,20 @@ def _pool(subject: Subject) -> st.SearchStrategy[Value]:
             return st.sampled_from([Text(text) for text in HISTORIES])
         case Type.BYTES:
             return st.sampled_from([Blob(blob) for blob in BLOBS])
+        case Type.COMMUNITY:
+            return st.sampled_from([Blob(blob + bytes(4)) for blob in BLOBS] + _community_ids())
         case Type.NAME:
             assert subject.names is not None
             return st.sampled_from([Number(int(member)) for member in subject.names.__members__.values()])
         case _:
             return st.sampled_from([Number(number) for number in _numbers(subject.maximum)])
+
+
+def _community_ids() -> list[Value]:
+    """Of sessions that `sessions` makes."""
+    rows = np.zeros(2, ROW)
+    rows["proto"], rows["src_port"] = (0, 6), (0, 53)
+    return [Blob(digest) for digest in digests(rows)]
 
 
 def _numbers(maximum: int) -> list[int]:
@@ -107,6 +128,94 @@ def _numbers(maximum: int) -> list[int]:
 
 _COLUMNS: list[Operand] = [Column(field.name) for field in FIELDS]
 _OPERANDS: list[Operand] = [*_COLUMNS, *map(Either, EITHER), *map(Derived, DERIVED)]
+
+# --- what is computed
+
+_LEAVES = [operand for operand in _OPERANDS if isinstance(operand, Column | Derived)]
+_OF = {
+    kind: [one for one in _LEAVES if subject_of(one).type in types]
+    for kind, types in {
+        "number": (Type.NUMBER, Type.PORT),
+        "duration": (Type.DURATION,),
+        "time": (Type.TIME,),
+    }.items()
+}
+_CONSTANTS: dict[str, list[Term]] = {
+    "number": [Constant(Fraction(text)) for text in ("0", "1", "2", "10", "0.5", "1.25", "1000000", "53")],
+    "duration": [Duration(us) for us in (0, 1, 5, 1_000_000, DAY)],
+    "time": [Instant(us) for us in TIMES],
+}
+_MADE_OF = {
+    "number": [("+", "number", "number"), ("-", "number", "number"), ("*", "number", "number"),
+               ("/", "number", "number"), ("/", "duration", "duration"), ("/", "number", "duration"),
+               ("*", "duration", "duration")],
+    "duration": [("-", "time", "time"), ("+", "duration", "duration"), ("-", "duration", "number"),
+                 ("*", "number", "duration"), ("/", "duration", "number")],
+    "time": [("+", "time", "duration"), ("-", "time", "duration"), ("+", "duration", "time")],
+}  # fmt: skip
+"""Which computations make what, by the rules of docs/query.md."""
+
+
+@st.composite
+def terms(draw: st.DrawFn, kind: str, depth: int = 2) -> Term:
+    """Computations of a kind: number, duration or time."""
+    choice = draw(st.integers(0, 4))
+    if depth == 0 or choice < 2:
+        leaves: list[Term] = [*_OF[kind], *_CONSTANTS[kind]]
+        return draw(st.sampled_from(leaves))
+    if kind == "number" and choice == 2:
+        of = st.sampled_from([*_OF["time"], *_CONSTANTS["time"]])
+        return Applied(draw(st.sampled_from(["TO_DAYS", "UNIX_TIMESTAMP"])), draw(of))
+    symbol, left, right = draw(st.sampled_from(_MADE_OF[kind]))
+    return Arithmetic(symbol, draw(terms(left, depth - 1)), draw(terms(right, depth - 1)))
+
+
+def _has_field(term: Term) -> bool:
+    match term:
+        case Arithmetic():
+            return _has_field(term.left) or _has_field(term.right)
+        case Applied():
+            return True
+        case _:
+            return isinstance(term, Column | Derived)
+
+
+def _computes(term: Term) -> bool:
+    return isinstance(term, Arithmetic | Applied) and _has_field(term)
+
+
+def _may_relate(test: Relation) -> bool:
+    """Whether it is none of the plain comparisons, and small enough to be computed."""
+    left, right = test.left, test.right
+    plain = isinstance(left, Column | Derived) and isinstance(right, Column | Derived)
+    if left == right or not (_computes(left) or _computes(right) or plain):
+        return False
+    if isinstance(left, Column) and subject_of(left).type not in COMPUTED:
+        return True
+    try:
+        check_size(left, right, (0, 0))
+    except QueryError:
+        return False
+    return True
+
+
+def relations() -> st.SearchStrategy[Relation]:
+    """Comparisons of fields and of what is computed with them."""
+    kinds = [("number", "number"), ("number", "duration"), ("duration", "duration"), ("time", "time")]
+    computed = st.sampled_from(kinds).flatmap(
+        lambda pair: st.builds(Relation, terms(pair[0]), st.sampled_from(Op), terms(pair[1]))
+    )
+    equal = st.sampled_from([Op.EQ, Op.NE])
+    addresses = st.sampled_from([Column(field.name) for field in FIELDS if field.kind is Kind.ADDRESS])
+    alike = st.builds(Relation, addresses, equal, addresses)
+    flags = st.builds(Relation, st.just(Column("src_flags")), equal, st.just(Column("dst_flags")))
+    return st.one_of(computed, computed, alike, flags).filter(_may_relate)
+
+
+def windows() -> st.SearchStrategy[During]:
+    """Times to have been there in."""
+    pair = st.tuples(st.sampled_from(TIMES), st.sampled_from(TIMES))
+    return pair.map(lambda both: During(min(both), max(both)))
 
 
 def _orders_value(value: Value) -> tuple[int, int]:
@@ -124,12 +233,32 @@ def _orders_value(value: Value) -> tuple[int, int]:
 @st.composite
 def conditions(draw: st.DrawFn) -> Expr:
     """One condition that the language can say."""
-    if draw(st.integers(0, 9)) == 0:
+    kind = draw(st.integers(0, 9))
+    if kind == 0:
         return Predicate(draw(st.sampled_from(sorted(PREDICATES))))
-    operand = draw(st.sampled_from(_OPERANDS))
+    if kind == 1:
+        return draw(relations())
+    if kind == 2:
+        return draw(windows())
+    return _test(draw, draw(st.sampled_from(_OPERANDS)))
+
+
+@st.composite
+def far_ends(draw: st.DrawFn) -> Expr:
+    """Two conditions, one on the far end of the other; for `bound` to bind."""
+    near = Either("ip")
+    value = st.sampled_from([*_networks, *map(NamedNetwork, NAMED.by_name)])
+    one = Compare(near, Op.EQ, draw(value))
+    several = Member(near, tuple(draw(st.lists(value, min_size=1, max_size=3, unique=True))))
+    return And((draw(st.sampled_from([one, several])), _test(draw, Far(()))))
+
+
+def _test(draw: st.DrawFn, operand: Operand) -> Expr:
     subject = subject_of(operand)
     allowed = [
-        name for name, op in OPERATORS.items() if subject.type in op.types and not name.startswith(("NOT", "IS NOT"))
+        name
+        for name, op in OPERATORS.items()
+        if subject.type in op.types and not name.startswith(("NOT", "IS NOT")) and name not in ("+", "-", "*", "/")
     ]
     name = draw(st.sampled_from(allowed))
     value = _pool(subject)
@@ -175,7 +304,8 @@ def expressions() -> st.SearchStrategy[Expr]:
             st.builds(Not, inner),
         )
 
-    return st.recursive(conditions(), extended, max_leaves=6)
+    leaves = st.one_of(*[conditions()] * 9, far_ends())
+    return st.recursive(leaves, extended, max_leaves=6).map(bound)
 
 
 def orders() -> st.SearchStrategy[tuple[Order, ...]]:
@@ -187,7 +317,8 @@ def orders() -> st.SearchStrategy[tuple[Order, ...]]:
 
 def queries() -> st.SearchStrategy[Query]:
     """Whole queries."""
-    return st.builds(Query, st.none() | expressions(), orders(), st.none() | st.integers(1, 1_000_000))
+    limit = st.none() | st.integers(1, 1_000_000)
+    return st.builds(Query, st.none() | expressions(), orders(), limit, st.booleans())
 
 
 @st.composite
@@ -206,6 +337,10 @@ def sessions(draw: st.DrawFn, most: int = 12) -> npt.NDArray[np.void]:
         for field in missing:
             row[field.name] = np.zeros(1, ROW)[field.name]
     return rows
+
+
+_MORE = {"proto": (1, 58, 132), "icmp_type": (8, 128, 135)}
+"""Numbers that Community IDs are made of."""
 
 
 def _stored(draw: st.DrawFn, kind: Kind, name: str, row: npt.NDArray[np.void]) -> Any:
@@ -227,5 +362,7 @@ def _stored(draw: st.DrawFn, kind: Kind, name: str, row: npt.NDArray[np.void]) -
             return draw(st.sampled_from([int(member) for member in field.names.__members__.values()]))
         case _:
             # A sum of both sides must not wrap: no session has so many packets.
+            if name in _MORE:
+                return draw(st.sampled_from([*_numbers(255), *_MORE[name]]))
             halves = 1 if field.unit in ("packets", "bytes") else 0
             return draw(st.sampled_from(_numbers(int(np.iinfo(row[name].dtype).max) >> halves)))

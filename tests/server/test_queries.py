@@ -109,6 +109,139 @@ service.stop()
     )
 
 
+def test_each_conversation_once(tmp_path: Path) -> None:
+    """The first in the order stands for it, and who else saw it comes with it; LIMIT counts conversations."""
+    run(
+        tmp_path,
+        """
+from afterfact_protocol.records import from_bytes, sightings_from_bytes
+enrol(3)
+made = np.zeros(9, ROW)
+made["proto"], made["revision"], made["session_id"] = 6, 3, np.arange(9)
+made["dst_port"], made["src_port"] = 1034, [1, 1, 1, 2, 2, 3, 1, 4, 4]
+made["sensor"] = [1, 2, 3, 1, 2, 3, 1, 1, 1]
+made["start_time"] = 1_090_800_000_000_000 + np.array([0, 2, 5, 10, 11, 20, 40, 60, 61])
+made["end_time"] = made["start_time"] + 6
+# The other way round at sensor 2, as one that came late sees it.
+made["src_port"][1], made["dst_port"][1] = 1034, 1
+write.insert_sessions(client, made)
+grown = made[4:5].copy()
+grown["start_time"], grown["end_time"], grown["revision"] = grown["start_time"], grown["end_time"] + 9, 5
+write.insert_sessions(client, grown)
+service = start()
+scope = answers_module.Scope()
+def ask(request, text):
+    service.ask(scope, Ask(request, text, True), send)
+    answer = reply(request)
+    assert isinstance(answer, Answer), answer
+    service.pull(scope, Pull(request, 0, 100), send)
+    page = reply(request, Page)
+    rows = from_bytes(answer.columns, page.rows, ROW)
+    others = sightings_from_bytes(page.sightings)
+    seen = [others["session_id"][others["row"] == at].tolist() for at in range(len(rows))]
+    return answer, list(zip(rows["session_id"].tolist(), seen)), page
+answer, rows, page = ask(1, "port = 1034 ONCE ORDER BY start_time")
+assert rows == [(0, [1, 2]), (3, [4]), (5, []), (6, []), (7, []), (8, [])], rows
+assert (answer.total, answer.observations, answer.observers, answer.truncated) == (6, 9, 3, False), answer
+assert page.ended and answer.reading.endswith("each conversation once; by start_time ascending")
+# Newest first, another row stands for it.
+answer, rows, page = ask(2, "ONCE LIMIT 4")
+assert rows == [(8, []), (7, []), (6, []), (5, [])] and answer.truncated and answer.total == 4
+answer, rows, page = ask(3, "src_port IN (1, 1034) AND dst_port IN (1, 1034) ONCE")
+assert rows == [(6, []), (2, [0, 1])], rows
+# Pages from the middle have their own.
+service.pull(scope, Pull(3, 1, 1), send)
+wait(lambda: [m for m in answers if isinstance(m, Page) and m.request == 3][1:])
+page = [m for m in answers if isinstance(m, Page) and m.request == 3][1]
+assert sightings_from_bytes(page.sightings)["row"].tolist() == [0, 0] and page.ended
+answer, rows, page = ask(4, "port = 1034")
+assert len(rows) == 9 and answer.observations == 0 and page.sightings == b"" and answer.conversations == 6
+service.stop()
+# More observations than can be told apart.
+service = start(result_rows=7)
+answer, rows, page = ask(5, "port = 1034 ONCE")
+assert answer.truncated and answer.observations == 7 and answer.total == 6, answer
+service.stop()
+""",
+    )
+
+
+def test_a_small_query_waits_for_no_heavy_one(tmp_path: Path) -> None:
+    """Whatever takes longer than the quick lane is for goes on where it holds up only its like."""
+    run(
+        tmp_path,
+        """
+enrol(1)
+fill(20_000)
+service = start(query_workers=1)
+real = service._answers._fetch
+gate, blocked, quick = threading.Event(), [], []
+def fetch(client, compiled, dtype, running):
+    if running.request < 100:
+        if running.quick:
+            quick.append(running.request)
+            # A statement that takes too long for the lane, as the store itself ends it.
+            slow = compiled.__class__("SELECT toInt64(number), toUInt16(1), number, number FROM numbers(100000000000) "
+                                      "WHERE sipHash64(number) = 1", {})
+            return real(client, slow, dtype, running)
+        blocked.append(running.request)
+        assert gate.wait(60)
+    return real(client, compiled, dtype, running)
+service._answers._fetch = fetch
+scope = answers_module.Scope()
+for request in range(8):
+    service.ask(scope, Ask(request, "", False), send)
+wait(lambda: len(quick) == 8 and len(blocked) == 1)
+before = time.monotonic()
+for request in range(100, 110):
+    service.ask(scope, Ask(request, "LIMIT 3", False), send)
+    assert reply(request).total == 3
+assert time.monotonic() - before < 5 and not gate.is_set()
+service.cancel(scope, Cancel(3), send)
+gate.set()
+for request in (0, 1, 2, 4, 5, 6, 7):
+    assert reply(request).total == 20_000
+assert reply(3).code == "cancelled" and service.tally.ended == 18, service.tally
+service.stop()
+""",
+    )
+
+
+def test_limits_are_a_roles_and_what_is_refused_is_logged(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+from afterfact_server.config import RoleLimits, Roles
+enrol(1)
+fill(50)
+viewer = RoleLimits(query_bytes=100, query_depth=3, query_conditions=2, result_rows=10)
+networks = NetworksFile(ServerDir(folder), list, said.append)
+service = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks, Limits(),
+                              said.append, roles=Roles(viewer=viewer))
+service.start()
+numbers = iter(range(1000))
+def ask(role, text):
+    request = next(numbers)
+    service.ask(answers_module.Scope(role=role, user="vera"), Ask(request, text, False), send)
+    return reply(request)
+for text, reason in [
+    ("port = 80 " + " " * 100, "a query is at most 100 bytes long; this one has 110"),
+    ("((((port = 80))))", "conditions nest at most 3 deep"),
+    ("port = 1 OR port = 2 OR port = 3", "a query has at most 2 conditions"),
+]:
+    failed = ask("viewer", text)
+    assert failed.code == "query" and failed.reason.startswith(reason), failed
+    assert f"refused a query of vera: {reason}" in said[-1] and len(said[-1].splitlines()) == 1, said
+    assert ask("analyst", text).total == 0
+answer = ask("viewer", "LIMIT 40")
+assert (answer.total, answer.truncated, answer.limit) == (10, True, 10)
+assert ask("admin", "LIMIT 40").total == 40
+assert ask("unheard-of", "").total == 10
+service.stop()
+""",
+    )
+
+
 def test_exports_that_look_for_more_hold_up_neither_status_nor_pages(tmp_path: Path) -> None:
     run(
         tmp_path,

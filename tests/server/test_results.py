@@ -1,7 +1,8 @@
 import numpy as np
 
 from afterfact_protocol.session import ROW
-from afterfact_server.results import KEY_ROW, conversations, distinct, newest_in_order
+from afterfact_server.conversations import conversations
+from afterfact_server.results import KEY_ROW, distinct, newest_in_order
 
 
 def keys(*of: tuple[int, int, int, int]) -> np.ndarray:  # type: ignore[type-arg]

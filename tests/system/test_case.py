@@ -121,6 +121,35 @@ def test_seen_twice_is_one_conversation(case: Case) -> None:
     assert 0 < conversations < observations
 
 
+def test_each_conversation_once(case: Case) -> None:
+    """One row of each, and the other tap's observation beside it."""
+    text = "WHERE ip = 1.2.3.140/30"
+    every = rows_of(case, f"{text} LIMIT 1000")
+    done = ask(case.console, f"{text} ONCE LIMIT 1000", "--format", "csv")
+    once = list(csv.DictReader(io.StringIO(done.stdout)))
+    shared = [row for row in once if row["also_seen"]]
+    assert shared and len(once) + len(shared) == len(every)
+    for row in shared:
+        other, _, session = row["also_seen"].split(" ")
+        assert {row["sensor"], other} == {"border", "inside"}
+        assert session in {each["session_id"] for each in every if each["sensor"] == other}
+    assert done.stderr.startswith(f"{len(once)} conversations in {len(every)} observations at 2 sensors; ")
+    table = ask(case.console, f"{text} ONCE LIMIT 1000").stdout.splitlines()
+    assert table[0].endswith("Also seen") and sum(line.endswith(("border", "inside")) for line in table) == len(shared)
+
+
+def test_columns_of_ones_own_and_ids_that_every_tool_knows(case: Case) -> None:
+    done = ask(case.console, INBOUND, "--format", "csv", "--columns", "community_id,src_ip,dst_port,duration")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert list(row) == ["src_ip", "dst_port", "community_id", "duration"]
+    (found,) = rows_of(case, f"sensor = 'border' AND community_id = '{row['community_id']}'")
+    assert (found["src_ip"], found["dst_port"]) == (row["src_ip"], row["dst_port"])
+    table = ask(case.console, INBOUND, "--columns", "src_ip, community_id").stdout.splitlines()
+    assert table[0].split() == ["Src", "IP", "Community", "ID"] and row["community_id"] in table[1]
+    wrong = ask(case.console, INBOUND, "--columns", "src_ip,dst_prot")
+    assert wrong.returncode == 2 and "no column 'dst_prot'; did you mean dst_port?" in wrong.stderr
+
+
 def test_explain_asks_nothing(case: Case) -> None:
     done = ask(case.console, WORM, "--explain")
     assert done.returncode == 0

@@ -150,8 +150,8 @@ def test_a_restored_server_gets_again_what_it_lacks(server: Server, tmp_path: Pa
                 kept.unlink()
         done = deliver(join, spool, capture)
         assert done.returncode == 0, done.stderr
-        assert ("metered before" in done.stderr) == delivered_before
-        assert ("metering the files again" in done.stderr) == metered_again
+        assert ("read before" in done.stderr) == delivered_before
+        assert ("reading the files again" in done.stderr) == metered_again
         assert stored(console) == wanted
 
 
@@ -165,7 +165,7 @@ def test_files_that_changed_are_not_metered_again_as_what_they_were(server: Serv
     for kept in spool.rglob("*.acked"):
         kept.unlink()
     staying = Process(agent(join, spool, "--read", capture))
-    staying.wait_for("metered before")
+    staying.wait_for("read before")
     with capture.open("ab") as file:
         file.write(b"more")
     server.start()

@@ -1,20 +1,19 @@
-"""Delivering capture files: meters one call's files into the spool, and again if the server turns out to lack what the
-spool no longer holds.
+"""Delivering files: makes sessions of one call's files into the spool, and again if the server turns out to lack what
+the spool no longer holds.
 
 Knows how a stream of files comes to be complete; sends nothing itself.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from afterfact_agent.delivery.filestream import batches_of, content_digest, files_stream
+from afterfact_agent.delivery.source import FileRun, FileSource
 from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
-from afterfact_agent.meter import METER_VERSION, FileMetering, MeterConfig, meter_files
 from afterfact_protocol.codec import encode
 from afterfact_protocol.session import RECORD
 
@@ -36,16 +35,14 @@ class FilesDelivery:
 
     def __init__(
         self,
-        paths: Sequence[Path],
-        config: MeterConfig,
+        source: FileSource,
         sensor: str,
         spool: Spool,
         uplink: Uplink,
         stop: threading.Event,
         log: Callable[[str], None],
     ) -> None:
-        self._paths = paths
-        self._config = config
+        self._source = source
         self._sensor = sensor
         self._spool = spool
         self._uplink = uplink
@@ -56,7 +53,7 @@ class FilesDelivery:
         self._damaged = False
         self._sessions: int | None = None
         """Metered in this run; None if that was done before."""
-        self._metering: FileMetering | None = None
+        self._run: FileRun | None = None
         self._metered: dict[str, int] = {}
         """What the meter has counted, once it is done."""
         self._finished = False
@@ -70,8 +67,9 @@ class FilesDelivery:
         same files. FilesError if a file cannot be read at all; Stopped; SpoolError.
         """
         content = self._content()
-        meter = f"afterfact {METER_VERSION} {self._config.fingerprint()[:16]}"
-        info = StreamInfo(files_stream(content, self._sensor, meter), "files", content, meter, replace_others)
+        source = self._source
+        stream = files_stream(content, self._sensor, source.meter)
+        info = StreamInfo(stream, source.kind, content, source.meter, replace_others)
         known = self._spool.stream(info.stream)
         if known is not None and known.batches is not None:
             self._info, self._batches = info, known.batches
@@ -79,7 +77,7 @@ class FilesDelivery:
             state = (
                 f"{_counted(waiting, 'batch', 'batches')} of them wait in the spool" if waiting else "all is delivered"
             )
-            self._log(f"these files were metered before: {state}")
+            self._log(f"these files were read before: {state}")
             if replace_others:
                 self._until_disk(lambda: self._spool.put_stream(replace(info, batches=known.batches)))
                 self._uplink.open_again(info.stream)
@@ -90,9 +88,8 @@ class FilesDelivery:
     @property
     def counters(self) -> dict[str, int]:
         """What a REPORT says: of the meter since the start, and whether all of it has been delivered."""
-        metering = self._metering
-        metered = self._metered if metering is None else metering.meter.reported
-        return {"files": len(self._paths), "finished": int(self._finished), **metered}
+        metered = self._metered if self._run is None else self._run.reported
+        return {"files": len(self._source.paths), "finished": int(self._finished), **metered}
 
     def delivered(self) -> bool:
         """Whether the server has all that this spool can give it, these files' sessions above all.
@@ -115,10 +112,10 @@ class FilesDelivery:
         if set(missing) <= set(refused) or self._metered_again_on == connection:
             return True
         self._log(f"the server lacks {len(missing)} batches of these files, which the spool no longer holds whole: "
-                  "metering the files again")  # fmt: skip
+                  "reading the files again")  # fmt: skip
         self._metered_again_on = connection
         if self._content() != self._info.content:
-            raise FilesError("the files have changed since they were metered; read them as they are now in a new call")
+            raise FilesError("the files have changed since they were read; give them as they are now in a new call")
         self._info = replace(self._info, replace=False)
         self._meter()
         return False
@@ -145,7 +142,7 @@ class FilesDelivery:
 
     def _content(self) -> bytes:
         try:
-            return content_digest(self._paths)
+            return content_digest(self._source.paths)
         except OSError as error:
             raise FilesError(
                 f"{error.filename}: cannot read: {error.strerror}; nothing was taken of this call's files"
@@ -154,9 +151,9 @@ class FilesDelivery:
     def _meter(self) -> None:
         info, spool = self._info, self._spool
         self._until_disk(lambda: spool.put_stream(info))
-        run = self._metering = meter_files(self._paths, self._config)
+        run = self._run = self._source.run()
         said = batches = sessions = 0
-        for batch in batches_of(info.stream, run, lambda: run.reports):
+        for batch in batches_of(info.stream, run, run.observed):
             if self._until_disk(partial(spool.put, info.stream, batch.seq, encode(batch))):
                 self._uplink.spooled(info.stream, batch.seq)
             batches += 1
@@ -168,7 +165,9 @@ class FilesDelivery:
                 raise Stopped
         self._batches, self._sessions, self._damaged = batches, sessions, bool(run.damage)
         self._until_disk(lambda: spool.complete(info.stream, batches))
-        self._metered, self._metering = run.meter.reported, None
+        for line in run.notes:
+            self._log(line)
+        self._metered, self._run = run.reported, None
 
     def _until_disk(self, write: Callable[[], T]) -> T:
         """Write to the spool; with a full disk, say so and wait until it takes more: nothing is thrown away for it."""

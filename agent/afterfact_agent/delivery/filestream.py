@@ -1,21 +1,19 @@
-"""Capture files as a stream of batches.
+"""Files as a stream of batches.
 
 One call's files are one stream, named by the hash of their contents, the sensor, the meter's version and its settings,
 and cut into batches by count. So the same files again are the same stream, and add nothing.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from afterfact_agent.capture import FileReport
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Batch, Observed
 from afterfact_protocol.records import RECORD_COLUMNS, Records
-from afterfact_protocol.session import RECORD, SCHEMA_VERSION, EndReason
+from afterfact_protocol.session import RECORD, SCHEMA_VERSION
 
 BATCH_ROWS = MAX_BATCH_BYTES // RECORD.itemsize
 MAX_OBSERVED = 256
@@ -37,36 +35,25 @@ def files_stream(content: bytes, sensor: str, meter: str) -> bytes:
 
 
 def batches_of(
-    stream: bytes, records: Iterable[Records], reports: Callable[[], Iterable[FileReport]]
+    stream: bytes, records: Iterable[Records], observed: Callable[[], Iterable[Observed]]
 ) -> Iterator[Batch]:
-    """Cut final records by count; the last batch tells the observed intervals. Interim records are left out: the last
-    one of each session says all, and a file does not keep anybody waiting."""
+    """Cut records by count; the last batch, and further ones if there are many, tell the observed intervals."""
     seq = 0
     rest = np.zeros(0, RECORD)
     for some in records:
-        rest = np.concatenate([rest, some[some["end_reason"] != EndReason.OPEN]])
+        rest = np.concatenate([rest, some])
         while len(rest) >= BATCH_ROWS:
             yield _batch(stream, seq, rest[:BATCH_ROWS], ())
             rest = rest[BATCH_ROWS:]
             seq += 1
-    observed = tuple(made for report in reports() if (made := _observed(report)) is not None)
+    told = tuple(observed())
     while True:
-        yield _batch(stream, seq, rest, observed[:MAX_OBSERVED])
-        rest, observed = rest[:0], observed[MAX_OBSERVED:]
+        yield _batch(stream, seq, rest, told[:MAX_OBSERVED])
+        rest, told = rest[:0], told[MAX_OBSERVED:]
         seq += 1
-        if not observed:
+        if not told:
             return
 
 
 def _batch(stream: bytes, seq: int, rows: Records, observed: tuple[Observed, ...]) -> Batch:
     return Batch(stream, seq, time.time_ns() // 1000, SCHEMA_VERSION, RECORD_COLUMNS, rows.tobytes(), observed)
-
-
-def _observed(report: FileReport) -> Observed | None:
-    """None if it had no packet of a believable time."""
-    if report.first_us is None or report.last_us is None:
-        return None
-    untimely = [f"{report.untimely} packets of impossible times"] if report.untimely else []
-    note = "; ".join([*untimely, *report.damage])[:1000]
-    name = os.fsencode(Path(report.path).name).decode(errors="replace")[:1000]
-    return Observed(report.first_us, report.last_us, "files", name, report.packets, report.undecoded, note)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
 from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
@@ -16,11 +18,15 @@ from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import complete, counted, told
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.output import output
+from afterfact_protocol.printable import printable
 from afterfact_protocol.query import Query, QueryError, parse, reading
+from afterfact_protocol.query.operators import Type
+from afterfact_protocol.query.subjects import nearest, resolve
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import ROW
+from afterfact_protocol.session import BY_NAME as FIELD_BY_NAME
+from afterfact_protocol.session import ROW, packed
 from afterfact_protocol.statustext import time_text
-from afterfact_protocol.text import CsvWriter, JsonLinesWriter, JsonWriter
+from afterfact_protocol.text import CsvWriter, Extra, JsonLinesWriter, JsonWriter, column_text
 
 TABLE_COLUMNS = (
     "sensor", "start_time", "duration", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "src_pkts", "src_bytes",
@@ -35,6 +41,11 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
     parser.add_argument("--user", metavar="NAME")
     parser.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table")
+    parser.add_argument(
+        "--columns", metavar="NAMES",
+        help="which to write, apart by commas: fields, duration, total_bytes, total_pkts, community_id; "
+        "the computed ones come last in csv and json",
+    )  # fmt: skip
     parser.add_argument("-o", metavar="F", dest="out", help="write the sessions to F instead of stdout")
     parser.add_argument("--file", metavar="F", help="read the query from F; - is stdin")
     parser.add_argument("--explain", action="store_true", help="say how the query is understood; ask nothing")
@@ -49,6 +60,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
 
 def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
     text = _text(arguments)
+    chosen = _columns(arguments.columns)
     try:
         query = parse(text, datetime.now(UTC))
     except QueryError as error:
@@ -64,7 +76,7 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
         try:
             result = client.query(text, everything)
             with output(arguments.out) as out:
-                total = _write(result, arguments.format, out)
+                total = _write(result, arguments.format, chosen, query.once, out)
         except RequestFailed as error:
             code = WRONG_CALL if error.code == "query" else FAILED
             raise Failure(_located(text, str(error), error.start, error.end), code) from None
@@ -109,29 +121,79 @@ def _explained(query: Query) -> str:
     )
 
 
-def _write(result: Result, form: str, out: TextIO) -> int:
+def _columns(names: str | None) -> list[Column]:
+    """The columns that --columns names; none without it."""
+    if names is None:
+        return []
+    found = []
+    for name in (part.strip().lower() for part in names.split(",")):
+        subject = resolve(name)
+        column = BY_NAME.get(subject.name if subject else name)
+        if column is None:
+            hint = nearest(name, tuple(BY_NAME)) or f"; there are {', '.join(BY_NAME)}"
+            raise Failure(f"--columns: no column {name!a:.40}{hint}", WRONG_CALL)
+        if column in found:
+            raise Failure(f"--columns: {column.name} is named twice", WRONG_CALL)
+        found.append(column)
+    return found
+
+
+def _write(result: Result, form: str, chosen: list[Column], once: bool, out: TextIO) -> int:
     """Rows written."""
     sensors = result.answer.sensors
     total = 0
     if form == "table":
-        rows = result.fetch()
-        _write_table([BY_NAME[name] for name in TABLE_COLUMNS], rows, sensors, out)
+        parts = list(result.observed())
+        rows = np.concatenate([np.zeros(0, ROW), *(rows for rows, _ in parts)])
+        seen = [text for rows, others in parts for text in _also_seen(len(rows), others, sensors, brief=True)]
+        columns = chosen or [BY_NAME[name] for name in TABLE_COLUMNS]
+        _write_table(columns, rows, sensors, {"Also seen": seen} if once else {}, out)
         return len(rows)
     make: dict[str, type[CsvWriter] | type[JsonWriter] | type[JsonLinesWriter]]
     make = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}
-    writer = make[form](out, ROW, sensors)
-    for rows in result.pages():
-        writer.write(rows)
+    fields = [FIELD_BY_NAME[column.name] for column in chosen if column.name in FIELD_BY_NAME]
+    computed = [column for column in chosen if column.name not in FIELD_BY_NAME]
+    extras = [Extra(column.name, column.type is Type.COMMUNITY) for column in computed]
+    if once:
+        extras.append(Extra("also_seen"))
+    writer = make[form](out, packed(tuple(fields)) if chosen else ROW, sensors, extras)
+    for rows, others in result.observed():
+        texts = [column.exact(rows, sensors) for column in computed]
+        if once:
+            texts.append(_also_seen(len(rows), others, sensors))
+        writer.write(rows, *texts)
         total += len(rows)
     writer.close()
     return total
 
 
-def _write_table(columns: list[Column], rows: Records, sensors: dict[int, str], out: TextIO) -> None:
+def _also_seen(count: int, sightings: Records, sensors: dict[int, str], brief: bool = False) -> list[str]:
+    """For each of so many rows the sensors that saw the same conversation; unless brief when, and as which session."""
+    names = [printable(sensors.get(number, f"sensor {number}")) for number in sightings["sensor"].tolist()]
+    if not brief:
+        times, ids = column_text(_stamped(sightings), "start_time"), sightings["session_id"].tolist()
+        names = [f"{name} {time} {id_}" for name, time, id_ in zip(names, times, ids, strict=True)]
+    found: list[list[str]] = [[] for _ in range(count)]
+    for row, name in zip(sightings["row"].tolist(), names, strict=True):
+        if row < count:  # a page tells of its own rows
+            found[row].append(name)
+    return [("; " if not brief else ", ").join(each) for each in found]
+
+
+def _stamped(sightings: Records) -> Records:
+    rows = np.zeros(len(sightings), ROW)
+    rows["start_time"] = sightings["start_time"]
+    return rows
+
+
+def _write_table(
+    columns: list[Column], rows: Records, sensors: dict[int, str], beside: dict[str, list[str]], out: TextIO
+) -> None:
     shown = [["-" if text is None else text for text in column.texts(rows, sensors)] for column in columns]
-    titles = [column.title for column in columns]
+    shown += [[text or "-" for text in texts] for texts in beside.values()]
+    titles = [*(column.title for column in columns), *beside]
     widths = [max([len(title), *map(len, texts)]) for title, texts in zip(titles, shown, strict=True)]
-    aligned = list(zip(widths, (column.right for column in columns), strict=True))
+    aligned = list(zip(widths, (*(column.right for column in columns), *(False for _ in beside)), strict=True))
     for row in (titles, *zip(*shown, strict=True)):
         cells = [
             cell.rjust(width) if right else cell.ljust(width) for cell, (width, right) in zip(row, aligned, strict=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from afterfact_protocol.communityid import digests, text_of
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query.canonical import duration as duration_literal
 from afterfact_protocol.query.canonical import instant, quoted
@@ -50,6 +51,8 @@ class Column:
 
     def absent(self, rows: Records) -> npt.NDArray[np.bool_]:
         """Which rows do not know it."""
+        if self.type is Type.COMMUNITY:
+            return np.zeros(len(rows), np.bool_)
         bits = np.uint64(sum(1 << FIELD_BY_NAME[name].id for name in self.fields))
         return np.asarray((rows["absent"] & bits) != 0)
 
@@ -64,6 +67,8 @@ class Column:
         """What is copied: the whole value as `afterfact query` writes it, empty where it is absent."""
         if self.name in FIELD_BY_NAME:
             return column_text(rows, self.name, sensors)
+        if self.type is Type.COMMUNITY:
+            return _texts(self, rows, sensors)
         divide = 1_000_000 if self.type is Type.DURATION else None
         texts = [f"{value / divide:.6f}" if divide else str(value) for value in self.numbers(rows).tolist()]
         return ["" if gone else text for text, gone in zip(texts, self.absent(rows).tolist(), strict=True)]
@@ -94,6 +99,8 @@ class Column:
                 return quoted(bytes(row[self.name]).decode("latin-1"))
             case Type.BYTES:
                 return quoted(bytes(row[self.name]).hex())
+            case Type.COMMUNITY:
+                return quoted(_texts(self, rows, sensors)[0])
             case Type.PROTO | Type.NAME:
                 return self.texts(rows, sensors)[0]
             case _:
@@ -137,6 +144,8 @@ def _texts(column: Column, rows: Records, sensors: Mapping[int, str]) -> list[st
             return [printable(value.decode("latin-1")) for value in rows[column.name].tolist()]
         case Type.BYTES:
             return [value.tobytes().hex()[:8] for value in rows[column.name]]
+        case Type.COMMUNITY:
+            return [text_of(digest) for digest in digests(rows)]
         case Type.PORT:
             return [str(value) for value in rows[column.name].tolist()]
         case _:
@@ -194,7 +203,7 @@ def _columns() -> dict[str, Column]:
         )
         for field in FIELDS
     }
-    titles = {"duration": "Duration", "total_bytes": "Bytes", "total_pkts": "Pkts"}
+    titles = {"duration": "Duration", "total_bytes": "Bytes", "total_pkts": "Pkts", "community_id": "Community ID"}
     for entry in DERIVED.values():
         found[entry.name] = Column(entry.name, titles[entry.name], entry.help, entry.type, entry.fields)
     return found
@@ -229,5 +238,7 @@ def _sort_keys(column: Column, rows: Records, sensors: Mapping[int, str]) -> lis
             return [np.array([rank.get(number, len(rank)) for number in rows[column.name].tolist()], np.int64)]
         case Type.TEXT:
             return [np.unique(rows[column.name], return_inverse=True)[1]]
+        case Type.COMMUNITY:
+            return [np.unique(np.array(digests(rows), "S20"), return_inverse=True)[1]]
         case _:
             return [column.numbers(rows)]

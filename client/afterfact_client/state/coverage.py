@@ -141,6 +141,12 @@ def told(answer: Answer) -> list[str]:
 def counted(answer: Answer, total: int | None = None) -> str:
     """ "6 observations of 5 conversations at 2 sensors", and whether more match."""
     count = answer.total if total is None else total
+    if answer.observations:
+        once = f"{count:,} conversation{'s' * (count != 1)} in {answer.observations:,} observations"
+        at = f" at {answer.observers} sensors" if answer.observers > 1 else ""
+        # Cut off by the conversations it may list, or by the observations that can be told apart.
+        bound = answer.limit if count >= answer.limit else answer.observations
+        return f"{once}{at}" + (f", truncated at {bound:,}: more match" if answer.truncated else "")
     text = f"{count:,} session{'s' * (count != 1)}"
     if answer.observers > 1:
         what = f" of {answer.conversations:,} conversations" if answer.conversations else ""

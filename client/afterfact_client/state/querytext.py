@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from afterfact_protocol.query import parse
 from afterfact_protocol.query.canonical import query_text
 from afterfact_protocol.query.lexer import Lexeme, tokens
-from afterfact_protocol.query.nodes import And, Between, Column, Compare, Expr
-from afterfact_protocol.query.syntax import Group, Junction, Raw
+from afterfact_protocol.query.nodes import And, Between, Column, Compare, During, Expr
+from afterfact_protocol.query.rawtree import Group, Junction, Raw
 from afterfact_protocol.query.syntax import parse as parse_raw
 
 TITLE_LENGTH = 28
@@ -70,7 +70,7 @@ def time_terms(text: str, now: datetime | None = None) -> list[str]:
     return [
         text[item.span[0] : item.span[1]]
         for item in items
-        if isinstance(item, Compare | Between) and item.operand in times
+        if isinstance(item, During) or (isinstance(item, Compare | Between) and item.operand in times)
     ]
 
 
@@ -79,9 +79,13 @@ def without_times(text: str, now: datetime | None = None) -> str:
     query = parse(text, now or datetime.now(UTC))
     items = query.where.items if isinstance(query.where, And) else () if query.where is None else (query.where,)
     times = (Column("start_time"), Column("end_time"))
-    rest = tuple(item for item in items if not (isinstance(item, Compare | Between) and item.operand in times))
+    rest = tuple(
+        item
+        for item in items
+        if not (isinstance(item, During) or (isinstance(item, Compare | Between) and item.operand in times))
+    )
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
-    return query_text(where, query.order, query.limit)
+    return query_text(where, query.order, query.limit, query.once)
 
 
 def title(text: str) -> str:

@@ -5,12 +5,16 @@ from afterfact_protocol.session import FIXED
 from .functions import DERIVED, EITHER, PREDICATES
 from .nodes import (
     And,
+    Applied,
+    Arithmetic,
     Between,
     Column,
     Compare,
     Derived,
+    During,
     Either,
     Expr,
+    Far,
     Instant,
     Masked,
     Member,
@@ -20,10 +24,12 @@ from .nodes import (
     Or,
     Order,
     Predicate,
+    Relation,
+    Term,
 )
 
 Span = tuple[int | None, int | None]
-"""First and last possible start_time, in microseconds since 1970 UTC, both included; None where there is no bound."""
+"""First and last moment asked about, in microseconds since 1970 UTC, both included; None where there is no bound."""
 
 
 def operand_fields(operand: Operand) -> frozenset[str]:
@@ -35,6 +41,21 @@ def operand_fields(operand: Operand) -> frozenset[str]:
             return frozenset(field for side in EITHER[operand.name].sides for field in side)
         case Derived():
             return frozenset(DERIVED[operand.name].fields)
+        case Far():
+            return frozenset({"src_ip", "dst_ip"})
+
+
+def term_fields(term: Term) -> frozenset[str]:
+    """The session fields that a computation rests on."""
+    match term:
+        case Column() | Derived():
+            return operand_fields(term)
+        case Arithmetic():
+            return term_fields(term.left) | term_fields(term.right)
+        case Applied():
+            return term_fields(term.term)
+        case _:
+            return frozenset()
 
 
 def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
@@ -49,6 +70,10 @@ def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
             return found | fields(where.item)
         case Predicate():
             return found.union(PREDICATES[where.name].fields)
+        case Relation():
+            return found | term_fields(where.left) | term_fields(where.right)
+        case During():
+            return found | {"start_time", "end_time"}
         case _:
             return found | operand_fields(where.operand)
 
@@ -59,7 +84,8 @@ def needs_growing(where: Expr | None, order: tuple[Order, ...] = ()) -> bool:
 
 
 def span(where: Expr | None) -> Span:
-    """The times of start_time outside of which no session can match."""
+    """The times outside of which nothing is asked about: no session that matches begins outside of them, or with DURING
+    is there at no other time that counts."""
     return (None, None) if where is None else _span(where, True)
 
 
@@ -71,6 +97,8 @@ def _span(expr: Expr, holds: bool) -> Span:
         case And() | Or():
             spans = [_span(item, holds) for item in expr.items]
             return _intersection(spans) if isinstance(expr, And) is holds else _hull(spans)
+        case During() if holds:
+            return expr.first, expr.last
         case Compare() if expr.operand == Column("start_time") and isinstance(expr.value, Instant):
             return _compared(expr.op, expr.value.us, holds)
         case Member() if expr.operand == Column("start_time") and holds:

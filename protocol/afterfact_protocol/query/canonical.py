@@ -2,14 +2,23 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
+from fractions import Fraction
+
+from afterfact_protocol.communityid import text_of
 
 from .functions import DURATION_UNITS
 from .nodes import (
     And,
+    Applied,
+    Arithmetic,
     Between,
     Blob,
+    Column,
     Compare,
+    Constant,
+    Derived,
     Duration,
+    During,
     Endpoint,
     Expr,
     Instant,
@@ -26,19 +35,24 @@ from .nodes import (
     Order,
     Predicate,
     Regexp,
+    Relation,
+    Term,
     Text,
     Value,
 )
+from .operators import Type
 from .subjects import Subject, name_of, subject_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def query_text(where: Expr | None, order: tuple[Order, ...], limit: int | None) -> str:
+def query_text(where: Expr | None, order: tuple[Order, ...], limit: int | None, once: bool = False) -> str:
     """The standard spelling of a query; empty for the query that asks for everything."""
     parts = []
     if where is not None:
         parts.append(f"WHERE {condition(where)}")
+    if once:
+        parts.append("ONCE")
     if order:
         keys = (f"{operand(key.operand)}{' DESC' if key.descending else ''}" for key in order)
         parts.append(f"ORDER BY {', '.join(keys)}")
@@ -58,6 +72,10 @@ def condition(expr: Expr) -> str:
             return _negation(expr.item)
         case Predicate():
             return expr.name
+        case Relation():
+            return f"{term(expr.left)} {expr.op.value} {term(expr.right)}"
+        case During():
+            return f"DURING '{instant(expr.first)}' .. '{instant(expr.last)}'"
     left, subject = operand(expr.operand), subject_of(expr.operand)
     match expr:
         case Compare():
@@ -94,6 +112,38 @@ def _listed(member: Member, subject: Subject) -> str:
     return f"({', '.join(value(item, subject) for item in member.values)})"
 
 
+def term(node: Term) -> str:
+    """The standard spelling of a computation."""
+    match node:
+        case Column() | Derived():
+            return node.name
+        case Constant():
+            return _decimal(node.value)
+        case Instant():
+            return f"'{instant(node.us)}'"
+        case Duration():
+            return duration(node.us)
+        case Applied():
+            return f"{node.function}({term(node.term)})"
+        case Arithmetic():
+            sums = ("+", "-")
+            left, right = term(node.left), term(node.right)
+            if isinstance(node.left, Arithmetic) and node.left.symbol in sums and node.symbol not in sums:
+                left = f"({left})"
+            if isinstance(node.right, Arithmetic) and (node.symbol not in sums or node.right.symbol in sums):
+                right = f"({right})"
+            return f"{left} {node.symbol} {right}"
+
+
+def _decimal(number: Fraction) -> str:
+    """Exact: constants are typed as decimals."""
+    digits = 0
+    while (number * 10**digits).denominator != 1:
+        digits += 1
+    whole = str((number * 10**digits).numerator).zfill(digits + 1)
+    return f"{whole[: len(whole) - digits]}.{whole[len(whole) - digits :]}" if digits else whole
+
+
 def operand(node: Operand) -> str:
     """The standard spelling of an operand."""
     return f"{node.name} & {node.mask}" if isinstance(node, Masked) else node.name
@@ -118,6 +168,8 @@ def value(node: Value, subject: Subject) -> str:
             return f"'{endpoint(node)}'"
         case Text():
             return quoted(node.value)
+        case Blob() if subject.type is Type.COMMUNITY:
+            return quoted(text_of(node.value))
         case Blob():
             return quoted(node.value.hex())
 

@@ -5,9 +5,10 @@ Meaning only: the grammar is syntax.py's, single values are values.py's.
 
 from datetime import datetime
 
-from . import regexp
+from . import binding, regexp
+from .addresses import network
 from .errors import QueryError
-from .functions import FUNCTIONS, PREDICATES, TIME_WORDS, function_named
+from .functions import DERIVED, EITHER, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS, function_named
 from .lexer import Lexeme, Token
 from .nodes import (
     And,
@@ -17,6 +18,7 @@ from .nodes import (
     Derived,
     Duration,
     Expr,
+    Far,
     Instant,
     IsNull,
     Like,
@@ -33,8 +35,7 @@ from .nodes import (
     Value,
 )
 from .operators import OPERATORS, Type
-from .subjects import Subject, nearest, resolve, subject_of, unknown
-from .syntax import (
+from .rawtree import (
     Binary,
     Call,
     Group,
@@ -47,8 +48,13 @@ from .syntax import (
     Ranged,
     Raw,
     RawOrder,
+    Recent,
+    Window,
 )
-from .values import network, value
+from .subjects import Subject, nearest, number_of, resolve, subject_of, unknown
+from .terms import SYMBOLS, computes, names_field, relation
+from .values import value
+from .windows import window
 
 MAX_LIMIT = 1_000_000
 """Sessions that one answer can list; the server keeps their keys."""
@@ -59,21 +65,29 @@ _FLIPPED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 def where(arms: tuple[Raw, ...], now: datetime) -> Expr | None:
     """The condition of a query; the arms of a UNION are alternatives. None if there is none."""
     checker = _Checker(now)
-    return _join(Or, tuple(checker.condition(arm) for arm in arms)) if arms else None
+    return binding.bound(_join(Or, tuple(checker.condition(arm) for arm in arms))) if arms else None
 
 
-def order(keys: tuple[RawOrder, ...]) -> tuple[Order, ...]:
-    """The sort keys of a query."""
+def order(keys: tuple[RawOrder, ...], condition: Expr | None) -> tuple[Order, ...]:
+    """The sort keys of a query with this condition."""
     found: list[Order] = []
     for key in keys:
         subject = resolve(key.name.text)
         if subject is None:
             raise QueryError(unknown(key.name.text), key.name.start, key.name.end)
-        if not isinstance(subject.operand, Column | Derived):
+        operand = subject.operand
+        if subject.type is Type.NETWORK:
+            raise QueryError(f"`{subject.name}` has no order", key.name.start, key.name.end)
+        if isinstance(operand, Far):
+            end = binding.far_end(condition)
+            if end is None:
+                raise binding.unbound(key.name.start, key.name.end)
+            operand = end
+        if not isinstance(operand, Column | Derived | Far):
             raise QueryError(f"`{subject.name}` has two sides; sort by one of them", key.name.start, key.name.end)
-        if any(other.operand == subject.operand for other in found):
+        if any(other.operand == operand for other in found):
             raise QueryError(f"{subject.name} is in ORDER BY already", key.name.start, key.name.end)
-        found.append(Order(subject.operand, key.descending))
+        found.append(Order(operand, key.descending))
     return tuple(found)
 
 
@@ -122,6 +136,8 @@ class _Checker:
                 return _negated(raw.negated, IsNull(subject.operand, (raw.start, raw.end)))
             case Call():
                 return self._function(raw)
+            case Window() | Recent():
+                return window(raw, self._now)
             case Token() if raw.lexeme is Lexeme.WORD:
                 return _named(raw)
             case _:
@@ -129,6 +145,8 @@ class _Checker:
 
     def _compare(self, raw: Binary) -> Expr:
         symbol, left, right = raw.symbol, raw.left, raw.right
+        if self._relates(left, right):
+            return relation(left, Op(symbol), right, self._now, (raw.start, raw.end))
         if not _may_name(left) and self._operand(right) is not None:
             symbol, left, right = _FLIPPED[symbol], right, left
         subject = self._subject(left)
@@ -136,13 +154,27 @@ class _Checker:
         found = self._value(right, subject)
         return Compare(subject.operand, Op(symbol), found, (raw.start, raw.end))
 
+    def _relates(self, left: Raw, right: Raw) -> bool:
+        """Whether a comparison is one of two fields or of something computed, and not of one field with a value."""
+        if _takes_words(left, right) or _takes_words(right, left):
+            return False
+        return computes(left) or computes(right) or (names_field(left) and names_field(right))
+
     def _listed(self, raw: Listed) -> Expr:
+        if computes(raw.left):
+            place = (raw.start, raw.end)
+            equal = tuple(relation(raw.left, Op.EQ, item, self._now, place) for item in raw.items)
+            return _negated(raw.negated, _join(Or, equal))
         subject = self._subject(raw.left)
         _allow("IN", subject, raw)
         found = dict.fromkeys(self._value(item, subject) for item in raw.items)
         return _negated(raw.negated, Member(subject.operand, tuple(found), (raw.start, raw.end)))
 
     def _ranged(self, raw: Ranged) -> Expr:
+        if any(map(computes, (raw.left, raw.low, raw.high))) or any(map(names_field, (raw.low, raw.high))):
+            bounds = ((">=", raw.low), ("<=", raw.high))
+            halves = (self._compare(Binary(symbol, raw.left, bound, raw.start, raw.end)) for symbol, bound in bounds)
+            return _negated(raw.negated, And(tuple(halves)))
         subject = self._subject(raw.left)
         _allow("BETWEEN", subject, raw)
         low, high = self._value(raw.low, subject), self._value(raw.high, subject)
@@ -226,16 +258,15 @@ class _Checker:
             if raw.text.lower() in PREDICATES:
                 raise QueryError(f"`{raw.text}` is a condition by itself; it is not compared", raw.start, raw.end)
             raise QueryError(unknown(raw.text), raw.start, raw.end)
-        if isinstance(raw, Minus) or (isinstance(raw, Binary) and raw.symbol in "+-"):
-            raise QueryError("computing with fields is not part of the query language yet", raw.start, raw.end)
+        if isinstance(raw, Binary) and raw.symbol in SYMBOLS and (word := _first_word(raw)):
+            raise QueryError(unknown(word.text), word.start, word.end)
         raise QueryError("a field's name is expected here", raw.start, raw.end)
 
     def _value(self, raw: Raw, subject: Subject) -> Value:
         named = subject.type in (Type.NAME, Type.PROTO, Type.SENSOR, Type.FLAGS)
         if isinstance(raw, Token) and raw.lexeme is Lexeme.WORD and not named:
             if resolve(raw.text) is not None:
-                raise QueryError(f"`{raw.text}` is a field; comparing two fields is not part of the query language yet",
-                                 raw.start, raw.end)  # fmt: skip
+                raise QueryError(f"`{raw.text}` is a field; a list holds values only", raw.start, raw.end)
         elif isinstance(raw, Call) and function_named(raw.name.text) is None and raw.name.keyword != "NOW":
             raise _no_function(raw)
         found = value(raw, subject, self._now)
@@ -261,13 +292,36 @@ def _may_name(raw: Raw) -> bool:
     return isinstance(raw, Binary) and raw.symbol == "&"
 
 
+def _takes_words(subject: Raw, other: Raw) -> bool:
+    """Whether `other` is a name beside a field whose values have names, though a field may be called the same."""
+    if isinstance(subject, Group) or isinstance(other, Group):
+        return False
+    found = resolve(subject.text) if isinstance(subject, Token) and subject.lexeme is Lexeme.WORD else None
+    if found is None or found.type in (Type.SENSOR, Type.NETWORK):
+        return found is not None
+    if found.names is None or not isinstance(other, Token):
+        return False
+    return number_of(found.names, other.text) is not None
+
+
+def _first_word(raw: Raw) -> Token | None:
+    """The first word in a computation that names no field."""
+    if isinstance(raw, Token):
+        return raw if raw.lexeme is Lexeme.WORD and resolve(raw.text) is None else None
+    if isinstance(raw, Group | Minus):
+        return _first_word(raw.item)
+    return (_first_word(raw.left) or _first_word(raw.right)) if isinstance(raw, Binary) else None
+
+
 def _named(token: Token) -> Expr:
     name = token.text.lower()
     if name in PREDICATES:
         return Predicate(name, (token.start, token.end))
     subject = resolve(name)
     if subject is not None:
-        example = f"{subject.name} IS NOT NULL" if subject.type is not Type.ENDPOINT else "endpoint = '10.1.2.3:80'"
+        examples = {name: entry.example for name, entry in (EITHER | DERIVED | NETWORK_FIELDS).items()}
+        asks = subject.type in OPERATORS["IS NOT NULL"].types
+        example = f"{subject.name} IS NOT NULL" if asks else examples[subject.name]
         raise QueryError(f"`{token.text}` alone is no condition; compare it, or ask {example}", token.start, token.end)
     raise QueryError(unknown(token.text).replace("no field", "no field or condition", 1), token.start, token.end)
 

@@ -10,9 +10,11 @@ from enum import Enum, auto
 from afterfact_protocol.session import FIELDS
 
 from .errors import QueryError
-from .functions import DERIVED, EITHER, FUNCTIONS, PREDICATES, TIME_WORDS
+from .functions import DERIVED, EITHER, FAR_HELP, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS
 from .lexer import Lexeme, Token, tokens
-from .operators import OPERATORS, Operator, Type
+from .nodes import Column, Derived
+from .operators import COMPUTED, OPERATORS, Operator, Type
+from .services import SERVICES
 from .subjects import Subject, resolve, spellings
 
 
@@ -48,6 +50,12 @@ class _Place(Enum):
     FLAGS_COMMA = auto()
     FLAGS = auto()
     AFTER = auto()
+    OPERAND = auto()
+    ADDEND = auto()
+    MOMENT = auto()
+    MOMENT_GIVEN = auto()
+    END_MOMENT = auto()
+    LENGTH = auto()
     ORDER_BY = auto()
     ORDER = auto()
     ORDERED = auto()
@@ -56,17 +64,28 @@ class _Place(Enum):
 
 
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+_ARITHMETIC = ("+", "-", "*", "/")
 _KEYWORDS = {
     "WHERE": "begins the condition; it may be left out",
     "ASC": "smallest or earliest first",
     "DESC": "largest or latest first",
     "NULL": "not known to the source",
     "NOT NULL": "known to the source",
+    "..": "and the time that it ends",
 }
 
 
-def complete(text: str, cursor: int, sensors: Iterable[str] = ()) -> list[Suggestion]:
-    """Suggestions for the place `cursor` (a character offset), best first. `sensors` are the names to offer."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What only the server knows."""
+
+    sensors: Iterable[str]
+    networks: Iterable[str]
+
+
+def complete(text: str, cursor: int, sensors: Iterable[str] = (), networks: Iterable[str] = ()) -> list[Suggestion]:
+    """Suggestions for the place `cursor` (a character offset), best first. `sensors` and `networks` are the names to
+    offer."""
     try:
         found = tokens(text[:cursor])[:-1]
     except QueryError:
@@ -85,7 +104,7 @@ def complete(text: str, cursor: int, sensors: Iterable[str] = ()) -> list[Sugges
     wanted = (rest if prefix else typed).lower()
     first: list[Suggestion] = []
     second: list[Suggestion] = []
-    for name, kind, doc in _offers(place, subject, sensors, quoted):
+    for name, kind, doc in _offers(place, subject, _Names(sensors, networks), quoted):
         if prefix and kind != "field":
             continue
         if name.lower() != wanted and wanted in name.lower().lstrip("'"):
@@ -111,6 +130,10 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
                 return _Place.ORDER_BY, None
             if word == "LIMIT":
                 return _Place.NOTHING, None
+            if word in ("DURING", "LAST"):
+                return (_Place.MOMENT if word == "DURING" else _Place.LENGTH), None
+            if word == "ONCE":
+                return _Place.DIRECTED, None
             if word in ("WHERE", "NOT") or token.is_symbol("(", "!"):
                 return _Place.CONDITION, None
             if word.lower() in FUNCTIONS and call:
@@ -143,7 +166,19 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
         case _Place.FLAGS:
             return (_Place.AFTER, None) if token.is_symbol(")") else (place, subject)
         case _Place.AFTER:
+            if token.is_symbol(*_ARITHMETIC):
+                return _Place.ADDEND, None
             return _after(place, token)
+        case _Place.OPERAND:
+            return _Place.OPERATOR, subject
+        case _Place.ADDEND | _Place.LENGTH | _Place.END_MOMENT if not token.is_symbol("-", "+", "("):
+            return _Place.AFTER, None
+        case _Place.MOMENT if not token.is_symbol("("):
+            return _Place.MOMENT_GIVEN, None
+        case _Place.MOMENT_GIVEN:
+            if token.is_symbol(*_ARITHMETIC):
+                return _Place.MOMENT, None
+            return (_Place.END_MOMENT, None) if token.is_symbol("..") else _after(place, token)
         case _Place.ORDER_BY:
             return _Place.ORDER, None
         case _Place.ORDER:
@@ -161,6 +196,8 @@ def _operator(place: _Place, subject: Subject | None, token: Token) -> tuple[_Pl
         return _Place.VALUE, subject
     if token.is_symbol("&"):
         return _Place.MASK, subject
+    if token.is_symbol(*_ARITHMETIC):
+        return _Place.OPERAND, subject
     places = {
         "IN": _Place.LIST,
         "BETWEEN": _Place.LOW,
@@ -176,7 +213,8 @@ def _operator(place: _Place, subject: Subject | None, token: Token) -> tuple[_Pl
 def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
     if token.keyword in ("AND", "OR", "UNION") or token.is_symbol("&&", "||"):
         return _Place.CONDITION, None
-    return {"ORDER": _Place.ORDER_BY, "LIMIT": _Place.NOTHING}.get(token.keyword, place), None
+    places = {"ORDER": _Place.ORDER_BY, "LIMIT": _Place.NOTHING, "ONCE": _Place.DIRECTED}
+    return places.get(token.keyword, place), None
 
 
 # --- what may stand at a place
@@ -184,36 +222,48 @@ def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
 _Offer = tuple[str, str, str]
 
 
-def _offers(place: _Place, subject: Subject | None, sensors: Iterable[str], quoted: bool) -> Iterator[_Offer]:
+def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool) -> Iterator[_Offer]:
     if place in (_Place.VALUE, _Place.LOW, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
-        yield from _values(subject, sensors, quoted)
+        yield from _values(subject, names, quoted)
+        if place is _Place.VALUE and not quoted:
+            yield from _comparable(subject)
         return
     if quoted:
         return
     match place:
         case _Place.START | _Place.CONDITION:
             yield from _operands()
-            yield from _operators("NOT")
+            yield from _operators("NOT", "DURING", "LAST")
             yield from ((name, "function", f"{entry.help}: {entry.example}") for name, entry in FUNCTIONS.items()
                         if entry.condition)  # fmt: skip
             if place is _Place.START:
                 yield "WHERE", "keyword", _KEYWORDS["WHERE"]
-                yield from _operators("ORDER BY", "LIMIT")
+                yield from _operators("ONCE", "ORDER BY", "LIMIT")
         case _Place.OPERATOR | _Place.NEGATED:
             usable = [op for op in OPERATORS.values() if subject is None or subject.type in op.types]
+            computes = subject is None or isinstance(subject.operand, Column | Derived)
             for op in usable:
+                if op.name in _ARITHMETIC and not computes:
+                    continue
                 if op.types and (place is _Place.OPERATOR or op.name in ("IN", "BETWEEN", "LIKE", "REGEXP")):
                     yield _offer(op)
         case _Place.LOW_GIVEN:
             yield "AND", "keyword", "and the upper bound"
         case _Place.NULL:
             yield from ((name, "keyword", _KEYWORDS[name]) for name in ("NULL", "NOT NULL"))
-        case _Place.AFTER:
-            yield from _operators("AND", "OR", "UNION", "ORDER BY", "LIMIT")
+        case _Place.OPERAND | _Place.ADDEND:
+            yield from _fields_of(COMPUTED)
+        case _Place.MOMENT | _Place.END_MOMENT:
+            yield from ((name, "value", entry.help) for name, entry in TIME_WORDS.items())
+        case _Place.AFTER | _Place.MOMENT_GIVEN:
+            if place is _Place.MOMENT_GIVEN:
+                yield "..", "keyword", _KEYWORDS[".."]
+            yield from _operators("AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT")
         case _Place.ORDER_BY:
             yield "BY", "keyword", OPERATORS["ORDER BY"].help
         case _Place.ORDER:
-            yield from (offer for offer in _operands() if offer[0] not in EITHER and offer[1] == "field")
+            unordered = {*EITHER, *NETWORK_FIELDS}
+            yield from (offer for offer in _operands() if offer[0] not in unordered and offer[1] == "field")
         case _Place.ORDERED | _Place.DIRECTED:
             if place is _Place.ORDERED:
                 yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
@@ -231,6 +281,8 @@ def _operands() -> Iterator[_Offer]:
     yield from ((name, "field", entry.help) for name, entry in EITHER.items())
     yield from ((field.name, "field", field.doc) for field in FIELDS)
     yield from ((name, "field", entry.help) for name, entry in DERIVED.items())
+    yield from ((name, "field", entry.help) for name, entry in NETWORK_FIELDS.items())
+    yield "other_ip", "field", FAR_HELP
     yield from ((name, "condition", entry.help) for name, entry in PREDICATES.items())
 
 
@@ -240,21 +292,41 @@ def _operators(*names: str) -> Iterator[_Offer]:
 
 
 def _offer(operator: Operator) -> _Offer:
-    keyword = operator.name in ("ORDER BY", "LIMIT", "UNION")
+    keyword = operator.name in ("ORDER BY", "LIMIT", "UNION", "ONCE", "DURING", "LAST")
     return operator.name, "keyword" if keyword else "operator", f"{operator.help}: {operator.example}"
 
 
-def _values(subject: Subject, sensors: Iterable[str], quoted: bool) -> Iterator[_Offer]:
+def _fields_of(types: Iterable[Type]) -> Iterator[_Offer]:
+    for name, kind, doc in _operands():
+        found = resolve(name)
+        if kind == "field" and found and found.type in types and isinstance(found.operand, Column | Derived):
+            yield name, kind, doc
+
+
+def _comparable(subject: Subject) -> Iterator[_Offer]:
+    """Fields that a field can be compared with."""
+    if subject.type in COMPUTED | {Type.ADDRESS} and isinstance(subject.operand, Column | Derived):
+        yield from (offer for offer in _fields_of((subject.type,)) if offer[0] != subject.name)
+
+
+def _values(subject: Subject, names: _Names, quoted: bool) -> Iterator[_Offer]:
     quote = "" if quoted else "'"
     match subject.type:
         case Type.SENSOR:
-            yield from ((f"{quote}{name}{quote}", "value", "a sensor") for name in sorted(sensors))
+            yield from ((f"{quote}{name}{quote}", "value", "a sensor") for name in sorted(names.sensors))
+        case Type.NETWORK:
+            yield from ((f"{quote}{name}{quote}", "value", "a network") for name in sorted(names.networks))
+        case Type.PORT if not quoted:
+            yield from (
+                (name, "value", f"port {port}") for name, port in sorted(SERVICES.items()) if name.isidentifier()
+            )
         case Type.FLAGS if subject.names is not None:
             yield from ((f"{quote}{name}{quote}", "value", "a flag") for name in spellings(subject.names))
         case Type.NAME | Type.PROTO if subject.names is not None:
             yield from ((name, "value", f"number {member.value}") for name, member in
                         zip(spellings(subject.names), subject.names.__members__.values(), strict=True))  # fmt: skip
         case Type.ADDRESS if not quoted:
+            yield from ((f"net('{name}')", "value", "a network") for name in sorted(names.networks))
             yield from ((name, "function", f"{FUNCTIONS[name].help}: {FUNCTIONS[name].example}") for name in
                         ("net", "INET_ATON"))  # fmt: skip
         case Type.TIME if not quoted:

@@ -27,15 +27,26 @@ class EitherField:
 
 @dataclass(frozen=True, slots=True)
 class DerivedField:
-    """A value computed from two session fields; NULL if one of them is absent."""
+    """A value computed from session fields; NULL if one of them is absent, but for community_id."""
 
     name: str
     type: Type
-    fields: tuple[str, str]
+    fields: tuple[str, ...]
     """duration: later, earlier; totals: the summands."""
     help: str
     example: str
     unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkField:
+    """A field that is asked by the names of networks: whether an address lies in them."""
+
+    name: str
+    of: str
+    """The address field, or the either-side field, behind it."""
+    help: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ class Function:
     example: str
     condition: bool
     """Whether it is a condition by itself; the others are values."""
+    of_time: bool = False
+    """Whether it makes a number of a time, a field's too; such numbers can be computed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +132,24 @@ DERIVED: dict[str, DerivedField] = {
                      "total_bytes > 2GB", "bytes"),
         DerivedField("total_pkts", Type.NUMBER, ("src_pkts", "dst_pkts"), "src_pkts + dst_pkts", "total_pkts >= 1000",
                      "packets"),
+        DerivedField("community_id", Type.COMMUNITY, ("proto", "src_ip", "src_port", "dst_ip", "dst_port", "icmp_type",
+                     "icmp_code"), "Community ID, version 1 with seed 0: the same for a conversation in every tool, "
+                     "whoever is taken for the originator", "community_id = '1:LQU9qZlK+B5F3KDmev6m5PMibrg='"),
     )
 }  # fmt: skip
+
+FAR_HELP = ("address of the far end of an `ip =` (or `ip IN`) beside it: the destination of a session whose source is "
+            "that, else the source")  # fmt: skip
+FAR_EXAMPLE = "ip = 203.0.113.7 AND other_ip = 10.0.0.0/8"
+
+NETWORK_FIELDS: dict[str, NetworkField] = {
+    entry.name: entry
+    for entry in (
+        NetworkField("net", "ip", "network of either side's address", "net = 'dmz'"),
+        NetworkField("src_net", "src_ip", "network of the originator's address", "src_net IN ('dmz', 'office')"),
+        NetworkField("dst_net", "dst_ip", "network of the responder's address", "dst_net != 'office'"),
+    )
+}
 
 _CONDITIONS: tuple[NamedCondition | HomeCondition, ...] = (
     NamedCondition("established", "outcome", ESTABLISHED, (Outcome.UNKNOWN,), "outcome is opened, one_way or "
@@ -153,6 +182,10 @@ FUNCTIONS: dict[str, Function] = {
         Function("net", "the name of a network", "the addresses of that network of networks.toml", "ip = net('dmz')",
                  False),
         Function("UTC_TIMESTAMP", "", "the time of asking", "start_time > UTC_TIMESTAMP() - 1h", False),
+        Function("FROM_UNIXTIME", "seconds since 1970", "that time", "start_time > FROM_UNIXTIME(1090281600)", False),
+        Function("UNIX_TIMESTAMP", "a time", "seconds since 1970, with their fraction",
+                 "UNIX_TIMESTAMP(start_time) > 1090281600", False, True),
+        Function("TO_DAYS", "a time", "number of its day", "TO_DAYS(now) - TO_DAYS(start_time) <= 7", False, True),
     )
 }  # fmt: skip
 

@@ -16,6 +16,8 @@ class Query:
     order: tuple[Order, ...] = ()
     """Keys to sort by; empty means newest first: start_time descending, then sensor and session_id."""
     limit: int | None = None
+    once: bool = False
+    """Each conversation once, however many sensors saw it."""
     text: str = field(default="", compare=False)
     """As typed; spans of nodes and errors point into it."""
 
@@ -31,17 +33,19 @@ class Query:
 
     @property
     def span(self) -> analysis.Span:
-        """First and last start_time that can match, microseconds UTC, both included; None where it has no bound."""
+        """First and last moment that is asked about, microseconds UTC, both included; None where it has no bound.
+        Sessions that match begin within it, or with DURING and LAST may have begun before."""
         return analysis.span(self.where)
 
     def __str__(self) -> str:
         """The standard spelling, which parses to an equal query; times of asking are fixed in it."""
-        return canonical.query_text(self.where, self.order, self.limit)
+        return canonical.query_text(self.where, self.order, self.limit, self.once)
 
 
-def parse(text: str, now: datetime) -> Query:
+def parse(text: str, now: datetime, caps: syntax.Caps = syntax.CAPS) -> Query:
     """The query that `text` asks. `now` (with its zone) is what NOW, TODAYUTC and the like mean. Raises QueryError."""
     if now.tzinfo is None:
         raise ValueError("the time of asking needs a zone")
-    raw = syntax.parse(text)
-    return Query(check.where(raw.arms, now), check.order(raw.order), check.limit(raw.limit), text)
+    raw = syntax.parse(text, caps)
+    where = check.where(raw.arms, now)
+    return Query(where, check.order(raw.order, where), check.limit(raw.limit), raw.once, text)

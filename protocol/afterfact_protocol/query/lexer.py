@@ -63,14 +63,14 @@ _TOKEN = re.compile(
     r"""
     (?P<space>[ \t\r\n\f\v]+)
   | (?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")
-  | (?P<date>\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?(?![\w.:/]))
+  | (?P<date>\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?(?![\w:/]|\.(?!\.)))
   | (?P<address>\[[0-9A-Fa-f:.]+\]:\d+
       | (?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f:.]*(?:/\d+)?
       | \d+(?:\.\d+){3}(?:/\d+)?(?::\d+)?)
   | (?P<number>0[xX][0-9A-Fa-f]+|\d+(?:\.\d+)?(?:[A-Za-z]\w*)?)
   | (?P<word>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
   | (?P<refused>--|/\*|\*/|<=>|:=|@\w*)
-  | (?P<symbol>==|!=|<>|<=|>=|&&|\|\||[=<>!&|(),+-])
+  | (?P<symbol>\.\.|==|!=|<>|<=|>=|&&|\|\||[=<>!&|(),+*/-])
     """,
     re.VERBOSE | re.ASCII,
 )
@@ -89,7 +89,6 @@ _REFUSED = {
     "<=>": "`<=>` is not part of the query language; use = or IS NULL",
     ":=": "`:=` is not part of the query language; a comparison is written =",
     "@": "named result sets (@name) are not part of the query language yet",
-    "/": "`/` stands only in networks such as 10.0.0.0/8",
     ":": "`:` stands only in IPv6 addresses and endpoints such as 1.2.3.4:80 or [2001:db8::1]:80",
     "[": "brackets stand only in endpoints such as [2001:db8::1]:80",
     "]": "brackets stand only in endpoints such as [2001:db8::1]:80",
@@ -108,12 +107,16 @@ _LOOK_ALIKES = {
     "\N{LESS-THAN OR EQUAL TO}": "the operator <=",
     "\N{GREATER-THAN OR EQUAL TO}": "the operator >=",
     "\N{FULLWIDTH EQUALS SIGN}": "the operator =",
+    "\N{MULTIPLICATION SIGN}": "the operator *",
+    "\N{DIVISION SIGN}": "the operator /",
+    "\N{HORIZONTAL ELLIPSIS}": "the operator ..",
 }
 
 
-def tokens(text: str) -> list[Token]:
-    """All tokens of a query, the last of them END. Raises QueryError for a text of a size or coding not allowed."""
-    _check_size(text)
+def tokens(text: str, most: int = MAX_BYTES) -> list[Token]:
+    """All tokens of a query, the last of them END. Raises QueryError for a text of over `most` bytes, or of a coding
+    not allowed."""
+    _check_size(text, most)
     found: list[Token] = []
     position, length = 0, len(text)
     while position < length:
@@ -131,13 +134,13 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, most: int) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise QueryError("the query is not valid Unicode here", error.start, error.end) from None
-    if size > MAX_BYTES:
-        raise QueryError(f"a query is at most {MAX_BYTES:,} bytes long; this one has {size:,}", 0, len(text))
+    if size > most:
+        raise QueryError(f"a query is at most {most:,} bytes long; this one has {size:,}", 0, len(text))
 
 
 def _token(kind: str, text: str, start: int, end: int) -> Token:

@@ -7,11 +7,15 @@ NULL. Shares no rewriting with the compiler on purpose.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
 from functools import reduce
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
 
+from afterfact_protocol.communityid import digests
 from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, KEY, Kind
 
 from .functions import DERIVED, EITHER, PREDICATES, HomeCondition
@@ -20,16 +24,20 @@ from .like import like_matches
 from .networks import NO_NETWORKS, Networks
 from .nodes import (
     And,
+    Applied,
+    Arithmetic,
     Between,
     Blob,
     Column,
     Compare,
-    Condition,
+    Constant,
     Derived,
     Duration,
+    During,
     Either,
     Endpoint,
     Expr,
+    Far,
     Instant,
     IsNull,
     Like,
@@ -44,10 +52,16 @@ from .nodes import (
     Or,
     Predicate,
     Regexp,
+    Relation,
+    Term,
+    Test,
     Text,
     Value,
 )
+from .operators import Type
+from .rational import DAYS_BEFORE_1970
 from .sensors import sensor_number, sensors_like
+from .subjects import subject_of
 
 Rows = npt.NDArray[np.void]
 Mask = npt.NDArray[np.bool_]
@@ -69,13 +83,16 @@ def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int], networks
     return _Matcher(rows, sensors, networks).verdict(where)[0]
 
 
-def ordered(query: Query, rows: Rows, sensors: Mapping[str, int]) -> npt.NDArray[np.intp]:
+def ordered(
+    query: Query, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS
+) -> npt.NDArray[np.intp]:
     """The indices that put `rows` into the query's order; as the server orders, absent values last."""
     keys: list[npt.NDArray[np.int64]] = []
-    matcher = _Matcher(rows, sensors)
+    matcher = _Matcher(rows, sensors, networks)
     for key in query.order:
-        keys.append(matcher.absent(key.operand).astype(np.int64))
-        rank = _rank(matcher.sortable(key.operand))
+        absent = matcher.absent(key.operand)
+        keys.append(absent.astype(np.int64))
+        rank = np.where(absent, 0, _rank(matcher.sortable(key.operand)))
         keys.append(-rank if key.descending else rank)
     keys.append(-_rank(rows[KEY[0]]))
     keys.extend(_rank(rows[name]) for name in KEY[1:])
@@ -93,6 +110,7 @@ class _Matcher:
         self._rows = rows
         self._sensors = sensors
         self._networks = networks
+        self._community: list[bytes] | None = None
 
     def verdict(self, expr: Expr) -> _Verdict:
         match expr:
@@ -107,6 +125,13 @@ class _Matcher:
                 return reduce(np.logical_or, (t for t, _ in verdicts)), reduce(np.logical_and, (f for _, f in verdicts))
             case Predicate():
                 return self._predicate(expr)
+            case Relation():
+                return self._relation(expr)
+            case During():
+                there = (self._rows["start_time"] <= expr.last) & (self._rows["end_time"] >= expr.first)
+                return there, ~there
+        if isinstance(expr.operand, Far):
+            return self._far(expr, expr.operand)
         if isinstance(expr.operand, Either):
             return self._either(expr, expr.operand)
         if isinstance(expr, IsNull):
@@ -129,7 +154,58 @@ class _Matcher:
         known = ~self.absent(Column(entry.field)) & ~np.isin(values, np.array(entry.unknown, np.uint8))
         return self._judged(np.isin(values, np.array(entry.holds, np.uint8)), known)
 
-    def _either(self, test: Condition, operand: Either) -> _Verdict:
+    def _relation(self, relation: Relation) -> _Verdict:
+        left, right = relation.left, relation.right
+        if isinstance(left, Column) and isinstance(right, Column) and BY_NAME[left.name].kind is Kind.ADDRESS:
+            one, other = (np.ascontiguousarray(self._rows[column.name]).view(">u8") for column in (left, right))
+            equal: Mask = (one.reshape(-1, 2) == other.reshape(-1, 2)).all(axis=1)
+            known = ~(self.absent(left) | self.absent(right))
+            return self._judged(equal if relation.op is Op.EQ else ~equal, known)
+        (first, known), (second, known_too) = self._computed(left), self._computed(right)
+        return self._judged(_FUNCTIONS[relation.op](first, second).astype(np.bool_), known & known_too)
+
+    def _computed(self, term: Term) -> tuple[npt.NDArray[np.object_], Mask]:
+        """The exact values of a computation, and where it has one; times and their lengths in seconds."""
+        everywhere = np.ones(len(self._rows), np.bool_)
+        match term:
+            case Constant():
+                return np.full(len(self._rows), term.value, object), everywhere
+            case Instant() | Duration():
+                return np.full(len(self._rows), Fraction(term.us, 1_000_000), object), everywhere
+            case Column() | Derived():
+                whole = self._numbers(term).astype(object)
+                timed = subject_of(term).type in (Type.TIME, Type.DURATION)
+                return (_seconds(whole) if timed else whole), ~self.absent(term)
+            case Applied():
+                seconds, known = self._computed(term.term)
+                return (_days(seconds) if term.function == "TO_DAYS" else seconds), known
+            case Arithmetic():
+                (left, known), (right, known_too) = self._computed(term.left), self._computed(term.right)
+                known = known & known_too
+                if term.symbol == "/":
+                    known &= right != 0
+                    found: npt.NDArray[np.object_] = _quotients(left, np.where(right != 0, right, 1))
+                else:
+                    found = {"+": np.add, "-": np.subtract, "*": np.multiply}[term.symbol](left, right)
+                return found, known
+
+    def _near(self, operand: Far, span: tuple[int, int]) -> Mask:
+        """Where the source is what the far end is the far end of."""
+        addresses = [
+            network
+            for near in operand.near
+            for network in (self._networks.named(near.name, span) if isinstance(near, NamedNetwork) else (near,))
+        ]
+        return self._within_any(Column("src_ip"), addresses)
+
+    def _far(self, test: Test, operand: Far) -> _Verdict:
+        from_there = self._near(operand, test.span)
+        (true_a, false_a), (true_b, false_b) = (
+            self.verdict(replace(test, operand=Column(side))) for side in ("dst_ip", "src_ip")
+        )
+        return np.where(from_there, true_a, true_b), np.where(from_there, false_a, false_b)
+
+    def _either(self, test: Test, operand: Either) -> _Verdict:
         if isinstance(test, Compare) and test.op is Op.NE:
             true, false = self._either(Compare(operand, Op.EQ, test.value, test.span), operand)
             return false, true
@@ -139,7 +215,7 @@ class _Matcher:
             return true_a & true_b, false_a | false_b
         return true_a | true_b, false_a & false_b
 
-    def _side(self, test: Condition, side: tuple[str, ...]) -> _Verdict:
+    def _side(self, test: Test, side: tuple[str, ...]) -> _Verdict:
         column = Column(side[0])
         match test:
             case Compare() if isinstance(test.value, Endpoint):
@@ -194,6 +270,9 @@ class _Matcher:
             case Text():
                 assert isinstance(operand, Column), "text is never virtual"
                 return self._by_text(operand, lambda text: _equal(op, text, value.value))
+            case Blob() if isinstance(operand, Derived):
+                found = np.array([digest == value.value for digest in self._digests()], np.bool_)
+                return found if op is Op.EQ else ~found
             case Blob():
                 column = np.ascontiguousarray(self._rows[operand.name]).view(("u1", len(value.value)))
                 equal: Mask = (column == np.frombuffer(value.value, np.uint8)).all(axis=1)
@@ -222,8 +301,13 @@ class _Matcher:
                 first, second = (self._rows[name] for name in DERIVED[operand.name].fields)
                 total: npt.NDArray[np.uint64] = first + second
                 return np.where(total < first, np.uint64(2**64 - 1), total)
-            case Either():
-                raise AssertionError("either-side fields are taken apart first")
+            case Either() | Far():
+                raise AssertionError("fields of either side are taken apart first")
+
+    def _digests(self) -> list[bytes]:
+        if self._community is None:
+            self._community = digests(self._rows)
+        return self._community
 
     def _within_any(self, operand: Operand, networks: Iterable[Network]) -> Mask:
         return reduce(np.logical_or, (self._within(operand, Op.EQ, network) for network in networks))
@@ -255,6 +339,8 @@ class _Matcher:
     def absent(self, operand: Operand) -> Mask:
         """Where an operand is NULL."""
         assert not isinstance(operand, Either), "either-side fields are taken apart first"
+        if isinstance(operand, Far) or operand == Derived("community_id"):
+            return np.zeros(len(self._rows), np.bool_)
         names = DERIVED[operand.name].fields if isinstance(operand, Derived) else (operand.name,)
         bits = sum(1 << BY_NAME[name].id for name in names if BY_NAME[name].nullable)
         missing: Mask = self._rows["absent"] & np.uint64(bits) != 0
@@ -262,6 +348,12 @@ class _Matcher:
 
     def sortable(self, operand: Operand) -> npt.NDArray[np.generic]:
         """Values of an operand that numpy sorts as the store does; sensors by name."""
+        if operand == Derived("community_id"):
+            return np.array(self._digests(), "S20")
+        if isinstance(operand, Far):
+            from_there = self._near(operand, (0, 0))
+            ends = (np.ascontiguousarray(self._rows[side]).view("S16") for side in ("dst_ip", "src_ip"))
+            return np.where(from_there, *ends)
         kind = BY_NAME[operand.name].kind if isinstance(operand, Column) else None
         if kind is Kind.SENSOR:
             ranks = {number: rank for rank, (_, number) in enumerate(sorted(self._sensors.items()))}
@@ -272,16 +364,23 @@ class _Matcher:
         return self._numbers(operand)
 
 
+_FUNCTIONS: dict[Op, Callable[..., Mask]] = {
+    Op.EQ: np.equal,
+    Op.NE: np.not_equal,
+    Op.LT: np.less,
+    Op.LE: np.less_equal,
+    Op.GT: np.greater,
+    Op.GE: np.greater_equal,
+}
+
+
 def _apply(op: Op, column: npt.NDArray[np.generic], number: int) -> Mask:
-    functions: dict[Op, Callable[..., Mask]] = {
-        Op.EQ: np.equal,
-        Op.NE: np.not_equal,
-        Op.LT: np.less,
-        Op.LE: np.less_equal,
-        Op.GT: np.greater,
-        Op.GE: np.greater_equal,
-    }
-    return functions[op](column, number)
+    return _FUNCTIONS[op](column, number)
+
+
+_quotients: Callable[..., npt.NDArray[np.object_]] = np.frompyfunc(Fraction, 2, 1)
+_seconds: Callable[..., npt.NDArray[np.object_]] = np.frompyfunc(lambda us: Fraction(us, 1_000_000), 1, 1)
+_days: Callable[..., npt.NDArray[np.object_]] = np.frompyfunc(lambda s: floor(s / 86_400) + DAYS_BEFORE_1970, 1, 1)
 
 
 def _equal(op: Op, text: str, value: str) -> bool:

@@ -8,6 +8,7 @@ typed text a node came from, are left out of comparison.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 Span = tuple[int, int]
@@ -44,7 +45,7 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A value computed from fields (`duration`, `total_bytes`, `total_pkts`); see functions.DERIVED."""
+    """A value computed from fields (`duration`, `total_bytes`, `community_id`, ...); see functions.DERIVED."""
 
     name: str
 
@@ -57,7 +58,20 @@ class Masked:
     mask: int
 
 
-Operand = Column | Either | Derived | Masked
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The far end of an `ip =` condition that stands beside it, `other_ip`: the destination of a session whose source
+    is within `near`, else the source."""
+
+    near: tuple["Network | NamedNetwork", ...]
+
+    @property
+    def name(self) -> str:
+        """Its name in the language."""
+        return "other_ip"
+
+
+Operand = Column | Either | Derived | Masked | Far
 
 
 # --- values ------------------------------------------------------------------------------------------------------
@@ -161,6 +175,37 @@ IPV4_FIRST = 0xFFFF_0000_0000
 IPV4_LAST = 0xFFFF_FFFF_FFFF
 
 
+# --- what is computed with fields --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number in a computation, exact; lengths of time are in seconds there."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`left symbol right` with one of + - * /. Exact, never wrapping round; NULL where a divisor is 0 or a part of it
+    is NULL."""
+
+    symbol: str
+    left: "Term"
+    right: "Term"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A function of a time: `UNIX_TIMESTAMP(start_time)`, `TO_DAYS(start_time)`; see functions.FUNCTIONS."""
+
+    function: str
+    term: "Term"
+
+
+Term = Column | Derived | Constant | Instant | Duration | Arithmetic | Applied
+
+
 # --- conditions --------------------------------------------------------------------------------------------------
 
 
@@ -171,6 +216,26 @@ class Compare:
     operand: Operand
     op: Op
     value: Value
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`left op right` where more than one field or a computation is involved: `src_bytes > 10 * dst_bytes`."""
+
+    left: Term
+    op: Op
+    right: Term
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class During:
+    """The session was there at some moment from `first` to `last`, both included: it began by `last`, and its last
+    packet so far is not before `first`. Microseconds since 1970 UTC."""
+
+    first: int
+    last: int
     span: Span = field(default=(0, 0), compare=False, repr=False)
 
 
@@ -248,7 +313,9 @@ class Or:
     items: tuple["Expr", ...]
 
 
-Condition = Compare | Member | Between | Like | Regexp | IsNull | Predicate
+Test = Compare | Member | Between | Like | Regexp | IsNull
+"""Conditions on one operand."""
+Condition = Test | Relation | During | Predicate
 Expr = Condition | Not | And | Or
 
 
@@ -256,5 +323,5 @@ Expr = Condition | Not | And | Or
 class Order:
     """One key of ORDER BY. Rows where it is absent come last, whichever the direction."""
 
-    operand: Column | Derived
+    operand: Column | Derived | Far
     descending: bool

@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Type(Enum):
-    """What an operand's value is: a session field's Kind, or one of the two that only the language has."""
+    """What an operand's value is: a session field's Kind, or one of those that only the language has."""
 
     TIME = "time"
     NUMBER = "number"
@@ -23,9 +23,14 @@ class Type(Enum):
     BYTES = "bytes"
     DURATION = "duration"
     ENDPOINT = "endpoint"
+    NETWORK = "network"
+    COMMUNITY = "community id"
 
 
 _ALL = frozenset(Type)
+_KNOWN = _ALL - {Type.ENDPOINT, Type.NETWORK, Type.COMMUNITY}
+COMPUTED = frozenset({Type.TIME, Type.NUMBER, Type.PORT, Type.DURATION})
+"""Types of the fields that one can compute with."""
 _ORDERED = frozenset({Type.TIME, Type.NUMBER, Type.PORT, Type.DURATION})
 
 
@@ -79,12 +84,27 @@ _LIST = (
         ("RLIKE",),
     ),
     Operator("NOT REGEXP", "no such match", "history NOT REGEXP '[fFrR]'", frozenset({Type.TEXT}), ("NOT RLIKE",)),
-    Operator("IS NULL", "the source did not know it", "src_port IS NULL", _ALL - {Type.ENDPOINT}),
-    Operator("IS NOT NULL", "the source knew it", "vlan IS NOT NULL", _ALL - {Type.ENDPOINT}),
+    Operator("IS NULL", "the source did not know it", "src_port IS NULL", _KNOWN),
+    Operator("IS NOT NULL", "the source knew it", "vlan IS NOT NULL", _KNOWN),
     Operator("&", "the flags that are also in this mask", "src_flags & 2 = 2", frozenset({Type.FLAGS})),
+    Operator("*", "times; exact, and never too large to be right", "src_bytes > 10 * dst_bytes", COMPUTED),
+    Operator("/", "divided by; exact, and NULL where the divisor is 0", "src_bytes / src_pkts < 100", COMPUTED),
+    Operator("+", "plus", "src_bytes + dst_bytes > 1GB", COMPUTED),
+    Operator("-", "minus; may be negative", "src_bytes - dst_bytes > 1GB", COMPUTED),
+    Operator(
+        "DURING",
+        "there at some moment of a day, or of the time from one moment to another: not over before, not begun after",
+        "DURING '2004-07-20' .. '2004-07-21 12:00'",
+    ),
+    Operator("LAST", "there at some moment of the time from so long ago until now", "LAST 24h"),
     Operator("AND", "both conditions hold", "ip = 10.1.2.3 AND port = 53", others=("&&",)),
     Operator("OR", "at least one of the conditions holds", "src_port = 1034 OR dst_port = 1034", others=("||",)),
     Operator("NOT", "the condition does not hold", "NOT established", others=("!",)),
+    Operator(
+        "ONCE",
+        "each conversation once, however many sensors saw it: the first of its sessions in the order, with the others",
+        "port = 1034 ONCE",
+    ),
     Operator("ORDER BY", "sort by fields, each ASC (the default) or DESC", "ORDER BY src_bytes DESC, start_time"),
     Operator("LIMIT", "at most so many sessions", "port = 1034 LIMIT 500"),
     Operator(

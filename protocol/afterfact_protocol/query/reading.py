@@ -6,15 +6,19 @@ Says the same as the tree, no more; conditions on both sides of a session are to
 from enum import IntFlag
 
 from . import canonical
-from .functions import EITHER, PREDICATES
+from .functions import DURATION_UNITS, EITHER, PREDICATES
 from .language import Query
 from .nodes import (
     And,
+    Applied,
+    Arithmetic,
     Between,
     Column,
     Compare,
+    Constant,
     Derived,
     Duration,
+    During,
     Either,
     Expr,
     Instant,
@@ -31,6 +35,8 @@ from .nodes import (
     Or,
     Predicate,
     Regexp,
+    Relation,
+    Term,
     Text,
     Value,
 )
@@ -46,6 +52,8 @@ _NOUNS = {
     "vlan": "VLAN",
     "ip_bytes": "IP bytes",
     "retrans_bytes": "bytes sent again",
+    "other_ip": "far end",
+    "community_id": "Community ID",
 }
 _SIDES = {"src": "source", "dst": "destination"}
 _TIMES = {"start_time": "started", "end_time": "last seen", "ingest_time": "stored"}
@@ -63,6 +71,8 @@ _NUMBER_WORDS = {Op.LT: "under", Op.LE: "at most", Op.GT: "over", Op.GE: "at lea
 def reading(query: Query) -> str:
     """One English sentence, without a full stop."""
     parts = [_sessions(query.where)]
+    if query.once:
+        parts.append("each conversation once")
     if query.order:
         keys = (f"{key.operand.name} {'descending' if key.descending else 'ascending'}" for key in query.order)
         parts.append(f"by {', '.join(keys)}")
@@ -91,6 +101,8 @@ def _is_adjective(item: Expr) -> bool:
 
 
 def _is_time(item: Expr) -> bool:
+    if isinstance(item, During):
+        return True
     return isinstance(item, Compare | Between) and isinstance(item.operand, Column) and item.operand.name in _TIMES
 
 
@@ -154,6 +166,10 @@ def phrase(expr: Expr) -> str:
             return PREDICATES[expr.name].reading[0]
         case Not():
             return _negation(expr.item)
+        case Relation():
+            return _relation(expr)
+        case During():
+            return _during(expr)
     subject = subject_of(expr.operand)
     noun = _noun(expr.operand)
     match expr:
@@ -171,6 +187,47 @@ def phrase(expr: Expr) -> str:
             return f"{noun} matching {canonical.quoted(expr.pattern)}"
         case IsNull():
             return f"{noun} unknown{_on(expr.operand, 'both')}"
+
+
+_DAY = DURATION_UNITS["d"]
+
+
+def _during(window: During) -> str:
+    if window.first % _DAY == 0 and (window.last + 1) % _DAY == 0:
+        first, last = (canonical.instant(day * _DAY).split()[0] for day in (window.first // _DAY, window.last // _DAY))
+        return f"active on {first} UTC" if first == last else f"active from {first} to {last} UTC, both days included"
+    if window.first == window.last:
+        return f"active at {canonical.instant(window.first)} UTC"
+    return f"active from {canonical.instant(window.first)} UTC to {canonical.instant(window.last)} UTC"
+
+
+def _relation(relation: Relation) -> str:
+    left, right = _term(relation.left), _term(relation.right)
+    if relation.op in (Op.EQ, Op.NE):
+        return f"{left} {'equal to' if relation.op is Op.EQ else 'other than'} {right}"
+    return f"{left} {_NUMBER_WORDS[relation.op]} {right}"
+
+
+def _term(node: Term) -> str:
+    match node:
+        case Column() if node.name in _TIMES:
+            return {"start_time": "start", "end_time": "end", "ingest_time": "time of storing"}[node.name]
+        case Column() | Derived():
+            return _noun(node)
+        case Constant() if node.value.denominator == 1:
+            return f"{node.value.numerator:,}"
+        case Instant():
+            return f"{canonical.instant(node.us)} UTC"
+        case Applied():
+            return f"{'day' if node.function == 'TO_DAYS' else 'Unix time'} of ({_term(node.term)})"
+        case Arithmetic():
+            symbols = {"*": "times", "/": "per", "+": "plus", "-": "minus"}
+            left, right = _term(node.left), _term(node.right)
+            if isinstance(node.left, Arithmetic) and node.left.symbol != node.symbol:
+                left = f"({left})"
+            return f"{left} {symbols[node.symbol]} {f'({right})' if isinstance(node.right, Arithmetic) else right}"
+        case _:
+            return canonical.term(node)
 
 
 def _nested(expr: Expr) -> str:

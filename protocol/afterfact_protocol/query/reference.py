@@ -5,9 +5,22 @@ from collections.abc import Iterable
 
 from afterfact_protocol.session import FIELDS, Role
 
-from . import check, lexer, syntax
-from .functions import DERIVED, DURATION_UNITS, EITHER, FLAG_LETTERS, FUNCTIONS, PREDICATES, SIZE_UNITS, TIME_WORDS
+from . import check, lexer, syntax, terms
+from .functions import (
+    DERIVED,
+    DURATION_UNITS,
+    EITHER,
+    FAR_EXAMPLE,
+    FAR_HELP,
+    FLAG_LETTERS,
+    FUNCTIONS,
+    NETWORK_FIELDS,
+    PREDICATES,
+    SIZE_UNITS,
+    TIME_WORDS,
+)
 from .operators import OPERATORS, Type
+from .services import SERVICES
 from .subjects import resolve, spellings
 
 _SECTION = re.compile(r"(<!-- begin (\w+)[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
@@ -38,8 +51,14 @@ def sections() -> dict[str, str]:
               f"`{e.example}`") for e in EITHER.values()),
         ),
         "computed": _table(
-            ("field", "is", "example"), ((f"`{e.name}`", e.help, f"`{e.example}`") for e in DERIVED.values())
+            ("field", "is", "example"),
+            (
+                *((f"`{e.name}`", e.help, f"`{e.example}`") for e in DERIVED.values()),
+                ("`other_ip`", FAR_HELP, f"`{FAR_EXAMPLE}`"),
+                *((f"`{e.name}`", e.help, f"`{e.example}`") for e in NETWORK_FIELDS.values()),
+            ),
         ),
+        "services": _services(),
         "conditions": _table(("condition", "holds if"), ((f"`{e.name}`", e.help) for e in PREDICATES.values())),
         "functions": _table(
             ("function", "takes", "is", "example"),
@@ -84,12 +103,20 @@ def _operators() -> str:
     def row(name: str) -> tuple[str, ...]:
         entry = OPERATORS[name]
         spelled = ", ".join(f"`{spelling}`" for spelling in (entry.name, *entry.others))
-        types = "any" if len(entry.types) == len(Type) else ", ".join(t.value for t in Type if t in entry.types)
-        if len(entry.types) == len(Type) - 1:
-            types = f"any but {next(t.value for t in Type if t not in entry.types)}"
+        types = ", ".join(t.value for t in Type if t in entry.types)
+        if len(entry.types) > len(Type) // 2:
+            others = ", ".join(t.value for t in Type if t not in entry.types)
+            types = f"any but {others}" if others else "any"
         return spelled, entry.help, types or "-", f"`{entry.example}`"
 
     return _table(("operator", "means", "asked of types", "example"), map(row, OPERATORS))
+
+
+def _services() -> str:
+    by_port: dict[int, list[str]] = {}
+    for name, port in SERVICES.items():
+        by_port.setdefault(port, []).append(name)
+    return ", ".join(f"{' '.join(f'`{name}`' for name in names)} {port}" for port, names in sorted(by_port.items()))
 
 
 def _units() -> str:
@@ -111,6 +138,7 @@ def _limits() -> str:
         ("parentheses, NOTs and calls within each other", f"{syntax.MAX_DEPTH}"),
         ("conditions", f"{syntax.MAX_CONDITIONS}"),
         ("values in all IN lists together", f"{syntax.MAX_LIST_ITEMS:,}"),
+        ("`+ - * /` in one comparison", f"{terms.MAX_OPERATIONS}"),
         ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),
         ("LIMIT", f"1 to {check.MAX_LIMIT:,}"),
     ]

@@ -9,10 +9,10 @@ from enum import IntEnum, IntFlag
 
 import numpy as np
 
-from afterfact_protocol.session import BY_ALIAS, BY_NAME, FIELDS, Kind, Proto, State
+from afterfact_protocol.session import ADDRESS_BYTES, BY_ALIAS, BY_NAME, FIELDS, Kind, Proto, State
 
-from .functions import DERIVED, EITHER, PREDICATES
-from .nodes import Column, Derived, Either, Masked, Operand
+from .functions import DERIVED, EITHER, NETWORK_FIELDS, PREDICATES
+from .nodes import Column, Derived, Either, Far, Masked, Operand
 from .operators import Type
 
 PREFIXES = ("sessions", "sancp")
@@ -62,10 +62,21 @@ def _either(name: str) -> Subject:
 _VIRTUAL: dict[str, Subject] = {name: _either(name) for name in EITHER} | {
     name: Subject(Derived(name), name, entry.type, entry.unit, 2**64 - 1, 0, None) for name, entry in DERIVED.items()
 }
+FAR = Subject(Far(()), "other_ip", Type.ADDRESS, "", 0, ADDRESS_BYTES, None)
+"""`other_ip` before it is known of what it is the far end; see binding.py."""
+
+
+def _network(name: str) -> Subject:
+    of = NETWORK_FIELDS[name].of
+    behind = _COLUMNS[of] if of in _COLUMNS else _VIRTUAL[of]
+    return Subject(behind.operand, name, Type.NETWORK, "", 0, 0, None)
+
 
 _KNOWN: dict[str, Subject] = {
     **{alias: _COLUMNS[field.name] for alias, field in BY_ALIAS.items()},
     **_VIRTUAL,
+    FAR.name: FAR,
+    **{name: _network(name) for name in NETWORK_FIELDS},
     "sensor.hostname": _COLUMNS["sensor"],
 }
 
@@ -75,6 +86,8 @@ def subject_of(operand: Operand) -> Subject:
     if isinstance(operand, Masked):
         column = _COLUMNS[operand.name]
         return Subject(operand, column.name, column.type, "", column.maximum, 0, column.names)
+    if isinstance(operand, Far):
+        return FAR
     return _COLUMNS[operand.name] if isinstance(operand, Column) else _VIRTUAL[operand.name]
 
 

@@ -1,8 +1,8 @@
 """Tokens to a raw tree: the grammar of the language, and no meaning yet.
 
 Precedence is MySQL's, which Sguil's analysts know, lowest first: OR, AND, NOT, comparisons (which do not chain), &,
-+ and -. Leaves are the tokens themselves; every node knows its place in the text. What names and values mean is
-check.py's business. Depth, conditions and list items are capped here, before anything recurses over the tree.
++ and -, * and /. The tree is rawtree.py's; what names and values mean is check.py's business. Depth, conditions and
+list items are capped here, before anything recurses over the tree.
 Why no SQL parser of a library stands here: docs/query.md, "Why a parser of its own".
 """
 
@@ -11,7 +11,24 @@ from dataclasses import dataclass
 
 from .errors import QueryError
 from .functions import DURATION_UNITS, SIZE_UNITS
-from .lexer import Lexeme, Token, tokens
+from .lexer import MAX_BYTES, Lexeme, Token, tokens
+from .rawtree import (
+    Binary,
+    Call,
+    Group,
+    Junction,
+    Listed,
+    Minus,
+    Negation,
+    NullTest,
+    Patterned,
+    Ranged,
+    Raw,
+    RawOrder,
+    RawQuery,
+    Recent,
+    Window,
+)
 
 MAX_DEPTH = 50
 """Parentheses, NOTs and calls within each other."""
@@ -24,127 +41,15 @@ MAX_ORDER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """`name(arguments)`."""
+class Caps:
+    """How large a query may be. A server may take less from some; nobody may send more."""
 
-    name: Token
-    arguments: tuple["Raw", ...]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Minus:
-    """`- item`."""
-
-    item: "Raw"
-    start: int
-    end: int
+    bytes: int = MAX_BYTES
+    depth: int = MAX_DEPTH
+    conditions: int = MAX_CONDITIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
-    """`left symbol right` with a comparison, `&`, `+` or `-`."""
-
-    symbol: str
-    left: "Raw"
-    right: "Raw"
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """`left [NOT] IN (items)`."""
-
-    left: "Raw"
-    items: tuple["Raw", ...]
-    negated: bool
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ranged:
-    """`left [NOT] BETWEEN low AND high`."""
-
-    left: "Raw"
-    low: "Raw"
-    high: "Raw"
-    negated: bool
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Patterned:
-    """`left [NOT] LIKE right` or `left [NOT] REGEXP right`; `word` is LIKE or REGEXP."""
-
-    word: str
-    left: "Raw"
-    right: "Raw"
-    negated: bool
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class NullTest:
-    """`left IS [NOT] NULL`."""
-
-    left: "Raw"
-    negated: bool
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Negation:
-    """`NOT item`."""
-
-    item: "Raw"
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Junction:
-    """`a AND b AND ...` or `a OR b OR ...`; `word` is AND or OR."""
-
-    word: str
-    items: tuple["Raw", ...]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """`( item )`; kept because its place is wider than its item's."""
-
-    item: "Raw"
-    start: int
-    end: int
-
-
-Raw = Token | Call | Minus | Binary | Listed | Ranged | Patterned | NullTest | Negation | Junction | Group
-
-
-@dataclass(frozen=True, slots=True)
-class RawOrder:
-    """One key of ORDER BY."""
-
-    name: Token
-    descending: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RawQuery:
-    """A whole query: the conditions of a UNION are `arms`."""
-
-    arms: tuple[Raw, ...]
-    order: tuple[RawOrder, ...]
-    limit: Token | None
-
+CAPS = Caps()
 
 _TESTS = frozenset({"IN", "NOT", "BETWEEN", "LIKE", "REGEXP", "RLIKE", "IS"})
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
@@ -168,17 +73,18 @@ _SQL_ONLY: dict[str, str] = {
 _UNITS = frozenset(unit.lower() for unit in (*DURATION_UNITS, *SIZE_UNITS))
 
 _CLAUSES = frozenset({"ORDER", "LIMIT", "UNION", "WHERE", "AND", "OR", "IN", "BETWEEN", "LIKE", "REGEXP", "RLIKE",
-                      "IS", "NULL", "ASC", "DESC", "BY"})  # fmt: skip
+                      "IS", "NULL", "ASC", "DESC", "BY", "ONCE"})  # fmt: skip
 
 
-def parse(text: str) -> RawQuery:
+def parse(text: str, caps: Caps = CAPS) -> RawQuery:
     """The raw tree of a query's text. Raises QueryError."""
-    return _Parser(tokens(text)).query()
+    return _Parser(tokens(text, caps.bytes), caps).query()
 
 
 class _Parser:
-    def __init__(self, found: list[Token]) -> None:
+    def __init__(self, found: list[Token], caps: Caps) -> None:
         self._tokens = found
+        self._caps = caps
         self._at = 0
         self._depth = 0
         self._conditions = 0
@@ -208,8 +114,8 @@ class _Parser:
 
     def _deeper(self, token: Token) -> None:
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise QueryError(f"conditions nest at most {MAX_DEPTH} deep", token.start, token.end)
+        if self._depth > self._caps.depth:
+            raise QueryError(f"conditions nest at most {self._caps.depth} deep", token.start, token.end)
 
     def _wanted(self, what: str) -> QueryError:
         """The error for a token that is not what the grammar wants here."""
@@ -233,10 +139,12 @@ class _Parser:
     def query(self) -> RawQuery:
         arms: tuple[Raw, ...] = ()
         where = self._take("WHERE")
-        if where or not (self._token.lexeme is Lexeme.END or self._token.keyword in ("ORDER", "LIMIT")):
+        if where or not (self._token.lexeme is Lexeme.END or self._token.keyword in ("ORDER", "LIMIT", "ONCE")):
             arms = self._arms()
+        once = self._take("ONCE")
         order = self._order() if self._take("ORDER", "BY") else ()
         limit = self._limit() if self._take("LIMIT") else None
+        once = once or self._take("ONCE")
         token = self._token
         if token.lexeme is not Lexeme.END:
             if token.keyword in ("ORDER", "UNION", "WHERE") and self._at:
@@ -252,8 +160,8 @@ class _Parser:
                 raise self._wanted("the end of the query")
             if order:
                 raise self._wanted("a comma, LIMIT or the end of the query")
-            raise self._wanted("AND, OR, UNION, ORDER BY, LIMIT or the end of the query")
-        return RawQuery(arms, order, limit)
+            raise self._wanted("AND, OR, UNION, ONCE, ORDER BY, LIMIT or the end of the query")
+        return RawQuery(arms, order, limit, once)
 
     def _arms(self) -> tuple[Raw, ...]:
         arms = [self._arm()]
@@ -333,10 +241,11 @@ class _Parser:
 
     def _comparison(self) -> Raw:
         left = self._masked("a condition")
-        if not isinstance(left, Group) or self._compares():
+        # Of `(a + b) * 2 > 5` the group is none, and of `(port = 80)` its item is.
+        if not isinstance(left, Group | Binary | Minus) or self._compares():
             self._conditions += 1
-            if self._conditions > MAX_CONDITIONS:
-                raise QueryError(f"a query has at most {MAX_CONDITIONS} conditions; IN takes a list of values",
+            if self._conditions > self._caps.conditions:
+                raise QueryError(f"a query has at most {self._caps.conditions} conditions; IN takes a list of values",
                                  left.start, left.end)  # fmt: skip
         if symbol := self._take_symbol(*_COMPARISONS):
             right = self._masked("a value")
@@ -409,10 +318,16 @@ class _Parser:
         return left
 
     def _sum(self, what: str) -> Raw:
-        left, depth = self._primary(what), self._depth
-        while symbol := self._take_symbol("+", "-"):
+        return self._computed(("+", "-"), self._product, what)
+
+    def _product(self, what: str) -> Raw:
+        return self._computed(("*", "/"), self._primary, what)
+
+    def _computed(self, symbols: tuple[str, str], part: Callable[[str], Raw], what: str) -> Raw:
+        left, depth = part(what), self._depth
+        while symbol := self._take_symbol(*symbols):
             self._deeper(symbol)  # Each makes the tree one deeper on its left.
-            right = self._primary("a value")
+            right = part("a value")
             left = Binary(symbol.text, left, right, left.start, right.end)
         self._depth = depth
         return left
@@ -436,7 +351,24 @@ class _Parser:
         self._at += 1
         if token.lexeme is Lexeme.WORD and self._token.is_symbol("("):
             return self._call(token)
+        if token.keyword == "DURING":
+            return self._window(token)
+        if token.keyword == "LAST" and self._token.lexeme is Lexeme.NUMBER:
+            length = self._next()
+            return Recent(length, token.start, length.end)
         return token
+
+    def _window(self, opening: Token) -> Window:
+        first = self._sum("a time, or two with .. between them")
+        if self._take_symbol("..") is None:
+            return Window(first, None, "", opening.start, first.end)
+        if sign := self._take_symbol("+", "-"):
+            if self._token.lexeme is not Lexeme.NUMBER:
+                raise self._wanted("a length of time, such as 10m")
+            length = self._next()
+            return Window(first, length, sign.text, opening.start, length.end)
+        last = self._sum("a time")
+        return Window(first, last, "", opening.start, last.end)
 
     def _call(self, name: Token) -> Call:
         opening = self._next()

@@ -3,18 +3,23 @@
 `value` is the only entry. Errors say what the subject takes and point at the value. No grammar, no conditions.
 """
 
-import ipaddress
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
+from afterfact_protocol.communityid import digest_of
+
+from .addresses import endpoint_value, named_network, network_value
 from .errors import QueryError
 from .functions import DURATION_UNITS, FLAG_LETTERS, SIZE_UNITS
 from .lexer import Lexeme, Token
-from .nodes import IPV4_FIRST, Blob, Duration, Endpoint, Instant, NamedNetwork, Network, Number, Text, Value
+from .literals import NUMBER, TAKES, hyphened, literal, mismatch, number_and_unit
+from .nodes import Blob, Duration, Instant, Number, Text, Value
 from .operators import Type
-from .subjects import Subject, name_of, nearest, number_of, spellings
-from .syntax import Binary, Call, Group, Minus, Raw
+from .rawtree import Binary, Call, Group, Minus, Raw
+from .services import SERVICES
+from .subjects import Subject, name_of, nearest, number_of, resolve, spellings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -28,24 +33,10 @@ _TIME = re.compile(
     r"\s*([Zz]|UTC|utc|[+-]\d{2}:?\d{2})?\s*",
     re.ASCII,
 )
-_NUMBER = re.compile(r"(0[xX][0-9A-Fa-f]+)|(\d{1,40}(?:\.\d{1,40})?)([A-Za-z]*)", re.ASCII)
-_ADDRESS_PORT = re.compile(r"(?:\[([^\]]*)\]|([^:]*)):(\d{1,6})", re.ASCII)
 
-_TAKES = {
-    Type.TIME: "a time, such as '2004-07-20 17:30:00' or now - 24h",
-    Type.NUMBER: "a whole number",
-    Type.ADDRESS: "an address or network, such as 10.1.2.3, 10.0.0.0/8, 2001:db8::/32 or net('dmz')",
-    Type.PORT: "a port, a number from 0 to 65535",
-    Type.PROTO: "a protocol, by name or number from 0 to 255",
-    Type.NAME: "a name",
-    Type.FLAGS: "flags, by number or by names such as 'SYN,ACK'",
-    Type.TEXT: "text in quotes",
-    Type.SENSOR: "the name of a sensor, in quotes",
-    Type.IDENT: "a whole number",
-    Type.BYTES: "hexadecimal digits in quotes",
-    Type.DURATION: "a length of time, such as 90s, 5m, 6h or 2d",
-    Type.ENDPOINT: "an address and a port, such as '10.1.2.3:80' or '[2001:db8::1]:80'",
-}
+_start_time = resolve("start_time")
+assert _start_time is not None
+_ANY_TIME = replace(_start_time, name="this place")
 
 
 def value(raw: Raw, subject: Subject, now: datetime) -> Value:
@@ -56,9 +47,9 @@ def value(raw: Raw, subject: Subject, now: datetime) -> Value:
         case Type.TIME:
             return _instant(raw, subject, now)
         case Type.ADDRESS:
-            return _network(raw, subject)
+            return network_value(raw, subject)
         case Type.ENDPOINT:
-            return _endpoint(raw, subject)
+            return endpoint_value(raw, subject)
         case Type.SENSOR | Type.TEXT:
             return _text(raw, subject)
         case Type.BYTES:
@@ -69,23 +60,25 @@ def value(raw: Raw, subject: Subject, now: datetime) -> Value:
             return Number(_flags(raw, subject))
         case Type.NAME | Type.PROTO:
             return Number(_named(raw, subject))
+        case Type.PORT:
+            return Number(_port(raw, subject))
+        case Type.NETWORK:
+            return named_network(raw, subject)
+        case Type.COMMUNITY:
+            return _community(raw, subject)
         case _:
             return Number(_number(raw, subject))
 
 
-def _mismatch(raw: Raw, subject: Subject) -> QueryError:
-    shown = ""
-    if isinstance(raw, Token):
-        shown = f"; '{raw.text}' is not" if raw.lexeme is Lexeme.STRING else f"; `{raw.text}` is not"
-    elif isinstance(raw, Call):
-        shown = f"; {raw.name.text}(...) is not"
-    return QueryError(f"{subject.name} takes {_TAKES[subject.type]}{shown}", raw.start, raw.end)
+def time_value(raw: Raw, now: datetime) -> Instant:
+    """The time that `raw` means. `now` is the time of asking, with its zone. Raises QueryError."""
+    return _instant(raw, _ANY_TIME, now)
 
 
-def _literal(raw: Raw, subject: Subject, *lexemes: Lexeme) -> Token:
-    if isinstance(raw, Token) and raw.lexeme in lexemes:
-        return raw
-    raise _mismatch(raw, subject)
+def is_day(token: Token) -> bool:
+    """Whether a token is a date without a time of day."""
+    match = _TIME.fullmatch(token.text) if token.lexeme in (Lexeme.DATE, Lexeme.STRING) else None
+    return match is not None and match[4] is None
 
 
 # --- times
@@ -96,22 +89,30 @@ def _instant(raw: Raw, subject: Subject, now: datetime) -> Instant:
         return _instant(raw.item, subject, now)
     if isinstance(raw, Binary) and raw.symbol in "+-":
         base = _instant(raw.left, subject, now)
-        if not (isinstance(raw.right, Token) and _NUMBER.fullmatch(raw.right.text)):
-            right = raw.right
+        right = raw.right
+        if isinstance(right, Token) and NUMBER.fullmatch(right.text):
+            shift = length_of_time(right)
+        elif isinstance(right, Group | Binary):
+            shift = _microseconds(right, _duration_subject())
+        else:
             raise QueryError("a time takes + or - and a length of time, such as now - 24h", right.start, right.end)
-        shift = _length(raw.right, unit_needed=True)
         return _in_range(_EPOCH + timedelta(microseconds=base.us), shift if raw.symbol == "+" else -shift, raw)
     if isinstance(raw, Call):
         if raw.name.keyword in ("UTC_TIMESTAMP", "NOW") and not raw.arguments:
             return _in_range(now, 0, raw)
-        raise _mismatch(raw, subject)
-    token = _literal(raw, subject, Lexeme.STRING, Lexeme.DATE, Lexeme.WORD)
+        if raw.name.keyword == "FROM_UNIXTIME" and len(raw.arguments) == 1:
+            seconds = _folded(raw.arguments[0])[0] * DURATION_UNITS["s"]
+            if abs(seconds) > _MAX_DURATION:
+                raise QueryError("times range from 1900 to 2299", raw.start, raw.end)
+            return _in_range(_EPOCH, int(seconds), raw)
+        raise mismatch(raw, subject)
+    token = literal(raw, subject, Lexeme.STRING, Lexeme.DATE, Lexeme.WORD)
     if token.lexeme is not Lexeme.WORD:
         return _in_range(_time(token, subject), 0, token)
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     words = {"NOW": now, "TODAYUTC": midnight, "YESTERDAY": midnight, "LASTWEEK": midnight}
     if token.keyword not in words:
-        raise _mismatch(raw, subject)
+        raise mismatch(raw, subject)
     back = {"YESTERDAY": 1, "LASTWEEK": 7}.get(token.keyword, 0)
     return _in_range(words[token.keyword], -back * DURATION_UNITS["d"], token)
 
@@ -119,7 +120,7 @@ def _instant(raw: Raw, subject: Subject, now: datetime) -> Instant:
 def _time(token: Token, subject: Subject) -> datetime:
     match = _TIME.fullmatch(token.text)
     if match is None:
-        raise _mismatch(token, subject)
+        raise mismatch(token, subject)
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     fraction, zone = (match[7] or "").ljust(6, "0"), match[8]
     try:
@@ -143,15 +144,37 @@ def _in_range(time: datetime, shift_us: int, raw: Raw) -> Instant:
 
 
 def _duration(raw: Raw, subject: Subject) -> Duration:
-    token = _literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING)
-    if not _NUMBER.fullmatch(token.text):
-        raise _mismatch(raw, subject)
+    if isinstance(raw, Binary | Minus):
+        return Duration(_microseconds(raw, subject))
+    token = literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING)
+    if not NUMBER.fullmatch(token.text):
+        raise mismatch(raw, subject)
     return Duration(_length(token, unit_needed=False))
+
+
+def _duration_subject() -> Subject:
+    return replace(_ANY_TIME, type=Type.DURATION)
+
+
+def _microseconds(raw: Raw, subject: Subject) -> int:
+    """A length of time that is computed, or a number of seconds that is."""
+    number, seconds = _folded(raw)
+    us = number * DURATION_UNITS["s"]
+    if seconds not in (0, 1):
+        raise mismatch(raw, subject)
+    if us.denominator != 1 or not 0 <= us <= _MAX_DURATION:
+        raise QueryError("lengths of time are whole microseconds, at most 400 years", raw.start, raw.end)
+    return int(us)
+
+
+def length_of_time(token: Token) -> int:
+    """A length of time in microseconds, which must have its unit. Raises QueryError."""
+    return _length(token, unit_needed=True)
 
 
 def _length(token: Token, *, unit_needed: bool) -> int:
     """A length of time in microseconds; without a unit it is seconds."""
-    number, unit = _parts(token)
+    number, unit = number_and_unit(token)
     factor = DURATION_UNITS.get(unit.lower()) if unit != "M" else None
     if not unit and not unit_needed:
         factor = DURATION_UNITS["s"]
@@ -167,40 +190,86 @@ def _length(token: Token, *, unit_needed: bool) -> int:
 # --- numbers
 
 
-def _parts(token: Token) -> tuple[Fraction, str]:
-    match = _NUMBER.fullmatch(token.text)
-    assert match is not None, "callers have matched it"
-    return (Fraction(int(match[1], 16)), "") if match[1] else (Fraction(match[2]), match[3])
+def _folded(raw: Raw) -> tuple[Fraction, int]:
+    """What is computed of numbers alone, and how often seconds are its factor: 1 for a length of time."""
+    match raw:
+        case Group():
+            return _folded(raw.item)
+        case Minus():
+            number, seconds = _folded(raw.item)
+            return -number, seconds
+        case Token() if raw.lexeme is Lexeme.NUMBER:
+            number, unit = number_and_unit(raw)
+            sizes = {name.lower(): factor for name, factor in SIZE_UNITS.items()}
+            if not unit or unit.lower() in sizes:
+                return number * sizes.get(unit.lower(), 1), 0
+            return Fraction(length_of_time(raw), DURATION_UNITS["s"]), 1
+        case Binary() if raw.symbol in "+-*/":
+            (left, one), (right, other) = _folded(raw.left), _folded(raw.right)
+            if raw.symbol in "+-":
+                if one != other:
+                    raise QueryError("a number and a length of time do not add", raw.start, raw.end)
+                return (left + right if raw.symbol == "+" else left - right), one
+            if raw.symbol == "*":
+                return left * right, one + other
+            if not right:
+                raise QueryError("this divides by 0", raw.start, raw.end)
+            return left / right, one - other
+        case _:
+            raise QueryError("a number is expected here", raw.start, raw.end)
 
 
 def _number(raw: Raw, subject: Subject) -> int:
     if isinstance(raw, Minus) and isinstance(raw.item, Token) and raw.item.lexeme is Lexeme.NUMBER:
         raise QueryError(f"{subject.name} is never negative", raw.start, raw.end)
-    token = _literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING)
-    if not _NUMBER.fullmatch(token.text):
-        raise _mismatch(raw, subject)
-    number, unit = _parts(token)
+    if isinstance(raw, Binary | Minus):
+        number, seconds = _folded(raw)
+        if seconds:
+            raise mismatch(raw, subject)
+        return _whole(number, raw, subject)
+    token = literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING)
+    if not NUMBER.fullmatch(token.text):
+        raise mismatch(raw, subject)
+    number, unit = number_and_unit(token)
     if unit:
         sizes = {name.lower(): factor for name, factor in SIZE_UNITS.items()}
         if subject.unit != "bytes":
-            counts = f"counts {subject.unit}" if subject.unit else f"takes {_TAKES[subject.type]}"
+            counts = f"counts {subject.unit}" if subject.unit else f"takes {TAKES[subject.type]}"
             raise QueryError(f"{subject.name} {counts}: a number without a unit", token.start, token.end)
         if unit.lower() not in sizes:
             raise QueryError(f"`{unit}` is no unit of size: {', '.join(SIZE_UNITS)}", token.start, token.end)
         number *= sizes[unit.lower()]
+    return _whole(number, token, subject)
+
+
+def _whole(number: Fraction, raw: Raw, subject: Subject) -> int:
     if number.denominator != 1:
-        raise QueryError(f"{subject.name} takes a whole number", token.start, token.end)
+        raise QueryError(f"{subject.name} takes a whole number", raw.start, raw.end)
+    if number < 0:
+        raise QueryError(f"{subject.name} is never negative", raw.start, raw.end)
     if number > subject.maximum:
         what = "a port" if subject.type is Type.PORT else subject.name
-        raise QueryError(f"{what} is at most {subject.maximum}", token.start, token.end)
+        raise QueryError(f"{what} is at most {subject.maximum}", raw.start, raw.end)
     return int(number)
+
+
+def _port(raw: Raw, subject: Subject) -> int:
+    token = hyphened(raw) or raw
+    named = isinstance(token, Token) and token.lexeme in (Lexeme.WORD, Lexeme.STRING)
+    if not (isinstance(token, Token) and named) or NUMBER.fullmatch(token.text):
+        return _number(raw, subject)
+    name = token.text.strip().lower()
+    if name not in SERVICES:
+        hint = nearest(name, tuple(SERVICES)) or "; use its port's number"
+        raise QueryError(f"no service `{token.text}`{hint}", token.start, token.end)
+    return SERVICES[name]
 
 
 def _named(raw: Raw, subject: Subject) -> int:
     names = subject.names
     assert names is not None, "subjects with named values have names"
-    token = _literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING, Lexeme.WORD)
-    if token.lexeme is Lexeme.NUMBER or _NUMBER.fullmatch(token.text):
+    token = literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING, Lexeme.WORD)
+    if token.lexeme is Lexeme.NUMBER or NUMBER.fullmatch(token.text):
         number = _number(token, subject)
         if subject.type is Type.NAME and name_of(names, number) is None:
             raise QueryError(f"{subject.name} has no value {number}: {_choices(subject)}", token.start, token.end)
@@ -222,8 +291,8 @@ def _choices(subject: Subject) -> str:
 def _flags(raw: Raw, subject: Subject) -> int:
     names = subject.names
     assert names is not None, "flags have names"
-    token = _literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING, Lexeme.WORD)
-    if token.lexeme is Lexeme.NUMBER or _NUMBER.fullmatch(token.text):
+    token = literal(raw, subject, Lexeme.NUMBER, Lexeme.STRING, Lexeme.WORD)
+    if token.lexeme is Lexeme.NUMBER or NUMBER.fullmatch(token.text):
         return _number(token, subject)
     bits = 0
     for word in re.split(r"[,+|\s]+", token.text.strip()):
@@ -237,79 +306,26 @@ def _flags(raw: Raw, subject: Subject) -> int:
     return bits
 
 
-# --- addresses
-
-
-def _network(raw: Raw, subject: Subject) -> Network | NamedNetwork:
-    if isinstance(raw, Call):
-        if raw.name.keyword == "NET":
-            name = raw.arguments[0] if len(raw.arguments) == 1 else raw
-            if not (isinstance(name, Token) and name.lexeme in (Lexeme.STRING, Lexeme.WORD) and name.text):
-                raise QueryError("net takes the name of one network in quotes", name.start, name.end)
-            return NamedNetwork(name.text)
-        if raw.name.keyword != "INET_ATON":
-            raise _mismatch(raw, subject)
-        if len(raw.arguments) != 1:
-            raise QueryError("INET_ATON takes one IPv4 address in quotes", raw.start, raw.end)
-        token = _literal(raw.arguments[0], subject, Lexeme.STRING, Lexeme.ADDRESS)
-        found = network(token.text)
-        if found is None or not found.single or found.first < IPV4_FIRST or found.first >> 32 != 0xFFFF:
-            raise QueryError("INET_ATON takes one IPv4 address in quotes", token.start, token.end)
-        return found
-    token = _literal(raw, subject, Lexeme.ADDRESS, Lexeme.STRING, Lexeme.NUMBER)
-    if token.lexeme is Lexeme.NUMBER or (token.text.isascii() and token.text.isdigit()):
-        number, unit = _parts(token)
-        if unit or number.denominator != 1:
-            raise _mismatch(raw, subject)
-        if number > 0xFFFF_FFFF:
-            raise QueryError("an IPv4 address as a number is at most 4294967295", token.start, token.end)
-        return Network(IPV4_FIRST | int(number), 128)
-    found = network(token.text)
-    if found is None:
-        if _ADDRESS_PORT.fullmatch(token.text):
-            message = f"{subject.name} takes an address without a port; with one use endpoint"
-            raise QueryError(message, token.start, token.end)
-        raise _mismatch(raw, subject)
-    return found
-
-
-def network(text: str) -> Network | None:
-    """An address or network in the usual notation, host bits dropped; None if it is none."""
-    text = text.strip()
-    if "%" in text or not text.isascii():
-        return None
-    try:
-        parsed = ipaddress.ip_interface(text).network
-    except ValueError:
-        return None
-    first, bits = int(parsed.network_address), parsed.prefixlen
-    if parsed.version == 4:
-        first, bits = first | IPV4_FIRST, bits + 96
-    return Network(first, bits)
-
-
-def _endpoint(raw: Raw, subject: Subject) -> Endpoint:
-    token = _literal(raw, subject, Lexeme.ADDRESS, Lexeme.STRING)
-    match = _ADDRESS_PORT.fullmatch(token.text.strip())
-    found = network(match[1] or match[2] or "") if match else None
-    if match is None or found is None or ((":" in (match[1] or "")) != (match[1] is not None)):
-        raise _mismatch(raw, subject)
-    port = int(match[3])
-    if port > 65535:
-        raise QueryError("a port is at most 65535", token.start, token.end)
-    return Endpoint(found, port)
-
-
 # --- text
 
 
 def _text(raw: Raw, subject: Subject) -> Text:
+    if subject.type is Type.SENSOR and not (isinstance(raw, Token) and raw.lexeme is Lexeme.NUMBER):
+        raw = hyphened(raw) or raw
     word = (Lexeme.WORD,) if subject.type is Type.SENSOR else ()
-    return Text(_literal(raw, subject, Lexeme.STRING, *word).text)
+    return Text(literal(raw, subject, Lexeme.STRING, *word).text)
+
+
+def _community(raw: Raw, subject: Subject) -> Blob:
+    token = literal(raw, subject, Lexeme.STRING)
+    digest = digest_of(token.text.strip())
+    if digest is None:
+        raise mismatch(raw, subject)
+    return Blob(digest)
 
 
 def _blob(raw: Raw, subject: Subject) -> Blob:
-    token = _literal(raw, subject, Lexeme.STRING)
+    token = literal(raw, subject, Lexeme.STRING)
     if not re.fullmatch(r"[0-9A-Fa-f]*", token.text) or len(token.text) != 2 * subject.size:
         message = f"{subject.name} takes {2 * subject.size} hexadecimal digits in quotes"
         raise QueryError(message, token.start, token.end)

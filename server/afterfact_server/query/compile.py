@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.query import Query
-from afterfact_protocol.query.nodes import Column, Order
-from afterfact_server.query.conditions import Parameters, absent_mask, condition, derived
+from afterfact_protocol.query.nodes import Column, Derived, Far, Order
+from afterfact_server.query.computed import derived
+from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
 from afterfact_server.query.needles import needles
 from afterfact_server.store.packed import COLUMN, FOUND_KEY
 
 TABLE = "sessions"
 
-_FOUND = (*FOUND_KEY, COLUMN)
+FOUND_COLUMNS = (*FOUND_KEY, COLUMN)
+"""The columns of packed.FOUND."""
 _NEWEST_FIRST = ("start_time DESC", "sensor", "session_id")
 
 MAX_SPANS = 16
@@ -54,10 +56,10 @@ def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
 
 def key_query(
     query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None,
-    rows: bool = False,
+    columns: Sequence[str] = FOUND_KEY,
 ) -> Compiled:  # fmt: skip
-    """The keys that a query finds, in its order: start_time, sensor, session_id and revision of at most `limit` rows;
-    with `rows` the packed rows as well (packed.FOUND).
+    """The keys that a query finds, in its order: start_time, sensor, session_id and revision (or other `columns`) of at
+    most `limit` rows.
 
     `after` continues behind that key, for queries in the default order only; rows that arrive meanwhile are neither
     repeated nor do they push others out. `final` is taken from the query if it is None; without it a session stands
@@ -75,14 +77,14 @@ def key_query(
     order += [key for key in _NEWEST_FIRST if key.split()[0] not in sorted_by]
     table = f"{TABLE} FINAL" if (query.needs_growing if final is None else final) else TABLE
     return Compiled(
-        f"SELECT {', '.join(_FOUND if rows else FOUND_KEY)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
+        f"SELECT {', '.join(columns)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
         scattered=bool(looked_for) and " AND has(" not in looked_for,
     )
 
 
-def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = _FOUND) -> Compiled:
+def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = FOUND_COLUMNS) -> Compiled:
     """The packed rows (packed.FOUND), or some fields, of the sessions with these keys, every revision not merged yet,
     in no order of rows; and perhaps sessions of another sensor that begin between them under the same id: the caller
     picks by key and revision.
@@ -131,6 +133,13 @@ def _sort_key(key: Order, sensors: Mapping[str, int], parameters: Parameters) ->
         numbers = parameters.bind([number for _, number in ranked], "Array(UInt16)")
         ranks = parameters.bind(list(range(len(ranked))), "Array(UInt32)")
         return f"transform(sensor, {numbers}, {ranks}, {len(ranked)}){direction}"
+    if isinstance(key.operand, Far):
+        return f"{far_end(key.operand, parameters)}{direction}"
     sql = key.operand.name if isinstance(key.operand, Column) else derived(key.operand)
     mask = absent_mask(key.operand)
-    return f"bitAnd(absent, {mask}) != 0, {sql}{direction}" if mask else f"{sql}{direction}"
+    if not mask:
+        return f"{sql}{direction}"
+    unknown = f"bitAnd(absent, {mask}) != 0"
+    if isinstance(key.operand, Derived):
+        sql = f"if({unknown}, 0, {sql})"  # of what is computed, what is known would still sort it
+    return f"{unknown}, {sql}{direction}"

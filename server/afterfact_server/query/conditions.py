@@ -8,12 +8,12 @@ are TRUE. "Known" is asked only where the stored 0 would pass the test: `dst_por
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES, NamedCondition
+from afterfact_protocol.query.functions import EITHER, PREDICATES, NamedCondition
 from afterfact_protocol.query.like import like_parts
 from afterfact_protocol.query.nodes import (
     And,
@@ -21,12 +21,13 @@ from afterfact_protocol.query.nodes import (
     Blob,
     Column,
     Compare,
-    Condition,
     Derived,
     Duration,
+    During,
     Either,
     Endpoint,
     Expr,
+    Far,
     Instant,
     IsNull,
     Like,
@@ -40,6 +41,8 @@ from afterfact_protocol.query.nodes import (
     Or,
     Predicate,
     Regexp,
+    Relation,
+    Test,
     Text,
     Value,
 )
@@ -47,9 +50,12 @@ from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.sensors import sensor_number, sensors_like
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
+from afterfact_server.query import computed
+from afterfact_server.store.community import DIGEST
 
 _TRUE, _FALSE = "1", "0"
 _SENSOR = Column("sensor")
+_COMMUNITY = Derived("community_id")
 _Valued = Compare | Between | Member
 _INVERSE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE, Op.LE: Op.GT}
 
@@ -122,14 +128,21 @@ class _Compiler:
                 return _all(pieces) if isinstance(expr, And) is holds else _any(pieces)
             case Predicate():
                 return self._predicate(expr, holds)
+            case Relation():
+                sql = computed.relation(expr, holds, self._parameters)
+                return _Piece(sql, computed.known(expr.left) | computed.known(expr.right))
+            case During():
+                return self._during(expr, holds)
             case Compare() if expr.op is Op.NE:
                 return self._test(Compare(expr.operand, Op.EQ, expr.value, expr.span), not holds)
             case _:
                 return self._test(expr, holds)
 
-    def _test(self, test: Condition, holds: bool) -> _Piece:
-        if not isinstance(test, Predicate) and isinstance(test.operand, Either):
+    def _test(self, test: Test, holds: bool) -> _Piece:
+        if isinstance(test.operand, Either):
             return self._either(test, test.operand, holds)
+        if isinstance(test.operand, Far):
+            return self._far(test, test.operand, holds)
         match test:
             case IsNull():
                 return _is_null(test.operand, holds)
@@ -148,12 +161,23 @@ class _Compiler:
                 return self._member(test, holds)
             case Compare():
                 return self._compare(test, holds)
-            case _:
-                raise AssertionError(f"no SQL for {test}")
+
+    def _during(self, window: During, holds: bool) -> _Piece:
+        first, last = self._parameters.time(window.first), self._parameters.time(window.last)
+        if holds:
+            # Both bare columns: start_time prunes the days after, the minmax index of end_time most of those before.
+            return _Piece(f"(start_time <= {last} AND end_time >= {first})")
+        return _Piece(f"(start_time > {last} OR end_time < {first})")
 
     # --- what stands for several fields
 
-    def _either(self, test: Condition, operand: Either, holds: bool) -> _Piece:
+    def _far(self, test: Test, far: Far, holds: bool) -> _Piece:
+        # In two bare comparisons, each of which the indexes read, and not in one of what an if() gives.
+        near = Member(Column("src_ip"), far.near, test.span)
+        there, here = (replace(test, operand=Column(side)) for side in ("dst_ip", "src_ip"))
+        return self.compile(Or((And((near, there)), And((Not(near), here)))), holds)
+
+    def _either(self, test: Test, operand: Either, holds: bool) -> _Piece:
         sides = EITHER[operand.name].sides
         if isinstance(test, IsNull):
             # Neither side is known.
@@ -197,6 +221,8 @@ class _Compiler:
         return self._member(Member(column, tuple(Number(number) for number in numbers)), holds)
 
     def _compare(self, test: Compare, holds: bool) -> _Piece:
+        if test.operand == _COMMUNITY:
+            return self._community((test.value,), (test.op is Op.EQ) is holds)
         known = self._known(test.operand, test, holds)
         if isinstance(test.value, Network):
             return _Piece(self._networks(test.operand, [test.value], holds), known)
@@ -208,7 +234,14 @@ class _Compiler:
         sql = f"({operand} >= {low} AND {operand} <= {high})" if holds else f"({operand} < {low} OR {operand} > {high})"
         return _Piece(sql, self._known(test.operand, test, holds))
 
+    def _community(self, values: tuple[Value, ...], holds: bool) -> _Piece:
+        digests = [value.value.hex() for value in values if isinstance(value, Blob)]
+        listed = ", ".join(f"unhex({self._parameters.bind(digest, 'String')})" for digest in digests)
+        return _Piece(f"{DIGEST} {'IN' if holds else 'NOT IN'} ({listed})")
+
     def _member(self, test: Member, holds: bool) -> _Piece:
+        if test.operand == _COMMUNITY:
+            return self._community(test.values, holds)
         known = self._known(test.operand, test, holds)
         networks = [value for value in test.values if isinstance(value, Network)]
         if networks:
@@ -262,9 +295,9 @@ class _Compiler:
             case Masked():
                 return f"bitAnd({operand.name}, {self._parameters.bind(operand.mask, _clickhouse(operand))})"
             case Derived():
-                return derived(operand)
-            case Either():
-                raise AssertionError("either-side fields are taken apart first")
+                return computed.derived(operand)
+            case Either() | Far():
+                raise AssertionError("fields of either side are taken apart first")
 
     def _value(self, value: Value, test: _Valued) -> str:
         match value:
@@ -294,22 +327,19 @@ class _Compiler:
         """Bits that must be clear: those of the operand's fields if their stored 0 would pass the test."""
         if isinstance(operand, Derived):
             return absent_mask(operand)
-        assert not isinstance(operand, Either), "either-side fields are taken apart first"
+        assert not isinstance(operand, Either | Far), "fields of either side are taken apart first"
         return _bit(operand) if _passes_zero(test) is holds else 0
 
 
-def derived(operand: Derived) -> str:
-    """SQL of a computed value. Totals stop at the highest number instead of wrapping round."""
-    first, second = DERIVED[operand.name].fields
-    if DERIVED[operand.name].type is Type.DURATION:
-        return f"(toUnixTimestamp64Micro({first}) - toUnixTimestamp64Micro({second}))"
-    return f"if({first} + {second} < {first}, {2**64 - 1}, {first} + {second})"
+def far_end(operand: Far, parameters: Parameters) -> str:
+    """SQL of the far end's address, to sort or to group by."""
+    near = _Compiler({}, parameters).compile(Member(Column("src_ip"), operand.near), True)
+    return f"if({near.closed()}, dst_ip, src_ip)"
 
 
 def absent_mask(operand: Column | Masked | Derived) -> int:
     """The bits of `absent` that make an operand NULL."""
-    names = DERIVED[operand.name].fields if isinstance(operand, Derived) else (operand.name,)
-    return reduce(or_, (_bit(Column(name)) for name in names))
+    return _bit(operand) if isinstance(operand, Masked) else computed.absent_mask(operand)
 
 
 def _bit(operand: Column | Masked) -> int:
@@ -320,13 +350,13 @@ def _bit(operand: Column | Masked) -> int:
 def _clickhouse(operand: Operand) -> str:
     """The type of a parameter that is compared with an operand."""
     if isinstance(operand, Derived):
-        return "Int64" if DERIVED[operand.name].type is Type.DURATION else "UInt64"
+        return "Int64" if subject_of(operand).type is Type.DURATION else "UInt64"
     field_ = BY_NAME[operand.name]
     return "String" if field_.kind is Kind.TEXT else field_.clickhouse
 
 
 def _is_null(operand: Operand, holds: bool) -> _Piece:
-    assert not isinstance(operand, Either), "either-side fields are taken apart first"
+    assert not isinstance(operand, Either | Far), "fields of either side are taken apart first"
     mask = absent_mask(operand)
     if not mask:
         return _Piece(_FALSE if holds else _TRUE)

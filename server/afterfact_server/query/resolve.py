@@ -12,14 +12,18 @@ from afterfact_protocol.query.nodes import (
     And,
     Column,
     Compare,
+    During,
     Expr,
+    Far,
     Member,
     NamedNetwork,
     Network,
     Not,
     Op,
     Or,
+    Order,
     Predicate,
+    Relation,
     Span,
     Value,
 )
@@ -31,7 +35,10 @@ MAX_ADDRESSES = 2000
 def resolved(query: Query, networks: Networks) -> Query:
     """The same query with addresses in place of networks. QueryError, pointing at its place, for a network that there
     is not, and for networks that come to more than MAX_ADDRESSES."""
-    return query if query.where is None else replace(query, where=_Resolver(networks).expr(query.where))
+    if query.where is None:
+        return query
+    resolver = _Resolver(networks)
+    return replace(query, where=resolver.expr(query.where), order=tuple(map(resolver.order, query.order)))
 
 
 class _Resolver:
@@ -52,6 +59,10 @@ class _Resolver:
             case Predicate():
                 condition = PREDICATES[expr.name]
                 return self._home(condition, expr.span) if isinstance(condition, HomeCondition) else expr
+            case Relation() | During():
+                return expr
+            case _ if isinstance(expr.operand, Far) and any(isinstance(n, NamedNetwork) for n in expr.operand.near):
+                return self.expr(replace(expr, operand=self._far(expr.operand, expr.span)))
             case Compare() if isinstance(expr.value, NamedNetwork):
                 inside = Member(expr.operand, self._addresses(expr.value, expr.span), expr.span)
                 return inside if expr.op is Op.EQ else Not(inside)
@@ -60,6 +71,13 @@ class _Resolver:
                 return Member(expr.operand, tuple(dict.fromkeys(values)), expr.span)
             case _:
                 return expr
+
+    def order(self, key: Order) -> Order:
+        return replace(key, operand=self._far(key.operand, (0, 0))) if isinstance(key.operand, Far) else key
+
+    def _far(self, operand: Far, span: Span) -> Far:
+        near = (one for value in operand.near for one in self._addresses(value, span))
+        return Far(tuple(dict.fromkeys(one for one in near if isinstance(one, Network))))
 
     def _home(self, condition: HomeCondition, span: Span) -> Expr:
         sides: list[Expr] = []

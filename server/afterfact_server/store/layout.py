@@ -81,6 +81,11 @@ class Layout:
             for each in dict.fromkeys((self.local(table), table))
         )
 
+    def add_index(self, table: str, name: str, definition: str) -> tuple[str, ...]:
+        """The statements that give a table a skip index more. What is stored is indexed in the background."""
+        altered = f"ALTER TABLE {self.local(table)}{self.on_cluster}"
+        return f"{altered} ADD INDEX IF NOT EXISTS {name} {definition}", f"{altered} MATERIALIZE INDEX {name}"
+
 
 SINGLE = Layout()
 """One server, the embedded one among them."""

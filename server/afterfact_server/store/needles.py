@@ -20,7 +20,7 @@ TOKENS = (
     f"[reinterpretAsString(src_ip), reinterpretAsString(dst_ip), {_prefix('src_ip')}, {_prefix('dst_ip')}, "
     "reinterpretAsString(src_port), reinterpretAsString(dst_port)]"
 )
-DEFINITION = f"INDEX {NAME} {TOKENS} TYPE text(tokenizer = 'array')"
+DEFINITION = f"{TOKENS} TYPE text(tokenizer = 'array')"
 
 
 def address_token(address: int) -> bytes:

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.store import health, needles, packed
+from afterfact_server.store.community import DIGEST
 from afterfact_server.store.engine import StoreError
 from afterfact_server.store.layout import SINGLE, Layout, Table
 
@@ -34,12 +35,20 @@ _MERGE_OLD_DAYS = "min_age_to_force_merge_seconds = 3600, min_age_to_force_merge
 _SMALL = "min_compress_block_size = 16384, max_compress_block_size = 65536"
 _SMALL_GRANULES = f"index_granularity = 1024, {_SMALL}"
 
+# Which granules of the days before a time hold sessions that lasted into it; which hold a conversation.
+_ADDED_WITH_3 = {
+    "end_time_minmax": "end_time TYPE minmax GRANULARITY 1",
+    "community_bloom": f"{DIGEST} TYPE bloom_filter(0.01) GRANULARITY 1",
+}
+_INDEX_OF = {**_ADDED_WITH_3, needles.NAME: needles.DEFINITION}
+_INDEXES = ", ".join(f"INDEX {name} {definition}" for name, definition in _INDEX_OF.items())
+
 _COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in FIELDS)
 _TIME = "DateTime64(6, 'UTC')"
 
 
 def _sessions(table: str, day_of: str, asked: bool = True) -> Table:
-    more = f", {packed.COLUMN} {packed.DEFINITION}, {needles.DEFINITION}" if asked else ""
+    more = f", {packed.COLUMN} {packed.DEFINITION}, {_INDEXES}" if asked else ""
     settings = f"{_MERGE_OLD_DAYS}, {_SMALL_GRANULES}" if asked else _MERGE_OLD_DAYS
     return Table(
         table, _COLUMNS + more, ", ".join(KEY), version="revision", partition=_DAY.format(column=day_of),
@@ -105,18 +114,27 @@ def _count_expired(client: Client, layout: Layout) -> None:
         client.command(statement)
 
 
-def _index_ends(client: Client, layout: Layout) -> None:
+def _index_ends_and_conversations(client: Client, layout: Layout) -> None:
+    for table in ASKED_TABLES:
+        for name, definition in _ADDED_WITH_3.items():
+            for statement in layout.add_index(table, name, definition):
+                client.command(statement)
+
+
+def _index_both_ends(client: Client, layout: Layout) -> None:
     """In place of a Bloom filter a column. What is stored already is indexed meanwhile: until then it is read."""
     for table in ASKED_TABLES:
         alter = f"ALTER TABLE {layout.local(table)}{layout.on_cluster}"
         client.command(f"{alter} MODIFY SETTING {_SMALL}")
-        client.command(f"{alter} ADD {needles.DEFINITION.replace('INDEX', 'INDEX IF NOT EXISTS', 1)}")
         for name in ("src_ip", "dst_ip", "src_port", "dst_port"):
             client.command(f"{alter} DROP INDEX IF EXISTS {name}_bloom", settings={"mutations_sync": 2})
-        client.command(f"{alter} MATERIALIZE INDEX {needles.NAME}")
+        for statement in layout.add_index(table, needles.NAME, needles.DEFINITION):
+            client.command(statement)
 
 
-STEPS: dict[int, Callable[[Client, Layout], None]] = {2: _count_expired, 4: _index_ends}
+STEPS: dict[int, Callable[[Client, Layout], None]] = {
+    2: _count_expired, 3: _index_ends_and_conversations, 4: _index_both_ends,
+}  # fmt: skip
 """To version N from the one before, on tables that exist; a version that only gained fields has none. Each may be done
 twice: a crash repeats it."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from afterfact_agent.capture import FileReport
+from afterfact_agent.delivery.captures import interval_of
 from afterfact_agent.delivery.filestream import BATCH_ROWS, MAX_OBSERVED, batches_of, content_digest, files_stream
 from afterfact_protocol.codec import decode, encode
 from afterfact_protocol.messages import Batch
@@ -23,7 +24,8 @@ def records(count: int) -> np.ndarray:  # type: ignore[type-arg]
 
 
 def cut(chunks: list[np.ndarray], reports: list[FileReport] | None = None) -> list[Batch]:  # type: ignore[type-arg]
-    return [replace(batch, spooled=0) for batch in batches_of(STREAM, chunks, lambda: reports or [])]
+    intervals = [made for report in reports or [] if (made := interval_of(report)) is not None]
+    return [replace(batch, spooled=0) for batch in batches_of(STREAM, chunks, lambda: intervals)]
 
 
 def test_identity_is_content_sensor_meter(tmp_path: Path) -> None:
@@ -51,13 +53,6 @@ def test_cut_by_count_however_the_records_come() -> None:
     assert joined == rows.tobytes()
     assert all(decode(encode(batch)) == batch for batch in whole)
     assert len(from_bytes(whole[0].columns, whole[0].rows)) == BATCH_ROWS
-
-
-def test_interim_records_are_left_out() -> None:
-    rows = records(4)
-    rows["end_reason"][[1, 2]] = EndReason.OPEN
-    (batch,) = cut([rows])
-    assert from_bytes(batch.columns, batch.rows)["session_id"].tolist() == [0, 3]
 
 
 def test_intervals_come_with_the_last_batch() -> None:

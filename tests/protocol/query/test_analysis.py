@@ -7,7 +7,7 @@ import pytest
 from helpers.query_strategies import NAMED, SENSORS, expressions, sessions
 from hypothesis import HealthCheck, given, settings
 
-from afterfact_protocol.query import parse
+from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.analysis import span
 from afterfact_protocol.query.match import Rows, matches
 from afterfact_protocol.query.nodes import Expr
@@ -59,6 +59,10 @@ def test_fields_and_whether_they_grow(text: str, fields: set[str], growing: bool
         ("(start_time > '2004-07-20' AND port = 1) OR start_time > '2004-07-21'", T + 1, None),
         ("start_time > '2004-07-20' AND start_time > '2004-07-19'", T + 1, None),
         ("end_time < '2004-07-20'", None, None),
+        ("DURING '2004-07-20'", T, T + DAY - 1),
+        ("DURING '2004-07-20' .. now AND start_time < '2004-07-21'", T, T + DAY - 1),
+        ("NOT DURING '2004-07-20'", None, None),
+        ("start_time > src_bytes * 1s + '2004-07-20'", None, None),
     ],
 )
 def test_span(text: str, first: int | None, last: int | None) -> None:
@@ -69,6 +73,8 @@ def test_span(text: str, first: int | None, last: int | None) -> None:
 @given(expressions(), sessions())
 def test_no_session_outside_the_span_matches(where: Expr, rows: Rows) -> None:
     first, last = span(where)
-    times = rows["start_time"][matches(where, rows, SENSORS, NAMED)]
-    assert first is None or np.all(times >= first)
-    assert last is None or np.all(times <= last)
+    found = rows[matches(where, rows, SENSORS, NAMED)]
+    # Who was there during the span may have begun before it.
+    reached = found["end_time" if "DURING" in str(Query(where)) else "start_time"]
+    assert first is None or np.all(reached >= first)
+    assert last is None or np.all(found["start_time"] <= last)

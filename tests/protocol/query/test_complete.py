@@ -13,12 +13,13 @@ from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.session import FIELDS
 
 SENSORS = ["border", "inside"]
+NETWORKS = ["office", "dmz"]
 
 
 def offered(text: str) -> list[Suggestion]:
     """Suggestions at the bar in the text."""
     cursor = text.index("¦")
-    return complete(text.replace("¦", ""), cursor, SENSORS)
+    return complete(text.replace("¦", ""), cursor, SENSORS, NETWORKS)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +48,45 @@ def offered(text: str) -> list[Suggestion]:
         ("flags_only(¦", ["src_flags", "dst_flags", "tunnel", "marks"]),
         ("flags_only(src_flags, 'S¦", ["SYN", "RST", "PSH"]),
         ("start_time > la¦", ["LASTWEEK"]),
-        ("src_ip = ¦", ["net", "INET_ATON"]),
-        ("src_ip = net('dmz') ¦", ["AND", "OR", "UNION", "ORDER BY", "LIMIT"]),
+        ("src_ip = ¦", ["net('dmz')", "net('office')", "net", "INET_ATON"]),
+        ("src_ip = net('dmz') ¦", ["AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT"]),
         ("inb¦", ["inbound"]),
         ("dst_port BETWEEN 1 ¦", ["AND"]),
-        ("port = 80 ¦", ["AND", "OR", "UNION", "ORDER BY", "LIMIT"]),
-        ("(port = 80 o¦", ["OR", "ORDER BY", "UNION"]),
+        ("port = 80 ¦", ["AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT"]),
+        ("(port = 80 o¦", ["OR", "ONCE", "ORDER BY", "UNION"]),
+        ("net = 'd¦", ["dmz"]),
+        ("src_net IN (¦", ["'dmz'", "'office'"]),
+        ("dst_ip = ne¦", ["net('dmz')", "net('office')", "net"]),
+        ("dst_port = htt¦", ["http", "https"]),
+        ("src_port = dst¦", ["dst_port"]),
+        ("src_bytes > 10 * dst_b¦", ["dst_bytes"]),
+        (
+            "src_bytes ¦",
+            [
+                "=",
+                "!=",
+                "<",
+                "<=",
+                ">",
+                ">=",
+                "IN",
+                "NOT IN",
+                "BETWEEN",
+                "NOT BETWEEN",
+                "IS NULL",
+                "IS NOT NULL",
+                "*",
+                "/",
+                "+",
+                "-",
+            ],
+        ),
+        ("dur¦", ["duration", "DURING"]),
+        ("DURING ¦", ["NOW", "TODAYUTC", "YESTERDAY", "LASTWEEK"]),
+        ("DURING '2004-07-20' ¦", ["..", "AND"]),
+        ("DURING '2004-07-20' .. n¦", ["NOW"]),
+        ("LAST 24h a¦", ["AND"]),
+        ("ip = 1.2.3.4 AND oth¦", ["other_ip"]),
         ("port = 80 ORDER ¦", ["BY"]),
         ("port = 80 ORDER BY sta¦", ["start_time", "state"]),
         ("ORDER BY start_time ¦", ["ASC", "DESC", "LIMIT"]),
@@ -66,7 +100,8 @@ def offered(text: str) -> list[Suggestion]:
 def test_offers(text: str, first: list[str] | None) -> None:
     found = [suggestion.text for suggestion in offered(text)]
     if first is None:
-        everything = {*EITHER, *(field.name for field in FIELDS), *PREDICATES, "NOT", "WHERE", "ORDER BY", "LIMIT"}
+        keywords = ("NOT", "WHERE", "ORDER BY", "LIMIT", "DURING", "LAST", "ONCE", "other_ip", "community_id", "net")
+        everything = {*EITHER, *(field.name for field in FIELDS), *PREDICATES, *keywords}
         assert everything <= set(found)
     else:
         assert found[: len(first)] == first if first else not found
@@ -100,7 +135,7 @@ _WORDS = [
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(_WORDS), max_size=10).map(" ".join)), st.integers(0, 60))
 def test_never_fails(text: str, cursor: int) -> None:
-    for suggestion in complete(text, min(cursor, len(text)), SENSORS):
+    for suggestion in complete(text, min(cursor, len(text)), SENSORS, NETWORKS):
         assert 0 <= suggestion.start <= cursor
 
 
@@ -109,7 +144,7 @@ def test_what_is_offered_leads_to_a_query(choices: list[int]) -> None:
     """Following offers, and typing a value where none is offered, never goes where the grammar does not."""
     text = ""
     for choice in choices:
-        found = complete(text, len(text), SENSORS)
+        found = complete(text, len(text), SENSORS, NETWORKS)
         if not found:
             break
         text = text + found[choice % len(found)].text + " "

@@ -7,9 +7,9 @@ import pytest
 from helpers.query_strategies import NAMED
 
 from afterfact_protocol.query import QueryError, parse
+from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.match import Rows, matches, ordered
 from afterfact_protocol.query.networks import NO_NETWORKS, Networks
-from afterfact_protocol.query.values import network
 from afterfact_protocol.session import RECORD, ROW, EndReason, Mark, Outcome, Proto, State, TcpFlag, absent_bits
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -79,6 +79,27 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
             "sessions with endpoint 1.2.3.4:80 on either side; by src_bytes descending, dst_port ascending; "
             "at most 20,000",
         ),
+        (
+            "last 24h and src_bytes > 10 * dst_bytes and src_port = dst_port ONCE",
+            "sessions active from 2026-01-01 00:00:00 UTC to 2026-01-02 00:00:00 UTC with source bytes over 10 times "
+            "destination bytes and source port equal to destination port; each conversation once",
+        ),
+        ("during '2004-07-20' and established", "established sessions active on 2004-07-20 UTC"),
+        ("during 2004-07-20..2004-07-22", "sessions active from 2004-07-20 to 2004-07-22 UTC, both days included"),
+        ("during '2004-07-20 17:37'", "sessions active at 2004-07-20 17:37:00 UTC"),
+        (
+            "ip = 1.2.3.4 and other_ip = 10.0.0.0/8",
+            "sessions with address 1.2.3.4 on either side and far end in 10.0.0.0/8",
+        ),
+        (
+            "(src_bytes + dst_bytes) / duration >= 1MB and end_time - start_time < 1h",
+            "sessions with (source bytes plus destination bytes) per duration at least 1,000,000 and end minus start "
+            "under 1h",
+        ),
+        (
+            "community_id = '1:LQU9qZlK+B5F3KDmev6m5PMibrg='",
+            "sessions with Community ID 1:LQU9qZlK+B5F3KDmev6m5PMibrg=",
+        ),
         # about one side only, or about different values: not of both sides
         (
             "src_port != 80 AND dst_port != 443",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from afterfact_protocol.query import parse, reading
-from afterfact_protocol.query.functions import DERIVED, EITHER, FUNCTIONS, PREDICATES, TIME_WORDS
+from afterfact_protocol.query.functions import DERIVED, EITHER, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS
 from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.query.reference import refreshed
 from afterfact_protocol.session import FIELDS
@@ -27,6 +27,8 @@ def test_every_name_is_documented() -> None:
         *(alias for field in FIELDS for alias in field.aliases),
         *EITHER,
         *DERIVED,
+        *NETWORK_FIELDS,
+        "other_ip",
     ]
     for name in [*names, *PREDICATES, *FUNCTIONS, *OPERATORS, *TIME_WORDS]:
         assert f"`{name}`" in DOCUMENT, name
@@ -51,7 +53,12 @@ def test_examples_of_the_document(text: str, english: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "example", [entry.example for registry in (OPERATORS, EITHER, DERIVED, FUNCTIONS) for entry in registry.values()]
+    "example",
+    [
+        entry.example
+        for registry in (OPERATORS, EITHER, DERIVED, NETWORK_FIELDS, FUNCTIONS)
+        for entry in registry.values()
+    ],
 )
 def test_examples_of_the_registries(example: str) -> None:
     parse(example, NOW)
@@ -61,7 +68,10 @@ def test_examples_of_the_registries(example: str) -> None:
     "text",
     [
         *(f"{name} IS NULL" for field in FIELDS for name in (field.name, *field.aliases)),
-        *(f"sessions.{name} IS NOT NULL" for name in (*DERIVED, *sorted(set(EITHER) - {"endpoint"}))),
+        *(
+            f"sessions.{name} IS NOT NULL"
+            for name in (*sorted(set(DERIVED) - {"community_id"}), *sorted(set(EITHER) - {"endpoint"}))
+        ),
         *PREDICATES,
         *(f"start_time > {word}" for word in TIME_WORDS),
     ],

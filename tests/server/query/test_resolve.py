@@ -6,8 +6,8 @@ import pytest
 from helpers.query_strategies import NAMED
 
 from afterfact_protocol.query import QueryError, parse
+from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.networks import NO_NETWORKS, Networks
-from afterfact_protocol.query.values import network
 from afterfact_server.query.resolve import MAX_ADDRESSES, resolved
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -53,6 +53,11 @@ class SensorList(QAbstractListModel):
         return self.status.alarms if self.status is not None else ()
 
     @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of networks that a query can ask for."""
+        return self.status.networks if self.status is not None else ()
+
+    @property
     def now(self) -> int:
         """The server's time, carried on by this desktop's clock since the last news."""
         return self._server_time + int((time.time() - self.heard) * 1e6)

@@ -22,11 +22,15 @@ class Completion(QObject):
     """Shows itself after a letter was typed, or on Ctrl-Space. Tab takes the marked or first entry, Enter only one
     that was marked with Up or Down, Esc closes it."""
 
-    def __init__(self, editor: QueryEditor, window: QWidget, sensors: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, editor: QueryEditor, window: QWidget, sensors: Callable[[], Iterable[str]],
+        networks: Callable[[], Iterable[str]] = tuple,
+    ) -> None:  # fmt: skip
         super().__init__(editor)
         self._editor = editor
         self._window = window
         self._sensors = sensors
+        self._networks = networks
         self._suggestions: list[Suggestion] = []
         self.list = QListWidget(window)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -82,7 +86,7 @@ class Completion(QObject):
 
     def _offer(self) -> None:
         text, at = self._place()
-        self._suggestions = complete(text, at, self._sensors())[:200]
+        self._suggestions = complete(text, at, self._sensors(), self._networks())[:200]
         if not self._suggestions:
             self.hide()
             return

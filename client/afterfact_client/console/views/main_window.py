@@ -306,8 +306,9 @@ class MainWindow(QMainWindow):
 
     def _add_tab(self, state: TabState) -> QueryTab:
         tab = QueryTab(
-            self.server, self.preferences, self.history, state, lambda: [s.name for s in self.sensors.sensors]
-        )
+            self.server, self.preferences, self.history, state,
+            sensors=lambda: [sensor.name for sensor in self.sensors.sensors], networks=lambda: self.sensors.networks,
+        )  # fmt: skip
         tab.titled.connect(lambda title: self._name_tab(tab, title))
         tab.status_changed.connect(lambda: self._tab_status(tab))
         tab.told.connect(self._tell)

@@ -51,6 +51,7 @@ class QueryTab(QWidget):
         history: History,
         state: TabState,
         sensors: Callable[[], Iterable[str]],
+        networks: Callable[[], Iterable[str]] = tuple,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -69,7 +70,7 @@ class QueryTab(QWidget):
         self.answer = AnswerPane(server, preferences)
         self.query = QueryRun(server, self)
         self.checker = Checker(self)
-        self.completion = Completion(self.editor, self, sensors)
+        self.completion = Completion(self.editor, self, sensors, networks)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._tick = QTimer(self, interval=100)
         self._lay_out()

@@ -1,0 +1,166 @@
+"""The raw tree: what the grammar makes of a query's tokens, before names and values mean anything.
+
+Leaves are the tokens themselves; every node knows its place in the text. Nodes only: the grammar is syntax.py's.
+"""
+
+from dataclasses import dataclass
+
+from .lexer import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`name(arguments)`."""
+
+    name: Token
+    arguments: tuple["Raw", ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Minus:
+    """`- item`."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`left symbol right` with a comparison, `&`, `+`, `-`, `*` or `/`."""
+
+    symbol: str
+    left: "Raw"
+    right: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`left [NOT] IN (items)`."""
+
+    left: "Raw"
+    items: tuple["Raw", ...]
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """`left [NOT] BETWEEN low AND high`."""
+
+    left: "Raw"
+    low: "Raw"
+    high: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patterned:
+    """`left [NOT] LIKE right` or `left [NOT] REGEXP right`; `word` is LIKE or REGEXP."""
+
+    word: str
+    left: "Raw"
+    right: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class NullTest:
+    """`left IS [NOT] NULL`."""
+
+    left: "Raw"
+    negated: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """`NOT item`."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """`a AND b AND ...` or `a OR b OR ...`; `word` is AND or OR."""
+
+    word: str
+    items: tuple["Raw", ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`( item )`; kept because its place is wider than its item's."""
+
+    item: "Raw"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`DURING first [.. last]`. With `sign` the end is so long after ("+") or before ("-") what `first` counts from."""
+
+    first: "Raw"
+    last: "Raw | None"
+    sign: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """`LAST length`."""
+
+    length: Token
+    start: int
+    end: int
+
+
+Raw = (
+    Token
+    | Call
+    | Minus
+    | Binary
+    | Listed
+    | Ranged
+    | Patterned
+    | NullTest
+    | Negation
+    | Junction
+    | Group
+    | Window
+    | Recent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RawOrder:
+    """One key of ORDER BY."""
+
+    name: Token
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuery:
+    """A whole query: the conditions of a UNION are `arms`."""
+
+    arms: tuple[Raw, ...]
+    order: tuple[RawOrder, ...]
+    limit: Token | None
+    once: bool = False

@@ -1,0 +1,107 @@
+"""What the server finds is what the language says, for random sessions and random queries over all of it.
+
+Queries go in as text; sessions lie in the store in several revisions, at several sensors, with fields their sources did
+not know. The oracle shares no code with what it judges.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import clickhouse_connect
+import numpy as np
+import numpy.typing as npt
+import pytest
+from clickhouse_connect.driver.client import Client
+from helpers.oracle import Oracle, community_id, session_of
+from helpers.query_strategies import NAMED, SENSORS, queries, sessions
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterfact_protocol.communityid import digests
+from afterfact_protocol.query import Query, parse
+from afterfact_protocol.query.match import matches
+from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
+from afterfact_server.query.compile import key_query, rows_by_keys
+from afterfact_server.query.resolve import resolved
+from afterfact_server.results import KEY_ROW, distinct, newest_in_order
+from afterfact_server.store.engine import MAKING
+from afterfact_server.store.packed import COLUMN, FOUND, to_rows, with_packed
+from afterfact_server.store.schema import STATEMENTS
+
+Rows = npt.NDArray[np.void]
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ORACLE = Oracle(SENSORS, NAMED)
+_GROWING = [field.name for field in FIELDS if field.role is not Role.IDENTITY and field.name not in KEY]
+_GROWING_BITS = np.uint64(absent_bits(*(f.name for f in FIELDS if f.nullable and f.role is Role.GROWING)))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = clickhouse_connect.get_client(
+        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
+    )
+    client.command(STATEMENTS[0])
+    client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
+    yield client
+    client.close()
+
+
+@st.composite
+def revised(draw: st.DrawFn) -> tuple[Rows, list[Rows]]:
+    """Sessions as last reported, and all their revisions in the parts that they come in."""
+    newest = draw(sessions(most=8))
+    newest["revision"] = 8
+    others = draw(sessions(most=8))
+    old = newest[draw(st.lists(st.integers(0, len(newest) - 1), max_size=6))].copy()
+    for at in range(len(old)):
+        other, row = others[at % len(others)], old[at]
+        length = other["end_time"] - other["start_time"]
+        identity = row["absent"] & ~_GROWING_BITS
+        for name in _GROWING:
+            row[name] = other[name]
+        row["end_time"], row["revision"] = row["start_time"] + length, draw(st.integers(1, 7))
+        row["absent"] = identity | (other["absent"] & _GROWING_BITS)
+    parts = [newest, old] if draw(st.booleans()) else [old, newest]
+    return newest, [part for part in parts if len(part)]
+
+
+def found(client: Client, query: Query) -> Rows:
+    """The rows that the server sends: keys by any revision, each once, and the newest revision of each."""
+    asked = resolved(query, NAMED)
+    compiled = key_query(asked, SENSORS, 1000)
+    raw = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
+    keys = distinct(np.frombuffer(raw, KEY_ROW))
+    compiled = rows_by_keys(keys)
+    rows = np.frombuffer(client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary"), FOUND)
+    return newest_in_order(keys, to_rows(rows))[: query.limit]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(revised(), st.lists(queries(), min_size=8, max_size=8))
+def test_server_finds_what_the_language_says(
+    client: Client, stored: tuple[Rows, list[Rows]], asked: list[Query]
+) -> None:
+    newest, parts = stored
+    client.command("TRUNCATE TABLE sessions")
+    for part in parts:
+        client.raw_insert("sessions", [*(field.name for field in FIELDS), COLUMN], with_packed(part), fmt="RowBinary")
+    for query in asked:
+        typed = parse(str(query), NOW)
+        expected = newest[ORACLE.answer(typed, newest)]
+        assert found(client, typed).tolist() == expected.tolist(), str(query)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(sessions(), st.lists(queries(), min_size=4, max_size=4))
+def test_matcher_finds_what_the_language_says(rows: Rows, asked: list[Query]) -> None:
+    for query in asked:
+        mask = matches(query.where, rows, SENSORS, NAMED)
+        expected = ORACLE.answer(Query(query.where), rows)
+        assert sorted(np.flatnonzero(mask).tolist()) == sorted(expected), str(query)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(sessions())
+def test_community_ids_are_those_of_the_specification(rows: Rows) -> None:
+    names = {number: name for name, number in SENSORS.items()}
+    assert digests(rows) == [community_id(session_of(row, names)) for row in rows]
