@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
 
-FORMATS: tuple[Format, ...] = ()
+FORMATS: tuple[Format, ...] = (Argus(),)
 """In the order in which a file is tried."""
 
 
