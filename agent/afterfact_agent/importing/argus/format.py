@@ -17,7 +17,7 @@ from .sessions import records_of
 
 
 class Argus(Format):
-    """Data files of Argus 3 and 5, live streams (HOST:PORT) and ra's CSV with its header."""
+    """Data files of Argus 3 and 5,  ra's CSV with its header."""
 
     name = "argus"
     source = Source.ARGUS
