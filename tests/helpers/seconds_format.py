@@ -1,5 +1,8 @@
-"""A format of the tests' own, as small as one can be: a line is a start time in seconds, `#` a
-comment. A last even number is held back until more comes, as lines are that may be merged with later ones."""
+"""A format of the tests' own, as small as one can be: a line is a start time in seconds, `#` a comment.
+
+`#times N` is a header, without which the lines after it mean something else. A last even number is held back until
+more comes, as lines are that may be merged with later ones.
+"""
 
 import numpy as np
 
@@ -24,15 +27,18 @@ class Seconds(Format):
 class SecondsReader(Reader):
     def __init__(self) -> None:
         self._held: list[int] = []
+        self._factor = 1
 
     def read(self, block: Block) -> Taken:
         rejects, comments = [], 0
         for index in range(len(block)):
             line = block.line(index)
+            if line.startswith(b"#times "):
+                self._factor = int(line[7:])
             if line.startswith(b"#"):
                 comments += 1
             elif line.isdigit():
-                self._held.append(int(line))
+                self._held.append(int(line) * self._factor)
             else:
                 rejects.append(Reject(int(block.numbers[index]), "no number", line))
         given, self._held = (

@@ -61,6 +61,35 @@ def test_other_ways_to_write_the_same_line(line: bytes) -> None:
     assert rejects == [] and (row["src_port"], row["src_flags"], row["src_pkts"]) == (49528, 2, 4)
 
 
+def test_each_side_has_its_own() -> None:
+    """Whatever differs between the sides is on the right one."""
+    line = b"7|2004-07-21 08:00:00|2004-07-21 08:00:21|21|6|167837959|1500|3405803785|1034|6|420|5|1310|27|26"
+    ((row,), rejects) = read(Sancp(), line + b"\n")
+    assert rejects == []
+    told = ("ip", "port", "pkts", "bytes", "flags")
+    assert [row[f"src_{name}"] for name in told] == ["10.1.1.7", 1500, 6, 420, 27]
+    assert [row[f"dst_{name}"] for name in told] == ["203.0.113.9", 1034, 5, 1310, 26]
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "flags", "outcome", "state"),
+    [
+        ("1|0", "0|0", "2|0", "attempted", "S0"),
+        ("1|0", "1|0", "2|20", "refused", "REJ"),
+        ("3|0", "2|0", "19|19", "opened", "SF"),
+        ("3|90", "2|0", "27|19", "one_way", "SF"),
+        ("3|90", "2|70", "26|26", "both_ways", "S1"),
+        ("3|90", "2|70", "30|26", "both_ways", "RSTO"),
+        ("3|90", "2|70", "26|30", "both_ways", "RSTR"),
+        ("3|90", "0|0", "24|0", "unknown", None),  # in mid-stream, one side only
+    ],
+)
+def test_what_came_of_it(src: str, dst: str, flags: str, outcome: str, state: str | None) -> None:
+    line = f"7|2004-07-21 08:00:00|2004-07-21 08:00:21|21|6|167837959|1500|3405803785|1034|{src}|{dst}|{flags}"
+    ((row,), rejects) = read(Sancp(), line.encode() + b"\n")
+    assert rejects == [] and (row["outcome"], row["state"]) == (outcome, state)
+
+
 def test_ipv6() -> None:
     line = SANCP.replace(b"1361045767", b"2001:db8::7").replace(b"3252367494", b"2001:db8::1")
     ((row,), _) = read(Sancp(), line + b"\n")

@@ -78,6 +78,14 @@ def test_what_is_held_back_is_given_at_rest_and_not_lost_by_a_kill(watched: Watc
     assert watched.seen() == []
 
 
+def test_a_header_counts_after_a_restart_too(watched: Watched) -> None:
+    watched.append("log", "#seconds\n#times 3\n1\n3\n")
+    assert watched.seen() == [3, 9]
+    watched.start()
+    watched.append("log", "5\n")
+    assert watched.seen() == [15]
+
+
 def test_rotation_by_renaming(watched: Watched) -> None:
     watched.append("log", "#seconds\n1\n3\n")
     assert watched.seen() == [1, 3]
