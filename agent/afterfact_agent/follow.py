@@ -2,7 +2,6 @@
 told to stop."""
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from afterfact_agent.importing.follow import Follower
 from afterfact_agent.importing.formats import FORMATS
 from afterfact_agent.importing.journal import Journal
 from afterfact_agent.importing.rejects import RejectsFile
-from afterfact_agent.live import GOODBYE_SECONDS
+from afterfact_agent.live import say_goodbye
 
 POLL_SECONDS = 1.0
 FULL_SECONDS = 0.2
@@ -53,7 +52,4 @@ def deliver_followed(
         follower.spooled()
     except SpoolFull:  # what is not spooled is not entered in the journal: it is read again
         log("the spool takes no more; what it did not take is read again at the next start")
-    deadline = time.monotonic() + GOODBYE_SECONDS
-    while uplink.failed is None and spool.waiting(stream.stream) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return uplink.failed is None
+    return say_goodbye(spool, uplink, stream.stream)

@@ -65,7 +65,12 @@ def deliver_live(
     for interval in capture.observed(everything=True):
         stream.observe(interval)
     stream.end()
+    return say_goodbye(spool, uplink, stream.stream)
+
+
+def say_goodbye(spool: Spool, uplink: Uplink, stream: bytes) -> bool:
+    """Give the server a moment to acknowledge what a stream spooled last; whether delivery went well."""
     deadline = time.monotonic() + GOODBYE_SECONDS
-    while uplink.failed is None and spool.waiting(stream.stream) and time.monotonic() < deadline:
+    while uplink.failed is None and spool.waiting(stream) and time.monotonic() < deadline:
         time.sleep(0.02)
     return uplink.failed is None

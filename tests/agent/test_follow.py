@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.seconds_format import Seconds
 
-from afterfact_agent import follow
+from afterfact_agent import follow, live
 from afterfact_agent.delivery.spool import Spool
 from afterfact_agent.importing import formats
 from afterfact_protocol.codec import decode
@@ -44,7 +44,7 @@ def run(folder: Path, waiting_bytes: int, log: list[str]) -> list[int]:
 def test_what_the_spool_does_not_take_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "FORMATS", (Seconds(),))
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(follow, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(live, "GOODBYE_SECONDS", 0.05)
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "log").write_text("#seconds\n1\n3\n5\n")
     log: list[str] = []

@@ -17,11 +17,11 @@ from .sessions import records_of
 
 
 class Argus(Format):
-    """Data files of Argus 3 and 5,  ra's CSV with its header."""
+    """Data files of Argus 3 and 5, and ra's CSV with its header."""
 
     name = "argus"
     source = Source.ARGUS
-    describe = "Argus data files or HOST:PORT (through ra), and CSV that ra wrote with a header (ra -u -c ,)"
+    describe = "Argus data files (through ra), and CSV that ra wrote with a header (ra -u -c ,)"
 
     def recognise(self, head: bytes, name: str) -> bool:
         return source.is_data(head) or rows.header(head.split(b"\n", 1)[0].rstrip(b"\r")) is not None
