@@ -163,6 +163,7 @@ class Source(IntEnum):
     ZEEK = 4
     SURICATA = 5
     NETFLOW = 6
+    SNORT = 7
 
 
 class Mark(IntFlag):
