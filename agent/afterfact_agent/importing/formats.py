@@ -6,11 +6,21 @@ from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
 from .sancp import Cxtracker, Sancp
+from .snort3 import Snort3
 from .stream4 import Stream4
 from .suricata.format import Suricata
 from .zeek_json import ZeekJson, ZeekOpenJson
 
-FORMATS: tuple[Format, ...] = (Argus(), ZeekOpenJson(), ZeekJson(), Suricata(), Cxtracker(), Sancp(), Stream4())
+FORMATS: tuple[Format, ...] = (
+    Argus(),
+    ZeekOpenJson(),
+    ZeekJson(),
+    Suricata(),
+    Snort3(),
+    Cxtracker(),
+    Sancp(),
+    Stream4(),
+)
 """In the order in which a file is tried."""
 
 

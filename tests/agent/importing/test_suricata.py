@@ -227,6 +227,45 @@ def test_stats_of_a_capture_file_tell_of_nothing() -> None:
     assert told.skipped == {"stats events without capture counters (Suricata read a capture file)": 1}
 
 
+ALERT = {"action": "allowed", "gid": 1, "signature_id": 1000003, "rev": 2, "signature": "HTTP GET request",
+         "category": "Misc activity", "severity": 3}  # fmt: skip
+
+
+def alert(alert: dict[str, object] | None = None, **changes: object) -> bytes:
+    """As Suricata writes them, with the flow so far, which is no session here."""
+    return line(flow={"end": None}, event_type="alert", alert=ALERT | (alert or {}), **changes)
+
+
+def test_alerts_are_events() -> None:
+    told = told_of(Suricata(), alert() + alert({"action": "blocked", "severity": 999, "category": ""}) + line())
+    (first, second) = told.events
+    assert len(told.rows) == 1 and told.accounted == told.lines == 3
+    assert first["foreign_id"] == told.rows[0]["foreign_id"]
+    assert picked(first, "time", "gid", "signature_id", "rev", "severity", "proto", "action", "src_ip", "src_port",
+                  "dst_ip", "dst_port", "foreign_id", "source", "signature", "category") == (
+        1516186786703072, 1, 1000003, 2, 3, 6, "allowed", "192.168.235.1", 53649, "192.168.235.136", 8089,
+        "767872262821089", "suricata", "HTTP GET request", "Misc activity",
+    )  # fmt: skip
+    assert picked(second, "action", "severity", "category") == ("blocked", 255, None)
+    assert first["event_id"] == second["event_id"], "the same signature on the same packet is one event"
+
+
+def test_alerts_of_no_ip_packet() -> None:
+    """Of Suricata's decoder: no addresses, no flow."""
+    ends = dict.fromkeys(("src_ip", "src_port", "dest_ip", "dest_port", "proto", "flow_id"))
+    (event,) = told_of(Suricata(), alert(**ends)).events
+    unknown = ("src_ip", "src_port", "dst_ip", "dst_port", "proto", "foreign_id")
+    assert picked(event, *unknown) == (None,) * 6
+    ping = alert(proto="ICMP", src_port=None, dest_port=None)
+    (event,) = told_of(Suricata(), ping).events
+    assert picked(event, "proto", "src_ip", "src_port") == (1, "192.168.235.1", None)
+
+
+def test_long_signatures_are_cut_at_a_character() -> None:
+    (event,) = told_of(Suricata(), alert({"signature": "x" + "\u00e9" * 100})).events
+    assert event["signature"] == "x" + "\u00e9" * 79
+
+
 def test_other_events_are_skipped_by_name() -> None:
     odd = {"event_type": "dns", "src_port": "none", "flow": [1]}
     many = b"".join(json.dumps({"event_type": f"kind{n}"}).encode() + b"\n" for n in range(150))
@@ -256,6 +295,12 @@ def test_other_events_are_skipped_by_name() -> None:
         (line(src_port=70000), "src_port is no whole number up to 65535"),
         (line(vlan=[5000]), "vlan is no whole number up to 4095"),
         (line(flow_id=-1), "flow_id is no whole number of 0 at least"),
+        (alert({"signature_id": None}), "alert event without timestamp or alert.signature_id"),
+        (alert({"gid": 2**32}), "alert.gid is no whole number up to 4294967295"),
+        (alert(timestamp="soon"), "timestamp is no time"),
+        (alert(timestamp="1970-01-01T00:00:00.000000+0000"), "timestamp is before 1990 or in the future"),
+        (alert(src_ip="here"), "src is no address"),
+        (alert(proto="any"), "proto is no IP protocol"),
         (line(event_type=None), "there is no event_type"),
         (line()[:90] + b"\n", "JSON is cut off"),
     ],
@@ -272,7 +317,7 @@ def test_a_held_line_is_rejected_by_its_own_number() -> None:
 
 
 EVENTS = [*eve_flow().encode().splitlines(), *eve_netflow().encode().splitlines(), stats("10:00:08", 8, 100, 0).strip(),
-          line(event_type="http").strip()]  # fmt: skip
+          line(event_type="http").strip(), alert().strip()]  # fmt: skip
 
 
 @settings(max_examples=80, deadline=None)
@@ -298,17 +343,27 @@ json_values = st.recursive(
 )
 
 
+NAMES = ("flow", "tcp", "netflow", "stats", "vlan", "start", "end", "src_ip", "proto", "tcp_flags", "tcp_flags_ts",
+         "state", "uptime", "capture", "decoder", "flow_id", "timestamp", "alert", "gid", "severity", "signature", "action",
+         "pkts_toserver", "icmp_type")  # fmt: skip
+
+
 @settings(max_examples=200, deadline=None)
 @given(
-    st.sampled_from([0, len(CASE), len(EVENTS) - 2]),
-    st.lists(st.tuples(st.sampled_from(["flow", "tcp", "netflow", "stats", "vlan", "start", "end", "src_ip", "proto",
-                                        "tcp_flags", "tcp_flags_ts", "state", "uptime", "capture", "decoder", "flow_id",
-                                        "timestamp"]), json_values), max_size=4),
+    st.sampled_from([0, len(CASE), len(EVENTS) - 3, len(EVENTS) - 1]),
+    st.lists(st.tuples(st.sampled_from(NAMES), json_values), max_size=4),
 )  # fmt: skip
 def test_any_value_is_told_of(which: int, changes: list[tuple[str, object]]) -> None:
     event = json.loads(EVENTS[which])
     for name, value in changes:
-        for part in (event, event.get("flow"), event.get("netflow"), event.get("tcp"), event.get("stats")):
+        for part in (
+            event,
+            event.get("flow"),
+            event.get("netflow"),
+            event.get("tcp"),
+            event.get("stats"),
+            event.get("alert"),
+        ):
             if isinstance(part, dict) and name in part:
                 part[name] = value
     told = told_of(Suricata(), json.dumps(event).encode())
@@ -323,8 +378,8 @@ def test_every_file_of_the_corpus() -> None:
         run = import_files([path])
         sessions = sum(map(len, run))
         (report,) = run.reports
-        assert not report.rejected and sessions == kinds["flow"], path
-        assert sessions + report.skipped.total() == report.lines == kinds.total()
+        assert not report.rejected and (sessions, report.events) == (kinds["flow"], kinds["alert"]), path
+        assert sessions + report.events + report.skipped.total() == report.lines == kinds.total()
 
 
 @needs_corpus

@@ -11,12 +11,13 @@ from afterfact_agent.importing.lines import Block
 from afterfact_protocol.session import Source
 
 from . import sessions
+from .alerts import events_of
 from .lines import Event, Kind
 from .netflow import Pairs
 from .sessions import FlowSeen
 from .stats import Watched
 
-_READ = ("flow", "netflow", "stats")
+_READ = ("flow", "netflow", "stats", "alert")
 _MAX_KINDS = 100
 """Kinds of events that are counted by name."""
 _NO_LINES = np.zeros(0, np.int64)
@@ -40,6 +41,7 @@ class _EveReader(Reader):
         skipped = Counter(decoded.skipped)
         self._spare(decoded, skipped)
         flows: list[FlowSeen] = []
+        alerts: list[tuple[Event, int]] = []
         before = self._pairs.merged
         for event, place in zip(decoded.rows, decoded.places, strict=True):
             found: FlowSeen | str | None
@@ -47,6 +49,9 @@ class _EveReader(Reader):
                 found = sessions.of_flow_event(event, place)
             elif event.event_type == "netflow":
                 found = self._pairs.add(event, place)
+            elif event.event_type == "alert":
+                alerts.append((event, place))
+                continue
             elif event.event_type == "stats":
                 skipped[self._watched.tell(event) or "stats events, told as what was watched"] += 1
                 continue
@@ -60,7 +65,8 @@ class _EveReader(Reader):
         flows += self._pairs.release(block)
         skipped += Counter({"netflow events of the other direction": self._pairs.merged - before})
         records = sessions.records_of(flows, decoded)
-        return Taken(records, decoded.in_order(), +skipped, self._watched.take())
+        events = events_of(alerts, decoded)
+        return Taken(records, decoded.in_order(), +skipped, self._watched.take(), events)
 
     def finish(self) -> Taken:
         decoded: Decoded[Event] = Decoded(_NOTHING, [], [])
@@ -91,7 +97,7 @@ class _EveReader(Reader):
 class Suricata(Format):
     name = "suricata"
     source = Source.SURICATA
-    describe = "Suricata's EVE JSON: flow, netflow and stats events"
+    describe = "Suricata's EVE JSON: flow, netflow, alert and stats events"
 
     def recognise(self, head: bytes, name: str) -> bool:
         line = head.lstrip().split(b"\n", 1)[0]

@@ -8,6 +8,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**61)]
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _Vlan = Annotated[int, msgspec.Meta(ge=0, le=4095)]
+_U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 _U64 = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -66,6 +67,16 @@ class Stats(msgspec.Struct, gc=False):
     flow: FlowCounters | None = None
 
 
+class Alert(msgspec.Struct, gc=False):
+    action: str | None = None
+    gid: _U32 | None = None
+    signature_id: _U32 | None = None
+    rev: _U32 | None = None
+    signature: str | None = None
+    category: str | None = None
+    severity: Count | None = None
+
+
 class Event(msgspec.Struct, gc=False):
     """A line of any kind: only the section of its own kind is looked at."""
 
@@ -84,6 +95,7 @@ class Event(msgspec.Struct, gc=False):
     netflow: NetFlow | None = None
     tcp: Tcp | None = None
     stats: Stats | None = None
+    alert: Alert | None = None
 
 
 class Kind(msgspec.Struct, gc=False):
