@@ -344,8 +344,8 @@ json_values = st.recursive(
 
 
 NAMES = ("flow", "tcp", "netflow", "stats", "vlan", "start", "end", "src_ip", "proto", "tcp_flags", "tcp_flags_ts",
-         "state", "uptime", "capture", "decoder", "flow_id", "timestamp", "alert", "gid", "severity", "signature", "action",
-         "pkts_toserver", "icmp_type")  # fmt: skip
+         "state", "uptime", "capture", "decoder", "flow_id", "timestamp", "alert", "gid", "severity", "signature",
+         "action", "pkts_toserver", "icmp_type")  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None)
