@@ -97,6 +97,21 @@ def zeek_json() -> str:
     )  # fmt: skip
 
 
+def zeek_tsv() -> str:
+    """What `zeek_json` has, without #close: the log goes on."""
+    names = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
+             "orig_bytes", "resp_bytes", "conn_state", "local_orig", "missed_bytes", "history", "orig_pkts",
+             "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "tunnel_parents")  # fmt: skip
+    head = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn",
+            "#open\t2004-07-19-00-00-00", "#fields\t" + "\t".join(names)]  # fmt: skip
+    rows = [
+        f"{m.seconds}.000000\tCHhAvVGS1DHFjwGM{n}\t{m.src}\t{m.sport}\t{m.dst}\t{m.dport}\ttcp\t-\t{DURATION}.000000\t"
+        f"{BYTES[0]}\t{BYTES[1]}\tSF\tT\t0\tShADadFf\t{PKTS[0]}\t{BYTES[0] + 240}\t{PKTS[1]}\t{BYTES[1] + 200}\t(empty)"
+        for n, m in enumerate(CASE)
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
 def eve_flow() -> str:
     return _json_lines(
         _eve(m, n, "flow")
@@ -152,6 +167,7 @@ WRITTEN: dict[str, tuple[str, Callable[[], str]]] = {
     "stats.eth0.1090800000": ("sancp", sancp),
     "ssn_log.1090800000": ("stream4", stream4),
     "ra.csv": ("argus", argus_csv),
+    "conn.log": ("zeek", zeek_tsv),
     "conn.json.log": ("zeek", zeek_json),
     "eve.json": ("suricata", eve_flow),
     "eve-netflow.json": ("suricata", eve_netflow),

@@ -10,9 +10,11 @@ from .snort3 import Snort3
 from .stream4 import Stream4
 from .suricata.format import Suricata
 from .zeek_json import ZeekJson, ZeekOpenJson
+from .zeek_tsv import ZeekTsv
 
 FORMATS: tuple[Format, ...] = (
     Argus(),
+    ZeekTsv(),
     ZeekOpenJson(),
     ZeekJson(),
     Suricata(),

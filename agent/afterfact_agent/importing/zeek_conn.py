@@ -5,16 +5,17 @@ Columns hold UNSET, or an empty text, where Zeek says nothing. docs/importing.md
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_letters
 
 import numpy as np
 from numpy.typing import NDArray
 
 from afterfact_protocol.communityid import ANSWERS_ICMP, ANSWERS_ICMPV6
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import HISTORY_BYTES, DirectionBy, EndReason, Mark, Outcome, Proto, Source, State
+from afterfact_protocol.session import DirectionBy, EndReason, Mark, Outcome, Proto, Source, State
 
 from . import evidence
-from .cells.table import UNSET
+from .cells.table import FLIPPED, UNSET, letter
 from .filling import Bools, Filling, has_ports, is_ipv4
 
 Numbers = NDArray[np.int64]
@@ -29,7 +30,11 @@ PROTOCOLS: dict[str, int] = {"tcp": Proto.TCP, "udp": Proto.UDP, "icmp": Proto.I
 _OPENED = (State.S1, State.SF, State.S2, State.S3, State.RSTO, State.RSTR)
 _UNANSWERED = (State.S0, State.SH, State.RSTOS0)
 MAX_HISTORY = 64
-"""Bytes of a history that are looked at; records keep the first HISTORY_BYTES."""
+"""Bytes of a history that `letters_of` is given; records keep the first HISTORY_BYTES."""
+_BITS = np.zeros(256, np.int64)
+for _letter in ascii_letters:
+    _BITS[ord(_letter)] = letter(_letter)
+_BITS[ord("^")] = 1 << FLIPPED
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +52,11 @@ class Conn:
     uid: NDArray[np.bytes_]
     state: Codes
     history: NDArray[np.bytes_]
-    """Of MAX_HISTORY bytes."""
+    """Of HISTORY_BYTES."""
+    letters: Numbers
+    """The letters in whole histories: bits, by cells.table.letter and FLIPPED; 0 where there are none."""
+    history_cut: Bools
+    """The history was longer than its field."""
     src_pkts: Numbers
     dst_pkts: Numbers
     src_bytes: Numbers
@@ -63,6 +72,12 @@ class Conn:
 
 def states(names: Sequence[str | None]) -> Codes:
     return np.array([STATES.get(name or "", NO_STATE) for name in names], np.uint8)
+
+
+def letters_of(histories: NDArray[np.bytes_]) -> Numbers:
+    """The letters in each, as Conn has them."""
+    octets = np.ascontiguousarray(histories).view(np.uint8).reshape(len(histories), histories.itemsize)
+    return np.asarray(np.bitwise_or.reduce(_BITS[octets], axis=1))
 
 
 def records_of(conn: Conn) -> Records:
@@ -83,15 +98,14 @@ def records_of(conn: Conn) -> Records:
     for name in ("vlan", "inner_vlan"):
         column = getattr(conn, name)
         made.put(name, column, column > 0)
-    letters = _Letters(conn.history)
-    made.put("history", conn.history.astype(f"S{HISTORY_BYTES}"), conn.history != b"")
+    letters = _Letters(conn.letters)
+    made.put("history", conn.history, conn.history != b"")
     asks = _put_icmp(made, conn, proto)
     made.put("state", conn.state, conn.state != NO_STATE)
     made.put("outcome", _outcome(conn, proto, letters, asks))
     made.put("direction_by", _direction_by(conn, proto, letters, asks))
-    cut = np.char.str_len(conn.history) > HISTORY_BYTES
     partial = (proto == Proto.TCP) & (conn.state == State.OTH)
-    made.put("marks", np.where(cut, int(Mark.HISTORY_CUT), 0) | np.where(partial, int(Mark.PARTIAL), 0))
+    made.put("marks", np.where(conn.history_cut, int(Mark.HISTORY_CUT), 0) | np.where(partial, int(Mark.PARTIAL), 0))
     made.put("end_reason", EndReason.OPEN, conn.going_on)
     packets = np.maximum(conn.src_pkts, 0) + np.maximum(conn.dst_pkts, 0)
     return made.finish(packets, ~conn.going_on)
@@ -100,15 +114,15 @@ def records_of(conn: Conn) -> Records:
 class _Letters:
     """Which letters histories have."""
 
-    def __init__(self, histories: NDArray[np.bytes_]) -> None:
-        self._histories = histories
+    def __init__(self, bits: Numbers) -> None:
+        self._bits = bits
 
-    def __call__(self, letter: str) -> Bools:
-        return np.asarray(np.char.find(self._histories, letter.encode()) >= 0)
+    def __call__(self, asked: str) -> Bools:
+        return np.asarray((self._bits & (1 << FLIPPED if asked == "^" else letter(asked))) != 0)
 
     @property
     def told(self) -> Bools:
-        return np.asarray(self._histories != b"")
+        return np.asarray(self._bits != 0)
 
 
 def _put_icmp(made: Filling, conn: Conn, proto: Numbers) -> Bools:

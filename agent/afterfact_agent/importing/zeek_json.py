@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import FOREIGN_ID_BYTES, Source
+from afterfact_protocol.session import FOREIGN_ID_BYTES, HISTORY_BYTES, Source
 
 from . import zeek_conn
 from .cells.table import UNSET
@@ -103,14 +103,16 @@ def _records(rows: Sequence[_Line], decoded: Decoded[_Line], places: Sequence[in
     faults.note(cut, f"uid has more than {FOREIGN_ID_BYTES} bytes")
     src_port, dst_port = numbers([row.src_port for row in rows]), numbers([row.dst_port for row in rows])
     faults.note((src_port < 0) | (dst_port < 0), "id.orig_p or id.resp_p is missing")
-    history, _ = texts([row.history for row in rows], zeek_conn.MAX_HISTORY)
+    histories, _ = texts([row.history for row in rows], zeek_conn.MAX_HISTORY)
     for row, why in faults.refused():
         decoded.refuse(places[row], why)
     open_lines = np.array([going_on or row.path == "open_conn" for row in rows], np.bool_)
     fine = faults.fine
     conn = zeek_conn.Conn(
         start=start, end=end, proto=proto, src_ip=src_ip, dst_ip=dst_ip, src_port=src_port, dst_port=dst_port, uid=uid,
-        state=zeek_conn.states([row.conn_state for row in rows]), history=history,
+        state=zeek_conn.states([row.conn_state for row in rows]),
+        history=histories.astype(f"S{HISTORY_BYTES}"), letters=zeek_conn.letters_of(histories),
+        history_cut=np.char.str_len(histories) > HISTORY_BYTES,
         src_pkts=numbers([row.orig_pkts for row in rows]), dst_pkts=numbers([row.resp_pkts for row in rows]),
         src_bytes=numbers([row.orig_bytes for row in rows]), dst_bytes=numbers([row.resp_bytes for row in rows]),
         src_ip_bytes=numbers([row.orig_ip_bytes for row in rows]),
