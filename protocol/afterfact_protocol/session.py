@@ -208,6 +208,8 @@ class Tunnel(IntFlag):
     AH = 1024
     """IPsec authentication, which hides nothing."""
     ETHERIP = 2048
+    OTHER = 4096
+    """Another meter says that it was in a tunnel, and not in which."""
 
 
 class Role(Enum):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from afterfact_protocol.communityid import ANSWERS_ICMP, ANSWERS_ICMPV6
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import DirectionBy, EndReason, Mark, Outcome, Proto, Source, State
+from afterfact_protocol.session import DirectionBy, EndReason, Mark, Outcome, Proto, Source, State, Tunnel
 
 from . import evidence
 from .cells.table import FLIPPED, UNSET, letter
@@ -66,6 +66,8 @@ class Conn:
     missed_bytes: Numbers
     vlan: Numbers
     inner_vlan: Numbers
+    tunnelled: Bools
+    """Whether `tunnel_parents` names a connection. That is not looked up: its line may come later, elsewhere."""
     going_on: Bools
     """Of open_conn.log, which tells connections that have not ended."""
 
@@ -106,6 +108,7 @@ def records_of(conn: Conn) -> Records:
     made.put("direction_by", _direction_by(conn, proto, letters, asks))
     partial = (proto == Proto.TCP) & (conn.state == State.OTH)
     made.put("marks", np.where(conn.history_cut, int(Mark.HISTORY_CUT), 0) | np.where(partial, int(Mark.PARTIAL), 0))
+    made.put("tunnel", np.where(conn.tunnelled, int(Tunnel.OTHER), 0))
     made.put("end_reason", EndReason.OPEN, conn.going_on)
     packets = np.maximum(conn.src_pkts, 0) + np.maximum(conn.dst_pkts, 0)
     return made.finish(packets, ~conn.going_on)

@@ -59,6 +59,7 @@ class _Line(msgspec.Struct, gc=False, kw_only=True):
     resp_ip_bytes: _Count | None = UNSET
     vlan: _Vlan | None = UNSET
     inner_vlan: _Vlan | None = UNSET
+    tunnel_parents: list[str] | None = None
 
 
 class _ZeekReader(Reader):
@@ -119,6 +120,7 @@ def _records(rows: Sequence[_Line], decoded: Decoded[_Line], places: Sequence[in
         dst_ip_bytes=numbers([row.resp_ip_bytes for row in rows]),
         missed_bytes=numbers([row.missed_bytes for row in rows]), vlan=numbers([row.vlan for row in rows]),
         inner_vlan=numbers([row.inner_vlan for row in rows]), going_on=open_lines,
+        tunnelled=np.array([bool(row.tunnel_parents) for row in rows], np.bool_),
     )  # fmt: skip
     if not fine.all():
         for name in conn.__slots__:

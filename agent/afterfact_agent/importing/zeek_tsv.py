@@ -44,6 +44,7 @@ _COLUMNS = {
         Column("orig_ip_bytes", table.DECIMAL, optional=True),
         Column("resp_pkts", table.DECIMAL, optional=True),
         Column("resp_ip_bytes", table.DECIMAL, optional=True),
+        Column("tunnel_parents", table.TEXT, optional=True),
         Column("vlan", table.DECIMAL, 4095, optional=True),
         Column("inner_vlan", table.DECIMAL, 4095, optional=True),
     )
@@ -224,6 +225,7 @@ def _records(cells: Cells, proto: NDArray[np.int64], going_on: bool) -> Records:
             src_bytes=cells.value("orig_bytes"), dst_bytes=cells.value("resp_bytes"),
             src_ip_bytes=cells.value("orig_ip_bytes"), dst_ip_bytes=cells.value("resp_ip_bytes"),
             missed_bytes=cells.value("missed_bytes"), vlan=cells.value("vlan"), inner_vlan=cells.value("inner_vlan"),
+            tunnelled=cells.value("tunnel_parents") > 0,
             going_on=np.full(len(cells), going_on),
         )
     )  # fmt: skip

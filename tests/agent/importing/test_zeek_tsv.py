@@ -19,7 +19,7 @@ from afterfact_agent.importing.run import import_files
 from afterfact_agent.importing.zeek_json import ZeekJson
 from afterfact_agent.importing.zeek_tsv import ZeekTsv
 from afterfact_protocol.records import Records, check
-from afterfact_protocol.session import State
+from afterfact_protocol.session import State, Tunnel
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "outputs" / "zeek"
 needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason="the shared corpus of Zeek's logs is not at hand")
@@ -66,8 +66,10 @@ def as_json(line: dict[str, str]) -> bytes:
     fields = {
         name: cell for name, cell in (LINE | line).items() if cell not in ("-", "(empty)") and name != "local_orig"
     }
+    parents = {"tunnel_parents": fields.pop("tunnel_parents").split(",")} if "tunnel_parents" in fields else {}
     return json.dumps(
         {name: cell if name in words else float(cell) if "." in cell else int(cell) for name, cell in fields.items()}
+        | parents
     ).encode() + b"\n"  # fmt: skip
 
 
@@ -85,14 +87,16 @@ def as_json(line: dict[str, str]) -> bytes:
         {"proto": "icmp", "id.orig_h": "fe80::1", "id.resp_h": "ff02::2", "id.orig_p": "133", "id.resp_p": "134"},
         {"proto": "unknown_transport", "ip_proto": "89", "id.orig_p": "0", "id.resp_p": "0", "conn_state": "OTH"},
         {"history": "ShADadTtGgCcWwFfRrIiQq^ShADad"},
+        {"tunnel_parents": "CUVOo4ZTLYzqClfR3,CHhAvVGS1DHFjwGM9"},
     ],
-    ids=["both_ways", "unanswered", "refused", "midstream", "untold", "udp", "ping", "icmpv6", "ospf", "long_history"],
+    ids=["tcp", "unanswered", "refused", "midstream", "untold", "udp", "ping", "icmpv6", "ospf", "cut", "tunnel"],
 )  # fmt: skip
 def test_a_line_is_what_it_is_in_json(changes: dict[str, str]) -> None:
     """Every field, ids too: whose values test_zeek_json.py has."""
     found, other = told(changes), told_of(ZeekJson(), as_json(changes))
     assert found.rejects == other.rejects == []
     assert found.rows == other.rows and len(found.rows) == 1
+    assert found.rows[0]["tunnel"] == (Tunnel.OTHER if "tunnel_parents" in changes else 0)
     assert found.rows[0]["start_time"] == 1517422326539915
 
 
