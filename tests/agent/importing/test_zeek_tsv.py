@@ -13,8 +13,11 @@ from helpers.told import Told, told_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afterfact_agent.importing.follow import Follower
 from afterfact_agent.importing.formats import format_of
+from afterfact_agent.importing.journal import Journal
 from afterfact_agent.importing.lines import ImportFailure, cut_lines
+from afterfact_agent.importing.rejects import RejectsFile
 from afterfact_agent.importing.run import import_files
 from afterfact_agent.importing.zeek_json import ZeekJson
 from afterfact_agent.importing.zeek_tsv import ZeekTsv
@@ -217,6 +220,38 @@ def test_reading_goes_on_behind_a_header_that_was_read_before() -> None:
         for a, b in ((0, 8), (9, 10))
     ]
     assert [len(part.records) for part in parts] == [0, 1] and not parts[1].rejects
+
+
+def test_a_log_is_followed_as_zeek_writes_and_rotates_it(tmp_path: Path) -> None:
+    """Half a header, a restart, a rename with the lines left over, and a new header."""
+    logs, journal, said = tmp_path / "logs", tmp_path / "followed.json", list[str]()
+    logs.mkdir()
+    log = logs / "conn.log"
+
+    def start() -> Follower:
+        return Follower(logs, "zeek", Journal(journal), RejectsFile(tmp_path / "rejects"), said.append)
+
+    def seen(follower: Follower) -> list[bytes]:
+        found = [uid for taken in follower.step() for uid in taken.records["foreign_id"].tolist()]
+        follower.spooled()
+        return sorted(found)
+
+    whole = text(*({"uid": f"C{n}"} for n in range(5)))
+    lines = whole.splitlines(keepends=True)
+    log.write_bytes(whole[:120])
+    follower = start()
+    assert seen(follower) == []
+    log.write_bytes(b"".join(lines[:10]) + lines[10][:50])
+    assert seen(follower) == [b"C0", b"C1"]
+    log.write_bytes(b"".join(lines[:11]))
+    assert seen(start()) == [b"C2"], "after a restart its header is known"
+    follower = start()
+    with log.open("ab") as file:
+        file.write(lines[11] + b"#close\t2018-01-31-19-00-00\n")
+    log.rename(logs / "conn.2018-01-31.log")
+    log.write_bytes(b"".join(lines[:8] + lines[12:]))
+    assert seen(follower) == [b"C3", b"C4"] and seen(follower) == []
+    assert not (tmp_path / "rejects").exists()
 
 
 _WORDS = st.sampled_from(
