@@ -163,6 +163,7 @@ class Source(IntEnum):
     ZEEK = 4
     SURICATA = 5
     NETFLOW = 6
+    SNORT = 7
 
 
 class Mark(IntFlag):
@@ -207,6 +208,8 @@ class Tunnel(IntFlag):
     AH = 1024
     """IPsec authentication, which hides nothing."""
     ETHERIP = 2048
+    OTHER = 4096
+    """Another meter says that it was in a tunnel, and not in which."""
 
 
 class Role(Enum):

@@ -147,3 +147,16 @@ def test_nothing_of_numba_is_loaded_where_kernels_are_compiled(tmp_path: Path) -
     program = "import sys; from afterfact_agent.meter.meter import warm; warm(); print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@compiled
+def test_importers_and_meter_are_compiled_apart(tmp_path: Path) -> None:
+    """Who has one may never need the other, which takes longer."""
+    program = "from afterfact_agent.importing.columns import warm; warm()"
+    environment = {**os.environ, machine_code.CACHE_VARIABLE: str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "compiling the importers for this machine" in done.stderr
+    kept = [path.name for path in tmp_path.glob("*/*.kernel")]
+    assert kept and all(name.startswith(machine_code.IMPORTERS) for name in kept)
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr == ""

@@ -3,7 +3,8 @@
 From their documented layouts.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import NamedTuple
@@ -83,9 +84,92 @@ def argus_csv() -> str:
     return "\n".join([head, *rows]) + "\n"
 
 
+def zeek_json() -> str:
+    return _json_lines(
+        {
+            "ts": m.seconds, "uid": f"CHhAvVGS1DHFjwGM{n}", "id.orig_h": m.src, "id.orig_p": m.sport,
+            "id.resp_h": m.dst, "id.resp_p": m.dport, "proto": "tcp", "service": "-", "duration": DURATION,
+            "orig_bytes": BYTES[0], "resp_bytes": BYTES[1], "conn_state": "SF", "missed_bytes": 0,
+            "history": "ShADadFf", "orig_pkts": PKTS[0], "orig_ip_bytes": BYTES[0] + 240, "resp_pkts": PKTS[1],
+            "resp_ip_bytes": BYTES[1] + 200,
+        }
+        for n, m in enumerate(CASE)
+    )  # fmt: skip
+
+
+def zeek_tsv() -> str:
+    """What `zeek_json` has, without #close: the log goes on."""
+    names = ("ts", "uid", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "service", "duration",
+             "orig_bytes", "resp_bytes", "conn_state", "local_orig", "missed_bytes", "history", "orig_pkts",
+             "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "tunnel_parents")  # fmt: skip
+    head = ["#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", "#unset_field\t-", "#path\tconn",
+            "#open\t2004-07-19-00-00-00", "#fields\t" + "\t".join(names)]  # fmt: skip
+    rows = [
+        f"{m.seconds}.000000\tCHhAvVGS1DHFjwGM{n}\t{m.src}\t{m.sport}\t{m.dst}\t{m.dport}\ttcp\t-\t{DURATION}.000000\t"
+        f"{BYTES[0]}\t{BYTES[1]}\tSF\tT\t0\tShADadFf\t{PKTS[0]}\t{BYTES[0] + 240}\t{PKTS[1]}\t{BYTES[1] + 200}\t(empty)"
+        for n, m in enumerate(CASE)
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def eve_flow() -> str:
+    return _json_lines(
+        _eve(m, n, "flow")
+        | {
+            "flow": {
+                "pkts_toserver": PKTS[0], "pkts_toclient": PKTS[1], "bytes_toserver": BYTES[0] + 324,
+                "bytes_toclient": BYTES[1] + 270, "start": _iso(m.seconds), "end": _iso(m.seconds + DURATION),
+                "age": DURATION, "state": "closed", "reason": "timeout", "alerted": False,
+            },
+            "tcp": {"tcp_flags": "1b", "tcp_flags_ts": "1b", "tcp_flags_tc": "1b", "syn": True, "state": "closed"},
+        }
+        for n, m in enumerate(CASE)
+    )  # fmt: skip
+
+
+def eve_netflow() -> str:
+    """Two events a session, one each way."""
+    return _json_lines(
+        (_eve(m, n, "netflow") if way == 0 else _back(_eve(m, n, "netflow")))
+        | {
+            "netflow": {
+                "pkts": PKTS[way], "bytes": BYTES[way] + 54 * PKTS[way], "start": _iso(m.seconds),
+                "end": _iso(m.seconds + DURATION), "age": DURATION, "min_ttl": 64, "max_ttl": 64,
+            },
+            "tcp": {"tcp_flags": "1b", "syn": True},
+        }
+        for n, m in enumerate(CASE)
+        for way in (0, 1)
+    )  # fmt: skip
+
+
+def _eve(made: Made, number: int, kind: str) -> dict[str, object]:
+    return {
+        "timestamp": _iso(made.seconds + DURATION), "flow_id": 659094007817795 + number, "event_type": kind,
+        "src_ip": made.src, "src_port": made.sport, "dest_ip": made.dst, "dest_port": made.dport, "proto": "TCP",
+    }  # fmt: skip
+
+
+def _back(event: dict[str, object]) -> dict[str, object]:
+    sides = ("src_ip", "src_port", "dest_ip", "dest_port")
+    return event | dict(zip(sides, (event[name] for name in (*sides[2:], *sides[:2])), strict=True))
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def _json_lines(rows: Iterable[dict[str, object]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 WRITTEN: dict[str, tuple[str, Callable[[], str]]] = {
     "stats.eth0.1090800000": ("sancp", sancp),
     "ssn_log.1090800000": ("stream4", stream4),
     "ra.csv": ("argus", argus_csv),
+    "conn.log": ("zeek", zeek_tsv),
+    "conn.json.log": ("zeek", zeek_json),
+    "eve.json": ("suricata", eve_flow),
+    "eve-netflow.json": ("suricata", eve_netflow),
 }
 """File name: the format it is in, and its text."""

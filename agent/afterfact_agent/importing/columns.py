@@ -19,7 +19,8 @@ from .format import Reject
 from .lines import Block
 
 _DAY_US = 86_400_000_000
-_NO_LIMIT = 2**63 - 1
+_NO_LIMIT = 2**61
+"""Sums of two such numbers, and twice that, still fit."""
 _WHAT = {
     table.DECIMAL: "no number", table.EITHER_BASE: "no number", table.SECONDS: "no time",
     table.DATE_TIME: "no date and time", table.ADDRESS: "no address", table.TEXT: "no plain text",
@@ -43,9 +44,9 @@ class Column:
     def fault(self) -> str:
         """Why a line whose cell cannot be read is rejected."""
         largest = (
-            f" up to {self.limit}" if self.limit < 2**62 and self.kind in (table.DECIMAL, table.EITHER_BASE) else ""
+            f" up to {self.limit}" if self.limit < _NO_LIMIT and self.kind in (table.DECIMAL, table.EITHER_BASE) else ""
         )
-        if self.kind == table.TEXT and self.limit < 2**62:
+        if self.kind == table.TEXT and self.limit < _NO_LIMIT:
             return f"{self.name} is {_WHAT[self.kind]} of up to {self.limit} characters"
         return f"{self.name} is {_WHAT.get(self.kind, 'not read')}{largest}"
 

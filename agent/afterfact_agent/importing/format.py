@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from afterfact_protocol.event import EVENT, Events
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import RECORD, Source
@@ -18,6 +19,7 @@ from afterfact_protocol.session import RECORD, Source
 from .lines import Block, packed, read_blocks
 
 NO_RECORDS: Records = np.zeros(0, RECORD)
+NO_EVENTS: Events = np.zeros(0, EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taken:
-    """What became of some lines. Each is in one of records, rejects, skipped and merged."""
+    """What became of some lines. Each is in one of records, events, rejects and skipped."""
 
     records: Records = field(default_factory=lambda: NO_RECORDS)
     """Of dtype RECORD, with session_id, revision and absent set; interim ones (end_reason OPEN) too."""
@@ -43,6 +45,8 @@ class Taken:
     """Lines that by their nature are no session, counted by what they are: comments, other kinds of events."""
     observed: tuple[Observed, ...] = ()
     """What the other meter itself says that it watched or lost."""
+    events: Events = field(default_factory=lambda: NO_EVENTS)
+    """Of dtype EVENT: lines that are alerts."""
 
 
 class Reader(ABC):

@@ -6,9 +6,23 @@ from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
 from .sancp import Cxtracker, Sancp
+from .snort3 import Snort3
 from .stream4 import Stream4
+from .suricata.format import Suricata
+from .zeek_json import ZeekJson, ZeekOpenJson
+from .zeek_tsv import ZeekTsv
 
-FORMATS: tuple[Format, ...] = (Argus(), Cxtracker(), Sancp(), Stream4())
+FORMATS: tuple[Format, ...] = (
+    Argus(),
+    ZeekTsv(),
+    ZeekOpenJson(),
+    ZeekJson(),
+    Suricata(),
+    Snort3(),
+    Cxtracker(),
+    Sancp(),
+    Stream4(),
+)
 """In the order in which a file is tried."""
 
 

@@ -30,6 +30,8 @@ class ImportReport:
     lines: int = 0
     sessions: int = 0
     """Records, interim ones among them."""
+    events: int = 0
+    """Alerts. They are read, and not yet delivered."""
     first_us: int | None = None
     """The earliest start of a session, microseconds since 1970 UTC."""
     last_us: int | None = None
@@ -45,6 +47,7 @@ class ImportReport:
         """Count it."""
         records = taken.records
         self.sessions += len(records)
+        self.events += len(taken.events)
         if len(records):
             first, last = int(records["start_time"].min()), int(records["end_time"].max())
             self.first_us = first if self.first_us is None else min(self.first_us, first)
@@ -67,6 +70,8 @@ class ImportReport:
     def summary(self) -> str:
         """In a line."""
         parts = [f"{self.path}: {self.format}: {self.lines:,} lines, {self.sessions:,} sessions"]
+        if self.events:
+            parts.append(f"{self.events:,} alerts, which this version reads and does not deliver")
         if self.skipped:
             parts.append("skipped " + _listed(self.skipped))
         if self.rejected:

@@ -26,6 +26,8 @@ TEXT_BYTES = 24
 ADDRESS_BYTES = 16
 FLIPPED = 52
 """The bit of `^` among letters: A to Z are 0 to 25, a to z 26 to 51."""
+CUT = 53
+"""The bit among letters that says that there are more than TEXT_BYTES."""
 LONG_WORD = 0
 """A packed word that does not fit."""
 
@@ -65,6 +67,8 @@ def text(data: Bytes, at: int, end: int, out: Bytes, to: int) -> int:
 @kernel
 def letters(data: Bytes, at: int, end: int) -> int:
     found = i64(0)
+    if end - at > TEXT_BYTES:
+        found = i64(1) << CUT
     for place in range(at, end):
         byte = i64(data[np.uint64(place)])
         if 65 <= byte <= 90:
