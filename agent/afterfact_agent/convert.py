@@ -42,13 +42,15 @@ def main(arguments: argparse.Namespace) -> int:
         return _failed(str(error))
     for line in (*run.notes, *run.damage):
         _failed(line)
+    if any(report.events for report in run.reports):
+        _failed("alerts are no sessions and not printed; `run --import` delivers them")
     nothing = any(report.rejected and not report.sessions for report in run.reports)
     return FAILED if run.damage or nothing else DONE
 
 
 def _write(run: ImportRun, form: str, out: TextIO) -> None:
     writer = CsvWriter(out) if form == "csv" else JsonWriter(out)
-    for records in run:
+    for records in run.records():
         writer.write(records)
     writer.close()
     out.flush()

@@ -36,6 +36,7 @@ def deliver_followed(
     while not stop.is_set() and uplink.failed is None:
         for taken in follower.step():
             stream.add(taken.records)
+            stream.add_events(taken.events)
             for interval in taken.observed:
                 stream.observe(interval)
             stream.put()

@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 
-from afterfact_client.cli import query, status
+from afterfact_client.cli import events, query, status
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.link import ConnectError, LinkLost
 from afterfact_protocol.joinfile import JoinError
@@ -15,7 +15,7 @@ from afterfact_protocol.output import OutputError
 def main(words: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 3 coverage was demanded and is missing."""
     words = sys.argv[1:] if words is None else words
-    if not words or words[0] not in ("console", "query", "status", "-h", "--help"):
+    if not words or words[0] not in ("console", "query", "events", "status", "-h", "--help"):
         words = ["console", *words]
     arguments = _parser().parse_args(words)
     try:
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     console.set_defaults(work=_console)
 
     query.add_parser(commands, password)
+    events.add_parser(commands, password)
     status.add_parser(commands, password)
     return parser
 

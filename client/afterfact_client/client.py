@@ -10,6 +10,7 @@ import numpy as np
 
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
+from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, SensorHealth, Status
 from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
@@ -18,6 +19,8 @@ from afterfact_protocol.session import ROW
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 """Sessions a pull asks for: as many as fit a page."""
 PULLS_AHEAD = 4
+MAX_PULL = 4096
+"""Events asked for at a time; a page has as many of them as a message holds."""
 
 
 class Result:
@@ -104,6 +107,25 @@ class Client:
         """How a sensor fared from `start` to `end` (microseconds since 1970), in at most `points` steps. RequestFailed
         for a sensor that does not exist."""
         return self.link.health(sensor, start, end, points).result()
+
+    def events(
+        self, start: int, end: int, sensor: str = "", signature: int | None = None, limit: int | None = None
+    ) -> Iterator[tuple[Events, dict[int, str]]]:
+        """Alerts from `start` to `end` (microseconds since 1970), newest first, a page at a time: arrays of
+        event.EVENT_FOUND, each event with its session's key, and the sensors' names by number. RequestFailed for a
+        sensor that does not exist; LinkLost where the server does not know alerts."""
+        left, after = limit, None
+        while left is None or left > 0:
+            found = self.link.events(
+                start, end, MAX_PULL if left is None else min(left, MAX_PULL), sensor, signature, after
+            ).result()
+            rows = events_from_bytes(found.columns, found.rows, EVENT_FOUND)
+            if len(rows):
+                yield rows, found.sensors
+                after = (int(rows["time"][-1]), int(rows["sensor"][-1]), int(rows["event_id"][-1]))
+                left = None if left is None else left - len(rows)
+            if found.ended or not len(rows):
+                return
 
     def close(self) -> None:
         self.link.close()

@@ -22,9 +22,11 @@ from afterfact_protocol.messages import (
     Alive,
     Answer,
     Ask,
+    AskEvents,
     AskHealth,
     AskStatus,
     Cancel,
+    EventsFound,
     Failed,
     Hello,
     LoggedIn,
@@ -41,7 +43,7 @@ from afterfact_protocol.messages import (
 )
 from afterfact_protocol.session import SCHEMA_VERSION
 from afterfact_protocol.transport import Connection, Down, Up
-from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
+from afterfact_protocol.versions import EVENTS_SINCE, HIGHEST, LOWEST, SOFTWARE
 
 POLL_MS = 500
 ALIVE_SECONDS = 25.0
@@ -162,6 +164,19 @@ class Link:
         request = self._number()
         return self._send((request, -1), AskHealth(request, sensor, start, end, points))
 
+    def events(
+        self, start: int, end: int, count: int, sensor: str = "", signature: int | None = None,
+        after: tuple[int, int, int] | None = None,
+    ) -> "Future[EventsFound]":  # fmt: skip
+        """A page of events (alerts) from `start` to `end` (microseconds), newest first, those behind `after`. Fails at
+        once with LinkLost where the server does not know events."""
+        request = self._number()
+        if self._welcome is not None and self._welcome.protocol < EVENTS_SINCE:
+            refused: Future[EventsFound] = Future()
+            refused.set_exception(LinkLost(f"the server ({self._welcome.software}) does not know alerts: update it"))
+            return refused
+        return self._send((request, -1), AskEvents(request, start, end, count, sensor, signature, after))
+
     def close(self) -> None:
         self._mail.post(None)
         if threading.current_thread() is not self._thread:
@@ -262,7 +277,7 @@ class Link:
                     pending = self._pending.get((request, -1))
                 if pending is not None and pending.progress is not None:
                     pending.progress(event)
-            case Answer(request) | Status(request) | SensorHealth(request):
+            case Answer(request) | Status(request) | SensorHealth(request) | EventsFound(request):
                 self._resolve((request, -1), event)
             case Page(request, first):
                 self._resolve((request, first), event)

@@ -60,9 +60,9 @@ EVENT_FIELDS: tuple[Field, ...] = (
           "flow (Suricata's flow_id): the session with this id is the one it belongs to", nullable=True),
     Field(13, "source", *_U8, _PLAIN, Kind.NAME, _I, "Source", "what raised it", names=Source),
     Field(14, "signature", *_text(SIGNATURE_BYTES), _PLAIN, Kind.TEXT, _I, "Signature", "its text, UTF-8, cut at a "
-          "character's end to fit"),
+          "character's end to fit", encoding="utf-8"),
     Field(15, "category", *_text(CATEGORY_BYTES), _PLAIN, Kind.TEXT, _I, "Category", "class of the signature, as text",
-          nullable=True),
+          nullable=True, encoding="utf-8"),
     Field(16, "absent", *_U64, _PLAIN, Kind.IDENT, _I, "Absent", "bit set, by field number, of what the source did not "
           "say"),
     Field(17, "sensor", *_U16, _PLAIN, Kind.SENSOR, _S, "Sensor", "the sensor that delivered it"),
@@ -71,7 +71,16 @@ EVENT_FIELDS: tuple[Field, ...] = (
     Field(20, "seq", *_U64, _DELTA, Kind.NUMBER, _S, "Batch", "number of the batch in its stream"),
 )  # fmt: skip
 
-EVENT_BY_NAME: dict[str, Field] = {field.name: field for field in EVENT_FIELDS}
+SESSION_FIELDS: tuple[Field, ...] = (
+    Field(21, "session_start", *_TIME, _DELTA, Kind.TIME, _S, "Session start", "key of the session that it belongs to, "
+          "looked for when it is shown", "UTC", nullable=True),
+    Field(22, "session_sensor", *_U16, _PLAIN, Kind.SENSOR, _S, "Session sensor", "the sensor that observed the "
+          "session", nullable=True),
+    Field(23, "session_id", *_U64, _PLAIN, Kind.IDENT, _S, "Session ID", "the session's id", nullable=True),
+)  # fmt: skip
+"""Beside an event that is shown. Absent where no session fits."""
+
+EVENT_BY_NAME: dict[str, Field] = {field.name: field for field in (*EVENT_FIELDS, *SESSION_FIELDS)}
 
 EVENT: np.dtype[np.void] = packed(tuple(field for field in EVENT_FIELDS if field.role is not Role.STAMP))
 """dtype of an event as an importer makes it and as a batch carries it."""
@@ -79,11 +88,19 @@ EVENT: np.dtype[np.void] = packed(tuple(field for field in EVENT_FIELDS if field
 EVENT_ROW: np.dtype[np.void] = packed(EVENT_FIELDS)
 """dtype of an event as the store keeps it."""
 
+EVENT_FOUND: np.dtype[np.void] = packed((*EVENT_FIELDS, *SESSION_FIELDS))
+"""dtype of an event as it is shown: with its session's key."""
+
 EVENT_KEY: tuple[str, ...] = ("time", "sensor", "event_id")
 """What makes a row one event at a sensor; the store's sorting key."""
 
-EVENT_COLUMNS: ColumnTypes = tuple((name, EVENT_BY_NAME[name].dtype) for name in EVENT.names or ())
-"""EVENT as a BATCH names it."""
+
+def event_columns(dtype: np.dtype[np.void]) -> ColumnTypes:
+    """Names and numpy types of EVENT or EVENT_FOUND, as messages carry them."""
+    return tuple((name, EVENT_BY_NAME[name].dtype) for name in dtype.names or ())
+
+
+EVENT_COLUMNS = event_columns(EVENT)
 
 Events = Records
 """One-dimensional structured array of EVENT or EVENT_ROW."""
@@ -125,31 +142,31 @@ def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def events_from_bytes(columns: ColumnTypes, data: bytes) -> Events:
-    """Rows in the layout `columns` as an array of EVENT, by name: what is missing is zero and marked absent.
+def events_from_bytes(columns: ColumnTypes, data: bytes, target: np.dtype[np.void] = EVENT) -> Events:
+    """Rows in the layout `columns` as an array of `target`, by name: what is missing is zero and marked absent.
 
     WireError for a column this side does not know, one of another type, or bytes that do not divide into rows.
     """
     if not columns and not data:
-        return np.zeros(0, EVENT)
-    layout = EVENT if columns == EVENT_COLUMNS else _layout(columns)
+        return np.zeros(0, target)
+    layout = target if columns == event_columns(target) else _layout(columns, target)
     if layout.itemsize == 0 or len(data) % layout.itemsize:
         raise WireError(f"{len(data)} bytes are no whole number of {layout.itemsize}-byte events")
     array = np.frombuffer(data, layout)
-    if layout is EVENT:
+    if layout is target:
         return array
-    assert EVENT.names is not None and layout.names is not None
-    events = np.zeros(len(array), EVENT)
+    assert target.names is not None and layout.names is not None
+    events = np.zeros(len(array), target)
     for name in layout.names:
         events[name] = array[name]
-    missing = (EVENT_BY_NAME[name] for name in EVENT.names if name not in layout.names)
+    missing = (EVENT_BY_NAME[name] for name in target.names if name not in layout.names)
     events["absent"] |= np.uint64(sum(1 << field.id for field in missing if field.nullable))
     return events
 
 
-def _layout(columns: ColumnTypes) -> np.dtype[np.void]:
+def _layout(columns: ColumnTypes, target: np.dtype[np.void]) -> np.dtype[np.void]:
     for name, dtype in columns:
-        if name not in (EVENT.names or ()):
+        if name not in (target.names or ()):
             raise WireError(f"unknown column {name!r} of events: the sender is newer; update this side")
         if dtype != EVENT_BY_NAME[name].dtype:
             raise WireError(f"column {name} of events has type {dtype!r}, expected {EVENT_BY_NAME[name].dtype!r}")

@@ -4,7 +4,7 @@ docs/protocol.md describes them and is tested against this module. Bytes become 
 to whom is decided by the server's tables of handlers. Times are integer microseconds since 1970 UTC.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -144,7 +144,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Part number `seq` of a stream: packed records, and the intervals observed so far that were not yet told."""
+    """Part number `seq` of a stream: packed records and events, and the intervals observed that were not yet told."""
 
     stream: StreamId
     seq: U64
@@ -154,6 +154,11 @@ class Batch:
     columns: Columns
     rows: Rows
     observed: Annotated[tuple[Observed, ...], Field(max_length=256)]
+    event_columns: Columns = ()
+    """Names and numpy types of an event, as `columns` of a session."""
+    events: Rows = b""
+    """Packed events (event.py); with `rows` at most MAX_BATCH_BYTES. Only for a server of protocol 3 or later: an
+    earlier one would pass over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ class Ack:
     credit: U32
     """Batches the agent may send on top of what it was granted."""
     expired: U64 = 0
-    """Sessions of days that retention dropped: acknowledged, and not stored."""
+    """Sessions and events of days that retention dropped: acknowledged, and not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,6 +488,10 @@ class Status:
     """Raised and not cleared, the oldest first."""
     networks: Annotated[tuple[Name, ...], Field(max_length=MAX_NETWORKS_TOLD)] = ()
     """Names of networks that queries can ask for."""
+    events: Annotated[dict[Name, U64], Field(max_length=MAX_SENSORS_TOLD)] = field(default_factory=dict)
+    """Events (alerts) stored, of the sensors that have some."""
+    events_set_aside: Annotated[dict[Name, U64], Field(max_length=MAX_SENSORS_TOLD)] = field(default_factory=dict)
+    """Events set aside because their time cannot be, of the sensors that have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,11 +541,43 @@ class SensorHealth:
     points: Annotated[tuple[HealthPoint, ...], Field(max_length=MAX_POINTS)]
 
 
+@dataclass(frozen=True, slots=True)
+class AskEvents:
+    """Send the events from `start` to `end`, newest first, each with the session that it belongs to; as many of
+    `count` as MAX_BATCH_BYTES hold."""
+
+    request: U32
+    start: I64
+    end: I64
+    """Both ends belong to it."""
+    count: Annotated[int, Field(ge=1, le=4096)]
+    sensor: Name = ""
+    """Of this sensor only."""
+    signature: U32 | None = None
+    """With this signature_id only."""
+    after: tuple[I64, U32, U64] | None = None
+    """Those that follow this one in that order: its time, sensor and event_id. None: from the newest on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsFound:
+    """Answer to ASK_EVENTS."""
+
+    request: U32
+    columns: Columns
+    """Of event.EVENT_FOUND."""
+    rows: Rows
+    sensors: Annotated[dict[int, Name], Field(max_length=65536)]
+    """Names of the numbers in the columns `sensor` and `session_sensor`."""
+    ended: bool
+    """Whether there is none after these."""
+
+
 Message = (
     Hello | Welcome | Refused
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
     | Login | LoggedIn | Alive | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
-    | AskHealth | SensorHealth
+    | AskHealth | SensorHealth | AskEvents | EventsFound
 )  # fmt: skip
 
 TAGS: dict[str, type[Message]] = {
@@ -565,5 +606,7 @@ TAGS: dict[str, type[Message]] = {
     "status": Status,
     "ask_health": AskHealth,
     "sensor_health": SensorHealth,
+    "ask_events": AskEvents,
+    "events": EventsFound,
 }
 """Tag on the wire -> message."""

@@ -266,6 +266,8 @@ class Field:
     names: type[IntEnum] | type[IntFlag] | None = None
     nullable: bool = False
     """Whether a source may not know it. Only such fields ever have their bit in `absent`."""
+    encoding: str = "latin-1"
+    """Of a text: bytes that are none in it are shown as they are."""
 
 
 _TIME = ("<i8", "DateTime64(6, 'UTC')")

@@ -112,4 +112,8 @@ def status_table(status: Status) -> str:
         lines.append(f"store: {status.sessions:,} records, sessions started {span}, {size}")
     else:
         lines.append("store: no sessions yet")
+    if status.events or status.events_set_aside:
+        aside = counted_by(status.events_set_aside)
+        said = f"; set aside, for times that cannot be: {aside}" if status.events_set_aside else ""
+        lines.append(f"alerts: {counted_by(status.events)}{said}")
     return "\n".join(lines) + "\n"

@@ -22,6 +22,9 @@ from afterfact_protocol.cells import Cells, Span, joined
 from afterfact_protocol.printable import printable
 from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, ROW, Field, Kind, State
 
+Columns = np.dtype[np.void] | Sequence[Field]
+"""What is written of each row: a packed dtype of sessions, or fields."""
+
 _QUOTED = frozenset({Kind.TIME, Kind.ADDRESS, Kind.NAME, Kind.TEXT, Kind.SENSOR, Kind.BYTES})
 """Kinds that are strings in JSON; the others are numbers."""
 _FREE = frozenset({Kind.TEXT, Kind.SENSOR})
@@ -70,7 +73,7 @@ def _spelling(field: Field, sensors: Mapping[int, str] | None) -> Callable[[Any]
             names = _names(field)
             return lambda value: names.get(value) or str(value)
         case Kind.TEXT:
-            return lambda value: str(value, "latin-1")
+            return lambda value: str(value, field.encoding, "backslashreplace")
         case Kind.BYTES:
             return bytes.hex
         case Kind.SENSOR if sensors is not None:
@@ -237,19 +240,20 @@ class _Lines:
             yield from joined(len(block), [*row, self._after])
 
 
-def _fields(dtype: np.dtype[np.void]) -> list[Field]:
-    return [BY_NAME[name] for name in dtype.names or ()]
+def _fields(dtype: Columns) -> list[Field]:
+    return [BY_NAME[name] for name in dtype.names or ()] if isinstance(dtype, np.dtype) else list(dtype)
 
 
 class CsvWriter:
     """Sessions as CSV (RFC 4180, lines end in LF): a header, then a line a row.
 
-    dtype says which columns are written: ROW, all of them; arrays may lack the stamps. Then come `extras`, whose texts
+    `dtype` says what is written: ROW, all of a session; arrays may lack the stamps. Fields of another table
+    (event.py's) are given themselves. Then come `extras`, whose texts
     are given with each array; an empty one is not known.
     """
 
     def __init__(
-        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        self, out: TextIO, dtype: Columns = ROW, sensors: Mapping[int, str] | None = None,
         extras: Sequence[Extra] = (),
     ) -> None:  # fmt: skip
         fields = _fields(dtype)
@@ -266,7 +270,7 @@ class CsvWriter:
 
 
 def _objects(
-    begin: str, end: str, dtype: np.dtype[np.void], sensors: Mapping[int, str] | None, extras: Sequence[Extra]
+    begin: str, end: str, dtype: Columns, sensors: Mapping[int, str] | None, extras: Sequence[Extra]
 ) -> _Lines:
     """Each row as a JSON object between `begin` and `end`."""
     fields = _fields(dtype)
@@ -279,7 +283,7 @@ class JsonLinesWriter:
     """Sessions as JSON, an object a line."""
 
     def __init__(
-        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        self, out: TextIO, dtype: Columns = ROW, sensors: Mapping[int, str] | None = None,
         extras: Sequence[Extra] = (),
     ) -> None:  # fmt: skip
         self._out, self._lines = out, _objects("", "\n", dtype, sensors, extras)
@@ -295,7 +299,7 @@ class JsonWriter:
     """Sessions as one JSON list of objects, an object a line."""
 
     def __init__(
-        self, out: TextIO, dtype: np.dtype[np.void] = ROW, sensors: Mapping[int, str] | None = None,
+        self, out: TextIO, dtype: Columns = ROW, sensors: Mapping[int, str] | None = None,
         extras: Sequence[Extra] = (),
     ) -> None:  # fmt: skip
         self._out, self._lines = out, _objects(",\n", "", dtype, sensors, extras)

@@ -7,8 +7,10 @@ from afterfact_protocol.printable import printable
 
 SOFTWARE = version("afterfact")
 LOWEST = 1
-HIGHEST = 2
+HIGHEST = 3
 """docs/protocol.md lists what each version changed."""
+EVENTS_SINCE = 3
+"""The version whose servers take in events and tell them; an earlier one passes over them without a word."""
 
 
 class VersionRefused(ValueError):

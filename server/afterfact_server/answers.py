@@ -15,9 +15,12 @@ from clickhouse_connect.driver.client import Client
 from numpy.lib.recfunctions import repack_fields
 
 from afterfact_protocol.codec import WireError
+from afterfact_protocol.event import EVENT_FOUND, event_columns
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     Answer,
+    AskEvents,
+    EventsFound,
     Failed,
     Message,
     Page,
@@ -30,8 +33,9 @@ from afterfact_server import lanes
 from afterfact_server.config import Allowed, Limits, Roles
 from afterfact_server.conversations import ENDS, collapsed, conversations
 from afterfact_server.coverage import coverage
+from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
-from afterfact_server.ingest import now_us
+from afterfact_server.ingest import YEAR_2299, now_us
 from afterfact_server.networks import NetworksFile
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
@@ -62,6 +66,10 @@ Send = Callable[[Message], None]
 
 def _parts(keys: Records, size: int) -> list[Records]:
     return [keys[at : at + size] for at in range(0, len(keys), size)]
+
+
+class Unanswerable(Exception):
+    """The request asks for what there is not; one line for a person."""
 
 
 class Cancelled(Exception):
@@ -145,6 +153,26 @@ class Answers:
                 raise lanes.TooSlow from None
             raise
         return np.frombuffer(data, dtype)
+
+    def events(self, running: Running, message: AskEvents) -> None:
+        """Send a page of events. StoreFailure, Cancelled; TooSlow in the quick lane, and nothing is told."""
+        client = self._engine.client()
+        names = self._admission.sensors()
+        sensor = None
+        if message.sensor:
+            sensor = next((number for number, own in names.items() if own.name == message.sensor), None)
+            if sensor is None:
+                raise Unanswerable(f"there is no sensor {message.sensor!r}")
+        if not 0 <= message.start <= message.end < YEAR_2299:
+            raise Unanswerable("the time asked for ends before it begins, or is none from 1970 to 2298")
+
+        def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
+            return self._fetch(client, compiled, dtype, running)
+
+        count = min(message.count, PAGE_EVENTS)
+        rows, ended = page(fetch, message.start, message.end, sensor, message.signature, message.after, count)
+        shown = {number: own.name for number, own in names.items()}
+        running.send(EventsFound(message.request, event_columns(EVENT_FOUND), rows.tobytes(), shown, ended))
 
     def ask(self, running: Running, text: str) -> None:
         """Find what a query's text asks for and tell the console of it. QueryError, StoreFailure, Cancelled; TooSlow in

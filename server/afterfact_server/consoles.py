@@ -10,6 +10,7 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import (
     Alive,
     Ask,
+    AskEvents,
     AskHealth,
     AskStatus,
     Cancel,
@@ -29,6 +30,9 @@ from afterfact_server.registry.accounts import AccountInfo, Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.router import Peer
 from afterfact_server.status import for_version_1
+
+_TAKEN: tuple[type[Message], ...] = (Alive, Ask, Pull, Cancel, AskStatus, AskHealth, AskEvents)
+"""From a console that logged in, whatever its role."""
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ class ConsolesPort(Port[Conversation]):
         return Conversation(self._name_of(peer) or "", agree(hello)), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Login,) if talk.account is None else (Alive, Ask, Pull, Cancel, AskStatus, AskHealth)
+        return (Login,) if talk.account is None else _TAKEN
 
     def _end(self, talk: Conversation) -> None:
         self._queries.drop(talk.scope)
@@ -99,6 +103,8 @@ class ConsolesPort(Port[Conversation]):
                 self._router.send(peer, Reported(now_us()))
             case AskStatus():
                 self._queries.status(message, send)
+            case AskEvents():
+                self._queries.events(talk.scope, message, send)
             case AskHealth():
                 self._queries.health(message, send)
 

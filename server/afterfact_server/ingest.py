@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
     MAX_CREDIT,
     MAX_RANGES,
     Ack,
@@ -34,8 +35,10 @@ from afterfact_protocol.messages import (
 )
 from afterfact_protocol.records import Records, check, from_bytes
 from afterfact_protocol.session import EARLIEST_US, RECORD, ROW, SCHEMA_VERSION
+from afterfact_server.eventbatch import events_of
 from afterfact_server.router import Peer
 from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.events import insert_events, insert_events_quarantined
 from afterfact_server.store.ledger import Ledger, Stream
 from afterfact_server.store.write import (
     BatchEntry,
@@ -96,10 +99,13 @@ class _Prepared:
     batch: Batch
     rows: Records
     quarantined: Records
+    events: Records
+    """Of EVENT_ROW."""
+    events_quarantined: Records
     observed: list[tuple[int, Observed]]
     """Intervals that can be, each with its place in the batch."""
     days: frozenset[int]
-    """Day numbers of its rows."""
+    """Day numbers of its rows and events."""
 
 
 @dataclass(slots=True)
@@ -109,11 +115,28 @@ class _Group:
     items: list[_Prepared]
     days: deque[Records]
     """Rows still to be written, one insert each."""
+    events: deque[Records]
+    """The same of events."""
     written: bool = False
 
     @classmethod
     def of(cls, items: list[_Prepared]) -> "_Group":
-        return cls(items, deque(by_day(joined([item.rows for item in items]))))
+        return cls(items, *cls._days(items))
+
+    @staticmethod
+    def _days(items: list[_Prepared]) -> tuple[deque[Records], deque[Records]]:
+        if not items:
+            return deque(), deque()
+        sessions = deque(by_day(joined([item.rows for item in items])))
+        return sessions, deque(by_day(joined([item.events for item in items]), "time"))
+
+    def leave(self, stream: bytes) -> list[_Prepared]:
+        """Take a stream's batches out. The others begin again: they are the same rows."""
+        gone = [item for item in self.items if item.batch.stream == stream]
+        if gone:
+            self.items = [item for item in self.items if item.batch.stream != stream]
+            self.days, self.events = self._days(self.items)
+        return gone
 
 
 def _spans() -> list[tuple[int, int, int]]:
@@ -146,10 +169,14 @@ def stamp(records: Records, sensor: int, batch: Batch, now: int) -> Records:
     return rows
 
 
+def _latest(kind: str, batch: Batch, now: int) -> int:
+    return batch.spooled + HOUR if kind == "live" else now + DAY
+
+
 def impossible(records: Records, kind: str, batch: Batch, now: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Mask of sessions whose time cannot be: before 1990, later than a day from now, or, live, later than an hour
     after the agent wrote the batch (its own clock)."""
-    latest = batch.spooled + HOUR if kind == "live" else now + DAY
+    latest = _latest(kind, batch, now)
     mask: np.ndarray[tuple[int], np.dtype[np.bool_]] = (records["start_time"] < EARLIEST_US) | (
         records["end_time"] > latest
     )
@@ -171,6 +198,9 @@ def _readable(batch: Batch) -> Records:
             f"the agent's clock said {batch.spooled} us since 1970 when it wrote the batch, which is no time from 1970 "
             "to 2298: set its clock"
         )
+    if len(batch.rows) + len(batch.events) > MAX_BATCH_BYTES:
+        raise WireError(f"{len(batch.rows)} bytes of sessions and {len(batch.events)} of events exceed "
+                        f"{MAX_BATCH_BYTES} bytes together")  # fmt: skip
     records = from_bytes(batch.columns, batch.rows)
     check(records)
     return records
@@ -389,6 +419,7 @@ class Ingest:
             batch, set_aside = item.batch, len(item.quarantined)
             expired = int(self._ledger.dropped.holds(item.rows).sum())
             stored = len(item.rows) - expired
+            expired += int(self._ledger.dropped.holds(item.events, "time").sum())
             newest = int(item.rows["end_time"].max()) if len(item.rows) else 0
             entry = (batch.stream, batch.seq, item.job.sensor, stored, set_aside, newest, expired)
             self._entries.append(entry)
@@ -401,14 +432,10 @@ class Ingest:
     def _give_up(self, stream: bytes) -> None:
         """What is partly written of a stream that is being replaced is written no further."""
         for group in self._spread:
-            gone = [item for item in group.items if item.batch.stream == stream]
-            group.items = [item for item in group.items if item.batch.stream != stream]
-            if gone:
-                rest = joined([item.rows for item in group.items]) if group.items else np.empty(0, ROW)
-                group.days = deque(by_day(rest))  # the others' from the beginning: they are the same rows
-            for item in gone:
+            for item in group.leave(stream):
                 for job in (item.job, *self._being_written.pop((stream, item.batch.seq))):
                     self._refuse(job, item.batch, "not_opened", "its stream was replaced by another")
+        self._spread = deque(group for group in self._spread if group.items)
 
     def _prepare(self, group: list[Job], now: int) -> list[_Prepared]:
         """Checked and stamped batches to be written. Answers the others, but for those that are being written."""
@@ -426,6 +453,7 @@ class Ingest:
             else:
                 try:
                     records = _readable(batch)
+                    events, untimely = events_of(batch, job.sensor, _latest(stream.kind, batch, now), now)
                 except WireError as error:
                     self._refuse(job, batch, "bad_batch", str(error))
                     continue
@@ -438,22 +466,31 @@ class Ingest:
                         f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()}: {left_out} of "
                         f"{len(batch.observed)} observed intervals left out, for times that cannot be"
                     )
+                if len(untimely):
+                    self._log(
+                        f"{job.who}: batch {batch.seq} of stream {batch.stream.hex()}: {len(untimely)} of "
+                        f"{len(untimely) + len(events)} alerts set aside, for times that cannot be"
+                    )
                 good = picked(rows, ~bad)
-                days = frozenset(np.unique(good["start_time"] // DAY).tolist())
-                prepared.append(_Prepared(job, batch, good, picked(rows, bad), observed, days))
+                days = frozenset(np.unique(np.concatenate([good["start_time"], events["time"]]) // DAY).tolist())
+                prepared.append(_Prepared(job, batch, good, picked(rows, bad), events, untimely, observed, days))
         return prepared
 
     def _write(self, client: Client, group: _Group) -> None:
         """Whatever of it was written already, by a try that failed later, is written again: it is the same rows."""
         left = MAX_DAYS
-        while group.days and left and not self._stopping.is_set():
-            # Asked at the last moment: retention may have dropped it since the batch came.
-            if int(group.days[0]["start_time"][0]) // DAY not in self._ledger.dropped:
-                insert_day(client, group.days[0])
-            group.days.popleft()
-            left -= 1
-        if not group.days:
+        for queue, time_of, insert in (
+            (group.days, "start_time", insert_day), (group.events, "time", insert_events),
+        ):  # fmt: skip
+            while queue and left and not self._stopping.is_set():
+                # Asked at the last moment: retention may have dropped it since the batch came.
+                if int(queue[0][time_of][0]) // DAY not in self._ledger.dropped:
+                    insert(client, queue[0])
+                queue.popleft()
+                left -= 1
+        if not group.days and not group.events:
             insert_quarantined(client, joined([item.quarantined for item in group.items]))
+            insert_events_quarantined(client, joined([item.events_quarantined for item in group.items]))
             intervals = [
                 (item.job.sensor, item.batch.stream, item.batch.seq, place, piece)
                 for item in group.items

@@ -164,11 +164,11 @@ def _retention_list(site: Site) -> str:
     keeps = f"{policy.days} days after a day's newest session was stored" if policy.days else "without end"
     lines = [f"days are kept {keeps}; {policy.min_free_gb:g} GB are to stay free on the disk\n\n"]
     rows = [
-        (day_text(day.day), f"{day.rows:,}", f"{day.bytes / 1e6:,.1f}", time_text(day.newest_ingest),
+        (day_text(day.day), f"{day.rows:,}", f"{day.events:,}", f"{day.bytes / 1e6:,.1f}", time_text(day.newest_ingest),
          "dropped; pinned sessions" if day.day in dropped else "")
         for day in days(site.engine.client(), site.engine.layout)
     ]  # fmt: skip
-    lines.append(table(("day", "records", "MB", "newest stored", ""), rows))
+    lines.append(table(("day", "records", "alerts", "MB", "newest stored", ""), rows))
     if expired := site.ledger.expired():
         names = site.names()
         lines.append("\nrecords that came for dropped days and were not stored\n")

@@ -22,17 +22,19 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
     Ask,
+    AskEvents,
     AskHealth,
     AskStatus,
     Cancel,
     Failed,
+    Message,
     Progress,
     Pull,
     SensorHealth,
 )
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import QueryError
-from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, pages_on
+from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, Unanswerable, pages_on
 from afterfact_server.config import Limits, Roles
 from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
@@ -66,7 +68,7 @@ def _stopped(request: int) -> Failed:
 
 
 class QueryService:
-    """`ask`, `pull`, `cancel`, `drop`, `status` and `health` are called by the consoles' port and return at once."""
+    """What the consoles' port calls (ask, pull, events, cancel, drop, status, health) returns at once."""
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
@@ -115,11 +117,29 @@ class QueryService:
     # --- called by the port -------------------------------------------------------------------------------------------
 
     def ask(self, scope: Scope, message: Ask, send: Send) -> None:
-        request = message.request
+        running = self._begin(scope, message.request, send, message.everything)
+        if running is not None:
+            self._lanes.submit(True, self._work, running, partial(self._answers.ask, running, message.text))
+
+    def events(self, scope: Scope, message: AskEvents, send: Send) -> None:
+        running: Running | None = None
+
+        def answered(answer: Message) -> None:  # nothing is held for it: its number is free before it is told
+            if not isinstance(answer, Progress):
+                with self._lock:
+                    if running is not None and scope.running.get(message.request) is running:
+                        del scope.running[message.request]
+            send(answer)
+
+        running = self._begin(scope, message.request, answered)
+        if running is not None:
+            self._lanes.submit(True, self._work, running, partial(self._answers.events, running, message))
+
+    def _begin(self, scope: Scope, request: int, send: Send, everything: bool = False) -> Running | None:
+        """Enter a request; None if it cannot be taken, which is told."""
         running = Running(
-            request, send, time.monotonic(), f"afterfact-{_PROCESS}-{next(_numbers)}", scope,
-            everything=message.everything,
-        )  # fmt: skip
+            request, send, time.monotonic(), f"afterfact-{_PROCESS}-{next(_numbers)}", scope, everything=everything
+        )
         with self._lock:
             known, held = request in scope.running, len(scope.running)
             if not known and held < self._limits.results_per_console:
@@ -129,7 +149,8 @@ class QueryService:
         elif held >= self._limits.results_per_console:
             send(Failed(request, "busy", f"{held} results are open on this connection; close some", -1, -1))
         else:
-            self._lanes.submit(True, self._work, running, partial(self._answers.ask, running, message.text))
+            return running
+        return None
 
     def pull(self, scope: Scope, message: Pull, send: Send) -> None:
         with self._lock:
@@ -241,6 +262,8 @@ class QueryService:
                 failed = Failed(request, *self._explain(error, running), -1, -1)
         except Cancelled:
             failed = _stopped(request)
+        except Unanswerable as error:
+            failed = Failed(request, "request", str(error)[:MAX_REASON], -1, -1)
         except WireError as error:
             self._log(f"an answer cannot be sent: {error}")
             failed = Failed(request, "size", f"the answer is too large to be sent: {error}", -1, -1)

@@ -1,5 +1,6 @@
 """The state of all sensors and of the store, as STATUS tells it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clickhouse_connect.driver.client import Client
@@ -19,6 +20,7 @@ from afterfact_protocol.messages import (
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.health import HealthBoard, state_of, vitals_of
 from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.events import counts
 from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
@@ -77,22 +79,31 @@ def status(
         Status(
             request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told), watch.disk_free,
             watch.disk_total, watch.alarms[:MAX_ALARMS_TOLD], networks[:MAX_NETWORKS_TOLD],
+            *events_by_name(counts(client), {sensor.number: sensor.name for sensor in sensors}),
         )
     )  # fmt: skip
 
 
+def events_by_name(
+    counted: Mapping[int, tuple[int, int]], names: Mapping[int, str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Events stored and events set aside, of the sensors that have some."""
+    known = [(names[number], *both) for number, both in counted.items() if number in names]
+    return {name: stored for name, stored, _ in known if stored}, {name: aside for name, _, aside in known if aside}
+
+
 def fitting(status: Status) -> Status:
     """The status without the vitals of as many sensors, those in the best states, as keep it from fitting a message;
-    and if that is not enough, without the networks' names, then without the newest alarms."""
+    and if that is not enough, without the networks' names and the counts of events, then without the newest alarms."""
     worst_first = sorted(status.sensors, key=lambda sensor: WORST_FIRST.index(sensor.state))
     told = len(worst_first)
-    while told or status.networks or status.alarms:
+    while told or status.networks or status.events or status.events_set_aside or status.alarms:
         try:
             encode(status)
             break
         except WireError:
-            if not told and status.networks:
-                status = replace(status, networks=())
+            if not told and (status.networks or status.events or status.events_set_aside):
+                status = replace(status, networks=(), events={}, events_set_aside={})
                 continue
             if not told:
                 status = replace(status, alarms=status.alarms[: len(status.alarms) // 2])

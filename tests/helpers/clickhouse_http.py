@@ -2,8 +2,8 @@
 DSN goes, where no ClickHouse server is to be had.
 
 `python clickhouse_http.py FOLDER` prints the port that it listens on, on 127.0.0.1. Answers /ping, and statements in
-`query` or the body with typed parameters, settings, a database and data in any format. Without accounts, sessions and
-compressed answers.
+`query`, a form or the body with typed parameters, settings, a database and data in any format. Without accounts,
+sessions and compressed answers.
 """
 
 import gzip
@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import uuid
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -54,6 +55,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def run(self, body: bytes) -> None:
         asked = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        kind = self.headers.get("Content-Type", "")
+        if kind.startswith("multipart/form-data"):  # parameters too long for a line
+            form = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + body)
+            for part in form.get_payload():
+                name = part.get_param("name", header="Content-Disposition")
+                asked[name] = part.get_payload(decode=True).decode()
+            body = b""
         statement = asked.get("query", "").encode()
         text = statement + b"\n" + body if statement else body
         parameters = {name[6:]: value for name, value in asked.items() if name.startswith("param_")}

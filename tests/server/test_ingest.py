@@ -433,3 +433,71 @@ running.stop()
 assert count("sessions") == 3
 """,
     )
+
+
+EVENTS = """
+from afterfact_protocol.event import EVENT, EVENT_COLUMNS, identify
+from afterfact_protocol.messages import MAX_BATCH_BYTES
+from afterfact_server.store.days import drop_day
+T = 1_090_000_000_000_000
+def alerts(*times, sid=1):
+    made = np.zeros(len(times), EVENT)
+    made["time"], made["signature_id"] = times, sid
+    identify(made)
+    return made
+def with_events(stream, seq, events, rows=b"", sensor=1):
+    return module.Job(PEER, sensor, Batch(stream, seq, 0, SCHEMA_VERSION, RECORD_COLUMNS, rows, (), EVENT_COLUMNS,
+                                          events.tobytes()))
+"""
+
+
+def test_events_are_durable_before_they_are_acknowledged_and_are_there_once(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        EVENTS
+        + """
+seen_at_ack = []
+def answer(job, message):
+    seen_at_ack.append(engine.client().query("SELECT count() FROM events FINAL").result_rows[0][0])
+    answers.append(message)
+ingest = module.Ingest(engine, Ledger(client), answer, said.append)
+ingest.start()
+ingest.submit(opened(ONE))
+some = alerts(*(T + day * 86_400_000_000 for day in range(40)))  # more days than are written at a time
+ingest.submit(with_events(ONE, 0, some))
+until(lambda: of(Ack))
+assert seen_at_ack[-1] == 40 and of(Ack)[0].stored == of(Ack)[0].expired == 0
+three = np.zeros(3, RECORD)
+three["start_time"] = three["end_time"] = T
+three["session_id"] = np.arange(3)
+ingest.submit(with_events(ONE, 1, np.concatenate([some[:5], alerts(T + 7)]), three.tobytes()))  # five came before
+until(lambda: len(of(Ack)) == 2)
+assert count("events FINAL") == 41 and count("sessions FINAL") == 3 and of(Ack)[1].stored == 3
+assert client.query("SELECT DISTINCT sensor FROM events").result_rows == [(1,)]
+# Times that cannot be are set aside, and that is said; what is no event, or too much, is refused.
+ingest.submit(with_events(ONE, 2, alerts(5, T + 9, (1 << 62))))
+until(lambda: len(of(Ack)) == 3)
+assert count("events FINAL") == 42 and count("events_quarantine") == 2
+assert any("2 of 3 alerts set aside" in line for line in said), said
+bad = alerts(T)
+bad["source"] = 99
+ingest.submit(with_events(ONE, 3, bad))
+until(lambda: of(BatchRefused))
+assert "source 99 of an event has no name" in of(BatchRefused)[0].reason
+ingest.submit(with_events(ONE, 4, alerts(T), bytes(MAX_BATCH_BYTES)))
+until(lambda: len(of(BatchRefused)) == 2)
+assert "exceed" in of(BatchRefused)[1].reason
+# A dropped day drops its events; what comes for it then is acknowledged, counted, and not stored.
+dropped, day = ingest._ledger.dropped, T // 86_400_000_000
+ingest.between(lambda client: drop_day(client, engine.layout, dropped, day, "t", 5)).result()
+assert count("events FINAL") == 39
+ingest.submit(with_events(ONE, 5, alerts(T + 11, T + 86_400_000_000 + 11)))
+until(lambda: len(of(Ack)) == 4)
+assert of(Ack)[3].expired == 1 and count("events FINAL") == 40
+# The same files by another reader, which replaces what the first made of them.
+ingest.submit(opened(TWO, replace=True))
+until(lambda: len(of(Opened)) == 2)
+assert count("events FINAL") == count("events_quarantine FINAL") == 0
+ingest.stop()
+""",
+    )

@@ -63,6 +63,10 @@ class Delivery:
         self.refused_streams: dict[bytes, str] = {}
         self.refused_batches: set[tuple[bytes, int]] = set()
         self.store = b""
+        self.protocol = 0
+        """The version that was agreed on with the server."""
+        self.software = ""
+        """The server's."""
         self.connections = 0
         """How often the server welcomed it."""
 
@@ -101,6 +105,7 @@ class Delivery:
                 if self.store and self.store != message.store:
                     self._log("the server has another session store than before; sending it what it lacks")
                 self.store = message.store
+                self.protocol, self.software = message.protocol, message.software
                 self.connections += 1
                 self.welcomed = True
                 self._credit = message.credit

@@ -15,6 +15,7 @@ from afterfact_agent.delivery.source import FileRun, FileSource
 from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_protocol.codec import encode
+from afterfact_protocol.event import EVENT
 from afterfact_protocol.session import RECORD
 
 DISK_RETRY_SECONDS = 2.0
@@ -53,6 +54,8 @@ class FilesDelivery:
         self._damaged = False
         self._sessions: int | None = None
         """Metered in this run; None if that was done before."""
+        self._events = 0
+        """Alerts read in this run."""
         self._run: FileRun | None = None
         self._metered: dict[str, int] = {}
         """What the meter has counted, once it is done."""
@@ -132,6 +135,8 @@ class FilesDelivery:
     def summary(self) -> str:
         """What was delivered, in a line; once `whole`."""
         sessions = "" if self._sessions is None else f"{_counted(self._sessions, 'session', 'sessions')} in "
+        if self._events:
+            sessions = sessions.replace(" in ", f" and {_counted(self._events, 'alert', 'alerts')} in ")
         return f"delivered: {sessions}{_counted(self._batches, 'batch', 'batches')}, all acknowledged by the server"
 
     def _missing(self) -> list[int]:
@@ -152,18 +157,20 @@ class FilesDelivery:
         info, spool = self._info, self._spool
         self._until_disk(lambda: spool.put_stream(info))
         run = self._run = self._source.run()
-        said = batches = sessions = 0
+        said = batches = sessions = events = 0
         for batch in batches_of(info.stream, run, run.observed):
             if self._until_disk(partial(spool.put, info.stream, batch.seq, encode(batch))):
                 self._uplink.spooled(info.stream, batch.seq)
             batches += 1
             sessions += len(batch.rows) // RECORD.itemsize
+            events += len(batch.events) // EVENT.itemsize
             for line in run.damage[said:]:
                 self._log(line)
             said = len(run.damage)
             if self._stop.is_set():
                 raise Stopped
-        self._batches, self._sessions, self._damaged = batches, sessions, bool(run.damage)
+        self._batches, self._sessions, self._events = batches, sessions, events
+        self._damaged = bool(run.damage)
         self._until_disk(lambda: spool.complete(info.stream, batches))
         for line in run.notes:
             self._log(line)

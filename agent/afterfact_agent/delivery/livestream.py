@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from afterfact_agent.delivery.filestream import BATCH_ROWS
+from afterfact_agent.delivery.filestream import BATCH_EVENTS, BATCH_ROWS, events_batch
 from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_protocol.codec import encode
+from afterfact_protocol.event import EVENT, Events
 from afterfact_protocol.messages import Batch, Observed, StreamKind
 from afterfact_protocol.records import RECORD_COLUMNS, Records
 from afterfact_protocol.session import RECORD, SCHEMA_VERSION
@@ -24,7 +25,7 @@ BATCH_SECONDS = 2.0
 """A session waits no longer than this for others to share its batch."""
 RETRY_SECONDS = 2.0
 MAX_WAITING = 500_000
-"""Records kept in memory while the spool's disk is full: 130 MB. After that the capture must wait too."""
+"""Records and events kept in memory while the spool's disk is full: 150 MB. After that the capture must wait too."""
 
 
 class LiveStream:
@@ -50,6 +51,8 @@ class LiveStream:
         self._records: deque[Records] = deque()
         self._waiting = 0
         self._since = 0.0
+        self._events: Events = np.zeros(0, EVENT)
+        self._events_since = 0.0
         self._observed: list[Observed] = []
         self._full_since: float | None = None
         spool.put_stream(self._info)
@@ -57,12 +60,12 @@ class LiveStream:
     @property
     def is_full(self) -> bool:
         """Whether no more records should be added for now."""
-        return self._waiting >= MAX_WAITING
+        return self._waiting + len(self._events) >= MAX_WAITING
 
     @property
     def is_empty(self) -> bool:
         """Whether all that was given is in the spool."""
-        return not self._waiting and not self._observed
+        return not self._waiting and not len(self._events) and not self._observed
 
     def add(self, records: Records) -> None:
         """Records to be delivered, interim ones too."""
@@ -72,6 +75,14 @@ class LiveStream:
             self._since = time.monotonic()
         self._records.append(records)
         self._waiting += len(records)
+
+    def add_events(self, events: Events) -> None:
+        """Alerts to be delivered, in batches of their own."""
+        if not len(events):
+            return
+        if not len(self._events):
+            self._events_since = time.monotonic()
+        self._events = np.concatenate([self._events, events])
 
     def observe(self, interval: Observed) -> None:
         """It leaves with the next batch, which is due then."""
@@ -92,28 +103,41 @@ class LiveStream:
                 self.stream, self._seq, time.time_ns() // 1000, SCHEMA_VERSION, RECORD_COLUMNS, rows.tobytes(),
                 tuple(self._observed),
             )  # fmt: skip
-            try:
-                self._spool.put(self.stream, self._seq, encode(batch))
-            except SpoolFull as error:
+            if not self._put(batch, now):
                 self._records.appendleft(rows)
                 self._waiting += len(rows)
-                if self._full_since is None:
-                    self._log(f"{error}; sessions are kept in memory until it takes more")
-                self._full_since = now
                 return
-            if self._full_since is not None:
-                self._log("the spool takes batches again")
-                self._full_since = None
             self._observed.clear()
-            self._spooled(self.stream, self._seq)
-            self._seq += 1
             self._since = now
+        late = now - self._events_since >= BATCH_SECONDS
+        while len(self._events) >= BATCH_EVENTS or ((everything or late) and len(self._events)):
+            if not self._put(events_batch(self.stream, self._seq, self._events[:BATCH_EVENTS]), now):
+                return
+            self._events = self._events[BATCH_EVENTS:]
+            self._events_since = now
+
+    def _put(self, batch: Batch, now: float) -> bool:
+        """Whether the spool took it; if not, its disk is full."""
+        try:
+            self._spool.put(self.stream, self._seq, encode(batch))
+        except SpoolFull as error:
+            if self._full_since is None:
+                self._log(f"{error}; sessions are kept in memory until it takes more")
+            self._full_since = now
+            return False
+        if self._full_since is not None:
+            self._log("the spool takes batches again")
+            self._full_since = None
+        self._spooled(self.stream, self._seq)
+        self._seq += 1
+        return True
 
     def end(self) -> None:
         """No more will come. SpoolFull if the disk does not take what is left."""
         self.put(everything=True)
-        if self._waiting:
-            raise SpoolFull(f"{self._spool.path}: the disk is full: {self._waiting} sessions are lost")
+        if self._waiting or len(self._events):
+            alerts = f" and {len(self._events)} alerts" if len(self._events) else ""
+            raise SpoolFull(f"{self._spool.path}: the disk is full: {self._waiting} sessions{alerts} are lost")
         self._spool.put_stream(replace(self._info, batches=self._seq))
 
     def _take(self) -> Records:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from afterfact_protocol.event import Events
 from afterfact_protocol.messages import Observed, StreamKind
 from afterfact_protocol.records import Records
 
@@ -13,8 +14,8 @@ from afterfact_protocol.records import Records
 class FileRun(Protocol):
     """Going through the files once: iterate it for the records, then see the rest."""
 
-    def __iter__(self) -> Iterator[Records]:
-        """Records to be delivered, as they leave."""
+    def __iter__(self) -> Iterator[Records | tuple[Records, Events]]:
+        """Records to be delivered, as they leave, and events (alerts) beside them if the files hold some."""
 
     def observed(self) -> Iterable[Observed]:
         """What was watched by whoever made the files; complete at the end."""

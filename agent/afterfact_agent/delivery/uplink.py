@@ -18,7 +18,7 @@ from afterfact_protocol.mailbox import Mailbox
 from afterfact_protocol.messages import Batch, Hello, Message, Report
 from afterfact_protocol.session import SCHEMA_VERSION
 from afterfact_protocol.transport import Connection, Down, Up
-from afterfact_protocol.versions import HIGHEST, LOWEST, SOFTWARE
+from afterfact_protocol.versions import EVENTS_SINCE, HIGHEST, LOWEST, SOFTWARE
 
 REPORT_SECONDS = 10.0
 DEAD_SECONDS = 35.0
@@ -202,7 +202,7 @@ class Uplink:
                 continue
             try:
                 frame = self._spool.read(*item)
-                decode(frame, (Batch,))
+                batch = decode(frame, (Batch,))
             except (OSError, WireError) as error:
                 self._log(
                     f"batch {item[1]} of stream {item[0].hex()} in the spool is damaged: {error}; it is kept "
@@ -210,6 +210,12 @@ class Uplink:
                 )
                 self._delivery.damaged(item)
                 continue
+            if isinstance(batch, Batch) and batch.events and self._delivery.protocol < EVENTS_SINCE:
+                self._fail(
+                    f"the server at {self._join.address} ({self._delivery.software}) does not know alerts and would "
+                    "lose those that wait in the spool: update the server; nothing is lost"
+                )
+                return
             if not connection.send_frame(frame):
                 self._delivery.unsent(item)
                 return

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from afterfact_protocol.event import Events
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 
@@ -31,7 +32,7 @@ class ImportReport:
     sessions: int = 0
     """Records, interim ones among them."""
     events: int = 0
-    """Alerts. They are read, and not yet delivered."""
+    """Alerts."""
     first_us: int | None = None
     """The earliest start of a session, microseconds since 1970 UTC."""
     last_us: int | None = None
@@ -71,7 +72,7 @@ class ImportReport:
         """In a line."""
         parts = [f"{self.path}: {self.format}: {self.lines:,} lines, {self.sessions:,} sessions"]
         if self.events:
-            parts.append(f"{self.events:,} alerts, which this version reads and does not deliver")
+            parts.append(f"{self.events:,} alerts")
         if self.skipped:
             parts.append("skipped " + _listed(self.skipped))
         if self.rejected:
@@ -84,7 +85,7 @@ def _listed(counts: Counter[str]) -> str:
 
 
 class ImportRun:
-    """Goes through files once: iterate it for the records, interim ones too.
+    """Goes through files once: iterate it for the records, interim ones too, and the events beside them.
 
     A file that cannot be read, or not to its end, is reported and does not stop the others.
     """
@@ -94,10 +95,15 @@ class ImportRun:
         self._rejects = RejectsFile(rejects) if rejects is not None else None
         self.reports = [ImportReport(str(path), known.name) for path, known in files]
 
-    def __iter__(self) -> Iterator[Records]:
+    def __iter__(self) -> Iterator[tuple[Records, Events]]:
         for taken in self.takings():
-            if len(taken.records):
-                yield taken.records
+            yield taken.records, taken.events
+
+    def records(self) -> Iterator[Records]:
+        """The records alone."""
+        for records, _ in self:
+            if len(records):
+                yield records
 
     def takings(self) -> Iterator[Taken]:
         """What became of the lines, some at a time. OutputError if the rejects file cannot be written."""
@@ -155,6 +161,7 @@ class ImportRun:
             "lines_rejected": sum(report.rejected.total() for report in self.reports),
             "lines_skipped": sum(report.skipped.total() for report in self.reports),
             "records": sum(report.sessions for report in self.reports),
+            "events": sum(report.events for report in self.reports),
         }
 
 

@@ -96,16 +96,16 @@ def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = FOUND_COLU
     if len(keys):
         # Ranges of time and a set of ids: measured at 3 M sessions, 1,000 recent keys took 22 ms for the 90 ms of a set
         # of key tuples, 1,000 keys scattered over a month 200 ms for 250. More ranges are dearer to plan than to read.
-        spans = " OR ".join(
+        within = " OR ".join(
             f"start_time BETWEEN {parameters.time(first)} AND {parameters.time(last)}"
-            for first, last in _spans(keys["start_time"])
+            for first, last in spans(keys["start_time"])
         )
         ids = parameters.bind(keys["session_id"].tolist(), "Array(UInt64)")
-        where = f"({spans}) AND session_id IN {ids}"
+        where = f"({within}) AND session_id IN {ids}"
     return Compiled(f"SELECT {', '.join(columns)} FROM {TABLE} WHERE {where}", parameters.values)
 
 
-def _spans(times: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+def spans(times: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """The times as at most MAX_SPANS closed ranges, cut at the widest gaps that are worth it."""
     ordered = np.unique(times)
     gaps = np.diff(ordered)

@@ -1,8 +1,8 @@
 """Days of sessions: which there are, what dropping one does, and which were dropped.
 
 A day is dropped from SESSIONS at a stroke: its partition gives way to the pinned sessions of that day, or to nothing.
-So queries look into one table and find what is pinned once. A day stays dropped until somebody admits it again: what
-comes for it is acknowledged and not stored. Deciding which day goes is not here.
+So queries look into one table and find what is pinned once. Its events go with it. A day stays dropped until somebody
+admits it again: what comes for it is acknowledged and not stored. Deciding which day goes is not here.
 """
 
 import threading
@@ -17,11 +17,20 @@ from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.store.layout import Layout
-from afterfact_server.store.schema import MICROSECONDS_A_DAY, PINNED, QUARANTINE, SESSIONS
+from afterfact_server.store.schema import (
+    EVENTS,
+    EVENTS_QUARANTINE,
+    MICROSECONDS_A_DAY,
+    PINNED,
+    QUARANTINE,
+    SESSIONS,
+)
 
 DROPPED, ADMITTED, DROPPED_QUARANTINE = "drop day", "admit day", "drop quarantined day"
 """Actions in store_log."""
 
+_EVENTS_BESIDE = {SESSIONS: EVENTS, QUARANTINE: EVENTS_QUARANTINE}
+"""What goes with a day of a table."""
 COLUMNS = ", ".join(field.name for field in FIELDS)
 _KEY = f"({', '.join(KEY)})"
 
@@ -50,8 +59,10 @@ class Day:
     rows: int
     """Records, several revisions of a session singly until they are merged."""
     bytes: int
+    """With its events."""
     newest_ingest: int
-    """Microseconds UTC."""
+    """Microseconds UTC, of sessions and events."""
+    events: int = 0
 
 
 class DroppedDays:
@@ -84,12 +95,12 @@ class DroppedDays:
         with self._lock:
             self._days.discard(day)
 
-    def holds(self, rows: Records) -> npt.NDArray[np.bool_]:
-        """Mask of the rows that began on a dropped day."""
+    def holds(self, rows: Records, time: str = "start_time") -> npt.NDArray[np.bool_]:
+        """Mask of the rows that began, or are, on a dropped day."""
         gone = self.all()
         if not gone:  # mostly, and this is asked of every batch
             return np.zeros(len(rows), np.bool_)
-        return np.isin(rows["start_time"] // MICROSECONDS_A_DAY, gone)
+        return np.isin(rows[time] // MICROSECONDS_A_DAY, gone)
 
     def cut(self, observed: Observed) -> list[Observed]:
         """What is left of an interval outside the dropped days; its counts stay with the first piece."""
@@ -120,7 +131,17 @@ def log(
 
 
 def days(client: Client, layout: Layout, table: str = SESSIONS) -> list[Day]:
-    """What there is of a table, by day. Reads a column of the whole table: not for ingest's thread."""
+    """What there is of SESSIONS or QUARANTINE and the events beside, by day. Reads a column of the whole tables: not
+    for ingest's thread."""
+    sessions = {day.day: day for day in _days(client, layout, table)}
+    for day in _days(client, layout, _EVENTS_BESIDE[table]):
+        has = sessions.get(day.day, Day(day.day, 0, 0, 0))
+        newest = max(has.newest_ingest, day.newest_ingest)
+        sessions[day.day] = Day(day.day, has.rows, has.bytes + day.bytes, newest, day.rows)
+    return [sessions[day] for day in sorted(sessions)]
+
+
+def _days(client: Client, layout: Layout, table: str) -> list[Day]:
     found = client.query(
         f"SELECT _partition_id, count(), toUnixTimestamp64Micro(max(ingest_time)) FROM {table} GROUP BY _partition_id"
     ).result_rows
@@ -144,8 +165,8 @@ def _parts(client: Client, layout: Layout, table: str) -> list[tuple[str, str, i
 
 
 def drop_day(client: Client, layout: Layout, dropped: DroppedDays, day: int, reason: str, now: int) -> tuple[int, int]:
-    """Drop a day of SESSIONS but for its pinned sessions, and what was watched on it: records gone and kept. On the
-    thread that takes sessions in, or with none running."""
+    """Drop a day of SESSIONS but for its pinned sessions, its events, and what was watched on it: records gone and
+    kept. On the thread that takes sessions in, or with none running."""
     name, size = next((part[1:] for part in _parts(client, layout, SESSIONS) if int(part[0]) == day), (None, 0))
     counted = client.query(f"SELECT count() FROM {SESSIONS} WHERE {_WITHIN}", parameters=_span(day))
     rows = int(counted.result_rows[0][0])
@@ -154,6 +175,7 @@ def drop_day(client: Client, layout: Layout, dropped: DroppedDays, day: int, rea
     dropped.add(day)  # said first: a crash leaves a day that is dropped and to be dropped, see finish_drops
     # Before the sessions: a day without sessions that counts as watched would be a lie, should this be cut off here.
     _forget_watching(client, layout, day, now)
+    _drop_partition(client, layout, EVENTS, day)
     if name is not None:
         _replace(client, layout, name, kept)
     return max(0, rows - kept), kept
@@ -163,13 +185,15 @@ def finish_drops(client: Client, layout: Layout, dropped: DroppedDays, now: int)
     """Days that were said to be dropped before a crash, dropped to the end."""
     ids = {name: int(partition) for partition, name, _ in _parts(client, layout, SESSIONS) if int(partition) in dropped}
     stored, pinned = (_counts(client, table, list(ids)) for table in (SESSIONS, f"{PINNED} FINAL"))
-    unfinished = []
+    unfinished = [int(partition) for partition, _, _ in _parts(client, layout, EVENTS) if int(partition) in dropped]
+    for day in unfinished:
+        _drop_partition(client, layout, EVENTS, day)
     for name, rows in stored.items():
         if rows > pinned.get(name, 0):
             _forget_watching(client, layout, ids[name], now)
             _replace(client, layout, name, pinned.get(name, 0))
             unfinished.append(ids[name])
-    return sorted(unfinished)
+    return sorted(set(unfinished))
 
 
 def _counts(client: Client, table: str, names: list[str]) -> dict[str, int]:
@@ -191,9 +215,14 @@ def admit_day(client: Client, dropped: DroppedDays, day: int, now: int) -> None:
 def drop_quarantined_day(client: Client, layout: Layout, day: Day, reason: str, now: int) -> None:
     """Drop what was set aside on a day of ingest."""
     log(client, now, DROPPED_QUARANTINE, day.day, day.rows, day.bytes, 0, reason)
-    for partition, name, _ in _parts(client, layout, QUARANTINE):
-        if int(partition) == day.day:
-            client.command(f"ALTER TABLE {layout.local(QUARANTINE)}{layout.on_cluster} DROP PARTITION ID '{name}'")
+    for table in (EVENTS_QUARANTINE, QUARANTINE):
+        _drop_partition(client, layout, table, day.day)
+
+
+def _drop_partition(client: Client, layout: Layout, table: str, day: int) -> None:
+    for partition, name, _ in _parts(client, layout, table):
+        if int(partition) == day:
+            client.command(f"ALTER TABLE {layout.local(table)}{layout.on_cluster} DROP PARTITION ID '{name}'")
 
 
 def _span(day: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from clickhouse_connect.driver.client import Client
 
+from afterfact_protocol.event import EVENT_FIELDS, EVENT_KEY
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.store import health, needles, packed
@@ -23,6 +24,10 @@ QUARANTINE = "sessions_quarantine"
 """Sessions whose time cannot be: same shape, counted as stored, named in every answer."""
 PINNED = "sessions_pinned"
 """Copies of pinned sessions, which stay in SESSIONS too: what retention leaves there of a day."""
+EVENTS = "events"
+"""Alerts. A day of it is dropped with that day of SESSIONS."""
+EVENTS_QUARANTINE = "events_quarantine"
+"""Events whose time cannot be: same shape, by day of ingest."""
 MICROSECONDS_A_DAY = 86_400_000_000
 
 # toDate() wraps past 2149; a day number does not.
@@ -56,11 +61,23 @@ def _sessions(table: str, day_of: str, asked: bool = True) -> Table:
     )  # fmt: skip
 
 
+_EVENT_COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in EVENT_FIELDS)
+
+
+def _events(table: str, day_of: str) -> Table:
+    return Table(
+        table, _EVENT_COLUMNS, ", ".join(EVENT_KEY), version="ingest_time", partition=_DAY.format(column=day_of),
+        shard="cityHash64(sensor, event_id)", settings=_MERGE_OLD_DAYS,
+    )  # fmt: skip
+
+
 TABLES: tuple[Table, ...] = (
     _sessions(SESSIONS, "start_time"),
     _sessions(QUARANTINE, "ingest_time", asked=False),
     # A day of it can take the place of SESSIONS' day, so it is the same to the last index.
     _sessions(PINNED, "start_time"),
+    _events(EVENTS, "time"),
+    _events(EVENTS_QUARANTINE, "ingest_time"),
     # Which sessions are pinned, under which label, by whom.
     Table(
         "pins", f"label String, start_time {_TIME}, sensor UInt16, session_id UInt64, pinned_by String, "
@@ -105,8 +122,9 @@ ASKED_TABLES = (SESSIONS, PINNED)
 STATEMENTS: tuple[str, ...] = tuple(statement for table in TABLES for statement in SINGLE.create(table))
 """What makes all tables on one server."""
 
-STORE_VERSION = 4
-"""Of the tables that this program makes. Raised with every step below, and with a field that FIELDS gains."""
+STORE_VERSION = 5
+"""Of the tables that this program makes. Raised with every step below, with a field that FIELDS gains, and with a table
+that is to be dropped from by day (5: events): a program that does not know it would keep what is to go."""
 
 
 def _count_expired(client: Client, layout: Layout) -> None:
@@ -135,8 +153,8 @@ def _index_both_ends(client: Client, layout: Layout) -> None:
 STEPS: dict[int, Callable[[Client, Layout], None]] = {
     2: _count_expired, 3: _index_ends_and_conversations, 4: _index_both_ends,
 }  # fmt: skip
-"""To version N from the one before, on tables that exist; a version that only gained fields has none. Each may be done
-twice: a crash repeats it."""
+"""To version N from the one before, on tables that exist; a version that only gained fields or tables has none.
+Each may be done twice: a crash repeats it."""
 
 
 def prepare(client: Client, layout: Layout = SINGLE) -> bytes:

@@ -12,39 +12,41 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
-from afterfact_protocol.session import FIELDS, KEY, ROW
+from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.store import packed
 from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Stream
-from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
+from afterfact_server.store.schema import EVENTS, EVENTS_QUARANTINE, MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
 
 _NAMES = [field.name for field in FIELDS]
 
 BatchEntry = tuple[bytes, int, int, int, int, int, int]
 """A ledger entry: stream, seq, sensor, sessions stored, quarantined, newest end_time, sessions expired."""
 
-# numpy joins and picks rows field by field; as opaque bytes they are copied whole, at a fortieth of the price.
-_OPAQUE = np.dtype(f"V{ROW.itemsize}")
+
+def _opaque(rows: Records) -> Records:
+    """numpy joins and picks rows field by field; as opaque bytes they are copied whole, at a fortieth of the price."""
+    return rows.view(f"V{rows.dtype.itemsize}")
 
 
 def joined(parts: Sequence[Records]) -> Records:
-    """ROW records of several arrays in one."""
-    return np.concatenate([part.view(_OPAQUE) for part in parts]).view(ROW)
+    """Rows of several arrays of one dtype in one; there must be an array."""
+    return np.concatenate([_opaque(part) for part in parts]).view(parts[0].dtype)
 
 
 def picked(rows: Records, mask: npt.NDArray[np.bool_]) -> Records:
-    """The ROW records where `mask` holds: `rows` itself where it holds everywhere."""
-    return rows if mask.all() else rows.view(_OPAQUE)[mask].view(ROW)
+    """The rows where `mask` holds: `rows` itself where it holds everywhere."""
+    return rows if mask.all() else _opaque(rows)[mask].view(rows.dtype)
 
 
-def by_day(rows: Records) -> list[Records]:
-    """ROW records apart by the UTC day of their start, oldest first, each day's in the order given."""
-    days = rows["start_time"] // MICROSECONDS_A_DAY
+def by_day(rows: Records, time: str = "start_time") -> list[Records]:
+    """Rows apart by the UTC day of a field, oldest first, each day's in the order given."""
+    days = rows[time] // MICROSECONDS_A_DAY
     if not len(rows) or days.min() == days.max():
         return [rows] if len(rows) else []
     order = np.argsort(days, kind="stable")
     cuts = np.flatnonzero(np.diff(days[order])) + 1
-    return [part.view(ROW) for part in np.split(rows.view(_OPAQUE)[order], cuts)]
+    return [part.view(rows.dtype) for part in np.split(_opaque(rows)[order], cuts)]
 
 
 def insert_day(client: Client, rows: Records) -> None:
@@ -74,10 +76,11 @@ def insert_stream(client: Client, stream: Stream, changed: int, replaced: bool =
 
 
 def delete_stream(client: Client, stream: bytes, layout: Layout = SINGLE) -> None:
-    """Remove what a stream brought: sessions, intervals and its batches' ledger entries. Pinned sessions stay."""
+    """Remove what a stream brought: sessions, events, intervals and its batches' ledger entries. Pinned sessions
+    stay."""
     pinned = client.query("SELECT count() FROM pins").result_rows[0][0]
     spared = f" AND ({', '.join(KEY)}) NOT IN (SELECT {', '.join(KEY)} FROM pins)" if pinned else ""
-    for table in (SESSIONS, QUARANTINE, "observed", "batches"):
+    for table in (SESSIONS, QUARANTINE, EVENTS, EVENTS_QUARANTINE, "observed", "batches"):
         client.command(
             f"DELETE FROM {layout.local(table)}{layout.on_cluster} WHERE stream = unhex({{stream:String}})"
             + (spared if table == SESSIONS else ""),

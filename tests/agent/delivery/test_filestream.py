@@ -7,9 +7,17 @@ import pytest
 
 from afterfact_agent.capture import FileReport
 from afterfact_agent.delivery.captures import interval_of
-from afterfact_agent.delivery.filestream import BATCH_ROWS, MAX_OBSERVED, batches_of, content_digest, files_stream
+from afterfact_agent.delivery.filestream import (
+    BATCH_EVENTS,
+    BATCH_ROWS,
+    MAX_OBSERVED,
+    batches_of,
+    content_digest,
+    files_stream,
+)
 from afterfact_protocol.codec import decode, encode
-from afterfact_protocol.messages import Batch
+from afterfact_protocol.event import EVENT, EVENT_COLUMNS, events_from_bytes
+from afterfact_protocol.messages import MAX_BATCH_BYTES, Batch
 from afterfact_protocol.records import from_bytes
 from afterfact_protocol.session import RECORD, EndReason
 
@@ -53,6 +61,23 @@ def test_cut_by_count_however_the_records_come() -> None:
     assert joined == rows.tobytes()
     assert all(decode(encode(batch)) == batch for batch in whole)
     assert len(from_bytes(whole[0].columns, whole[0].rows)) == BATCH_ROWS
+
+
+def test_events_are_batches_of_their_own_however_they_come() -> None:
+    rows, alerts = records(BATCH_ROWS + 3), np.zeros(BATCH_EVENTS + 7, EVENT)
+    alerts["event_id"] = np.arange(len(alerts))
+    whole = [replace(batch, spooled=0) for batch in batches_of(STREAM, [(rows, alerts)], lambda: ())]
+    pairs = list(zip(np.array_split(rows, 9), np.array_split(alerts, 9), strict=True))
+    again = [replace(batch, spooled=0) for batch in batches_of(STREAM, pairs, lambda: ())]
+    for made in (whole, again):
+        assert [batch.seq for batch in made] == list(range(4))
+        assert b"".join(batch.rows for batch in made) == rows.tobytes()
+        assert b"".join(batch.events for batch in made) == alerts.tobytes()
+        assert all(len(batch.rows) + len(batch.events) <= MAX_BATCH_BYTES for batch in made)
+        assert all(decode(encode(batch)) == batch for batch in made)
+        assert {batch.event_columns for batch in made if batch.events} == {EVENT_COLUMNS}
+    assert sorted(len(batch.events) // EVENT.itemsize for batch in again) == [0, 0, 7, BATCH_EVENTS]
+    assert len(events_from_bytes(whole[0].event_columns, whole[0].events)) == BATCH_EVENTS
 
 
 def test_intervals_come_with_the_last_batch() -> None:

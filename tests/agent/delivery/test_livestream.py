@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from afterfact_agent.delivery import livestream
-from afterfact_agent.delivery.filestream import BATCH_ROWS
+from afterfact_agent.delivery.filestream import BATCH_EVENTS, BATCH_ROWS
 from afterfact_agent.delivery.livestream import LiveStream
 from afterfact_agent.delivery.spool import Spool, SpoolFull
 from afterfact_protocol.codec import decode
+from afterfact_protocol.event import EVENT
 from afterfact_protocol.messages import Batch, Observed
 from afterfact_protocol.records import Records, from_bytes
 from afterfact_protocol.session import RECORD
@@ -96,6 +97,28 @@ def test_a_full_disk_keeps_everything(spool: TightSpool, monkeypatch: pytest.Mon
     assert [number for batch in found for number in ids(batch)] == list(range(3 * BATCH_ROWS))
     assert [interval for batch in found for interval in batch.observed] == [SEEN] * 3
     assert said[1:] == ["the spool takes batches again"] and not live.is_full
+
+
+def test_events_leave_in_batches_of_their_own(spool: TightSpool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livestream, "RETRY_SECONDS", 0.0)
+    live = made(spool)
+    alerts = np.zeros(BATCH_EVENTS + 2, EVENT)
+    alerts["event_id"] = np.arange(len(alerts))
+    spool.full = True
+    live.add_events(alerts[:5])
+    live.add_events(alerts[5:])
+    live.put()
+    assert not live.is_empty
+    with pytest.raises(SpoolFull, match=f"0 sessions and {len(alerts)} alerts are lost"):
+        live.end()
+    spool.full = False
+    live.put()
+    assert [len(batch.events) // EVENT.itemsize for batch in batches(spool, live)] == [BATCH_EVENTS]
+    live.add(rows(0, 1))
+    live.end()
+    found = batches(spool, live)
+    assert b"".join(batch.events for batch in found) == alerts.tobytes() and live.is_empty
+    assert [number for batch in found for number in ids(batch)] == [0]
 
 
 def test_each_run_is_a_stream_of_its_own(spool: TightSpool) -> None:

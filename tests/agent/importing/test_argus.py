@@ -27,7 +27,7 @@ def test_ras_csv(tmp_path: Path) -> None:
     path = tmp_path / "ra.csv"
     path.write_text(argus_csv())
     run = import_files([path])
-    rows = as_rows(np.concatenate(list(run)))
+    rows = as_rows(np.concatenate(list(run.records())))
     assert run.reports[0].format == "argus" and not run.reports[0].rejected
     first = rows[0]
     assert (first["src_ip"], first["src_port"], first["dst_ip"], first["dst_port"]) == (
@@ -59,7 +59,7 @@ def test_any_line_is_told_of(changes: list[tuple[int, int, int, bytes]]) -> None
 def test_every_file_of_argus_3() -> None:
     files = sorted((CORPUS / "argus3").glob("*.argus"))
     run = import_files(files)
-    sessions = np.concatenate(list(run))
+    sessions = np.concatenate(list(run.records()))
     check(sessions)
     assert run.damage == [] and len(sessions) > 200
     assert sum(report.rejected.total() for report in run.reports) == 0

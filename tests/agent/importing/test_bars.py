@@ -162,7 +162,7 @@ def test_cxtrackers_files(suffix: str) -> None:
     files = sorted((CORPUS / "cxtracker").glob(f"*.{suffix}"))
     assert files
     run = import_files(files, "cxtracker")
-    sessions = np.concatenate(list(run))
+    sessions = np.concatenate(list(run.records()))
     assert len(sessions) == sum(report.lines for report in run.reports) and run.damage == []
     assert sum(report.rejected.total() for report in run.reports) == 0
     # In SANCP's own layout nothing tells cxtracker's bytes from payload: it must be named.

@@ -17,7 +17,7 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def starts(run: ImportRun) -> list[int]:
-    return [int(row["start_time"]) // 1_000_000 for rows in run for row in rows]
+    return [int(row["start_time"]) // 1_000_000 for rows in run.records() for row in rows]
 
 
 def test_every_line_is_told_of(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_every_line_is_told_of(tmp_path: Path) -> None:
     first, second = run.reports
     assert (first.lines, first.sessions, dict(first.skipped), dict(first.rejected)) == (4, 3, {"comment": 1}, {})
     assert (second.lines, second.sessions, dict(second.rejected)) == (5, 2, {"no number": 2})
-    assert run.reported == {"lines": 9, "lines_rejected": 2, "lines_skipped": 2, "records": 5}
+    assert run.reported == {"lines": 9, "lines_rejected": 2, "lines_skipped": 2, "records": 5, "events": 0}
     assert run.notes == [
         f"{good}: seconds: 4 lines, 3 sessions; skipped 1 (comment)",
         f"{bad}: seconds: 5 lines, 2 sessions; skipped 1 (comment); REJECTED 2 (no number)",

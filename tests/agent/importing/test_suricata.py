@@ -376,7 +376,7 @@ def test_every_file_of_the_corpus() -> None:
         kinds = Counter(json.loads(text)["event_type"] for text in path.read_bytes().splitlines())
         assert format_of(path).name == "suricata"
         run = import_files([path])
-        sessions = sum(map(len, run))
+        sessions = sum(map(len, run.records()))
         (report,) = run.reports
         assert not report.rejected and (sessions, report.events) == (kinds["flow"], kinds["alert"]), path
         assert sessions + report.events + report.skipped.total() == report.lines == kinds.total()
@@ -390,7 +390,7 @@ def test_the_same_captures_by_our_meter() -> None:
     for path in FILES:
         capture = CORPUS / "pcap" / path.name.removesuffix(".eve.json")
         ours = _by_ends(meter_files([capture]))
-        for ends, theirs in _by_ends(import_files([path])).items():
+        for ends, theirs in _by_ends(import_files([path]).records()).items():
             if len(theirs) != 1 or len(ours.get(ends, [])) != 1:
                 continue
             mine, other = ours[ends][0], theirs[0]

@@ -220,12 +220,12 @@ def test_zeeks_own_files() -> None:
     path = CORPUS / "all-fields.json.log"
     said = Counter(json.loads(text)["conn_state"] for text in path.read_bytes().splitlines())
     every = import_files([path])
-    records = np.concatenate(list(every))
+    records = np.concatenate(list(every.records()))
     assert len(records) == 29 and not every.reports[0].rejected
     assert Counter(State(state).name for state in records["state"].tolist()) == said
     # Ports of 93145, as its makers made them up, and a line that is cut off.
     cut = import_files([CORPUS / "truncated-json.log"])
-    assert sum(map(len, cut)) == 2 and cut.reports[0].rejected.total() == 2
+    assert sum(map(len, cut.records())) == 2 and cut.reports[0].rejected.total() == 2
 
 
 @needs_corpus
@@ -240,7 +240,7 @@ def test_a_day_of_zeek(tmp_path: Path) -> None:
                 out.write(json.dumps(fields) + "\n")
     assert format_of(path).name == "zeek"
     run = import_files([path])
-    records = np.concatenate(list(run))
+    records = np.concatenate(list(run.records()))
     assert run.reports[0].rejected == {} and len(records) == states.total() > 5000
     assert Counter(State(state).name for state in records["state"].tolist()) == states
     assert len(np.unique(records["session_id"])) == len(records)

@@ -1,0 +1,34 @@
+"""Events in the store: written, and counted. Every write is durable when it returns (the tables fsync).
+
+A day's events are dropped with its sessions (days.py); which session an event belongs to is found when it is shown
+(server/events.py), so nothing here must be set right when a session comes late.
+"""
+
+from clickhouse_connect.driver.client import Client
+
+from afterfact_protocol.event import EVENT_FIELDS, Events
+from afterfact_server.store.schema import EVENTS, EVENTS_QUARANTINE
+
+_NAMES = [field.name for field in EVENT_FIELDS]
+
+
+def insert_events(client: Client, rows: Events) -> None:
+    """Insert EVENT_ROW rows of one UTC day: an insert over several days is not atomic."""
+    if len(rows):
+        client.raw_insert(EVENTS, _NAMES, rows.tobytes(), fmt="RowBinary")
+
+
+def insert_events_quarantined(client: Client, rows: Events) -> None:
+    """Insert EVENT_ROW rows whose time cannot be; they lie in the partition of their ingest day."""
+    if len(rows):
+        client.raw_insert(EVENTS_QUARANTINE, _NAMES, rows.tobytes(), fmt="RowBinary")
+
+
+def counts(client: Client) -> dict[int, tuple[int, int]]:
+    """By sensor, events stored and events set aside (one that was sent twice may count twice until it is merged)."""
+    counted: dict[int, tuple[int, int]] = {}
+    for sensor, stored in client.query(f"SELECT sensor, count() FROM {EVENTS} GROUP BY sensor").result_rows:
+        counted[int(sensor)] = (int(stored), 0)
+    for sensor, aside in client.query(f"SELECT sensor, count() FROM {EVENTS_QUARANTINE} GROUP BY sensor").result_rows:
+        counted[int(sensor)] = (counted.get(int(sensor), (0, 0))[0], int(aside))
+    return counted
