@@ -33,6 +33,10 @@ def tcp_state(src: Bytes, dst: Bytes, src_pkts: Numbers, dst_pkts: Numbers) -> B
     src_rst, dst_rst = has(src, TcpFlag.RST), has(dst, TcpFlag.RST)
     known = asked | answered
     rules: list[tuple[Mask, State]] = [
+        (~known & dst_rst & (src == 0), State.RSTRH),
+        (~known & dst_rst, State.RSTR),
+        (~known & silent & src_rst, State.RSTOS0),
+        (~known & dst_fin & ~src_fin & ~src_rst, State.SHR),
         (~known, State.OTH),
         (alone & dst_rst, State.RSTRH),
         (alone, State.SHR),
@@ -40,7 +44,7 @@ def tcp_state(src: Bytes, dst: Bytes, src_pkts: Numbers, dst_pkts: Numbers) -> B
         (asked & silent & src_fin, State.SH),
         (asked & silent, State.S0),
         (asked & ~opened & dst_rst, State.REJ),
-        (~opened, State.OTH),
+        (~answered | ~opened, State.OTH),
         (src_fin & dst_fin, State.SF),
         (src_rst, State.RSTO),
         (dst_rst, State.RSTR),
@@ -64,7 +68,7 @@ def tcp_outcome(src: Bytes, dst: Bytes, src_pkts: Numbers, dst_pkts: Numbers, da
     asked = has(src, TcpFlag.SYN)
     probe = ~has(src, TcpFlag.ACK) & (src_pkts > 0)
     rules: list[tuple[Mask, Bytes]] = [
-        (tcp_open(src, dst) & (src_pkts > 0), data),
+        (tcp_open(src, dst), data),
         (has(dst, TcpFlag.RST) & (asked | probe), _constant(src, Outcome.REFUSED)),
         (asked & probe & (dst_pkts == 0), _constant(src, Outcome.ATTEMPTED)),
         # An acknowledgement answers what the tap did not see; a reset alone acknowledges nothing of a handshake.
@@ -99,10 +103,19 @@ def pair_outcome(src_pkts: Numbers, dst_pkts: Numbers, data: Bytes) -> Bytes:
     )
 
 
-def called_by_port(src_port: Numbers, dst_port: Numbers) -> tuple[Mask, Mask]:
-    """Whether ports tell who called, and where they do, whether dst did. Nobody is told by two server ports or none."""
+def called_by_port(src_port: Numbers, dst_port: Numbers, dst_ip: NDArray[np.void]) -> tuple[Mask, Mask]:
+    """Whether ports tell who called, and where they do, whether dst did. Two server ports or none tell nothing, and
+    nobody is called by a group."""
     src_serves, dst_serves = IS_SERVER[src_port], IS_SERVER[dst_port]
-    return src_serves != dst_serves, src_serves & ~dst_serves
+    return src_serves != dst_serves, src_serves & ~dst_serves & ~is_group(dst_ip)
+
+
+def is_group(ip: NDArray[np.void]) -> Mask:
+    """Multicast, and IPv4's limited broadcast."""
+    octets = np.ascontiguousarray(ip).view(np.uint8).reshape(len(ip), 16)
+    four = (octets[:, :10] == 0).all(axis=1) & (octets[:, 10:12] == 255).all(axis=1)
+    group = (octets[:, 12] & 0xF0) == 224
+    return np.asarray(np.where(four, group | (octets[:, 12:] == 255).all(axis=1), octets[:, 0] == 255))
 
 
 def _constant(like: Bytes, outcome: Outcome) -> Bytes:

@@ -89,8 +89,10 @@ def _direct(rows: Rows, tcp: Mask, icmp: Mask) -> NDArray[np.uint8]:
     # src_flags and dst_flags are views, so they have been exchanged too.
     syn, answer = evidence.has(src, TcpFlag.SYN), evidence.has(dst, TcpFlag.SYN)
     ported = (rows["src_port"] > 0) & (rows["dst_port"] > 0)
-    told, back = evidence.called_by_port(np.maximum(rows["src_port"], 0), np.maximum(rows["dst_port"], 0))
-    guessed = tcp & ~syn & ~answer & (rows["dir"] != CERTAIN) & ported & told
+    src_port, dst_port = np.maximum(rows["src_port"], 0), np.maximum(rows["dst_port"], 0)
+    told, back = evidence.called_by_port(src_port, dst_port, rows["dst_ip"])
+    unseen = tcp & ~syn & ~answer & (rows["dir"] != CERTAIN)
+    guessed = (unseen | np.isin(rows["proto"], (17, 132, 136))) & (rows["dir"] > 0) & ported & told
     flip(rows, guessed & back)
     asks = icmp & np.isin(rows["icmp_type"], evidence.REQUESTS[1] + evidence.REQUESTS[58])
     first = rows["dir"] > 0
