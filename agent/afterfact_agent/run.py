@@ -17,6 +17,7 @@ from afterfact_agent.delivery.imports import ImportSource
 from afterfact_agent.delivery.source import FileSource
 from afterfact_agent.delivery.spool import WAITING_BYTES, Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
+from afterfact_agent.follow import deliver_followed, start_following
 from afterfact_agent.importing.formats import names
 from afterfact_agent.importing.lines import ImportFailure
 from afterfact_agent.live import deliver_live, start_capture
@@ -50,13 +51,18 @@ def add_parser(commands: Any) -> None:
     source.add_argument("--read", metavar="FILE", nargs="+", type=Path, help="capture files, in order")
     source.add_argument("--import", dest="imported", metavar=("FORMAT", "FILE"), nargs="+", type=Path,
                         help=f"files of other meters: {', '.join(names())}, or auto")  # fmt: skip
+    source.add_argument("--follow", metavar="DIR", type=Path,
+                        help="files of other meters, as they appear and grow there")  # fmt: skip
     source.add_argument(
         "--interface", metavar="IF", action="append", help="capture from it; may be given several times"
     )
     parser.add_argument("--until-delivered", action="store_true",
                         help="with --read and --import: end once all is acknowledged")  # fmt: skip
+    parser.add_argument("--format", choices=names(),
+                        help="with --follow: of the files; recognised by itself where left out")  # fmt: skip
     parser.add_argument("--rejects", metavar="FILE", type=Path,
-                        help="with --import: where lines go that cannot be read (a file in DIR/rejects)")  # fmt: skip
+                        help="with --import and --follow: where lines go that cannot be read "
+                             "(a file in DIR/rejects)")  # fmt: skip
     parser.add_argument(
         "--replace", action="store_true", help="replace the sessions that another meter made of the same files"
     )
@@ -93,11 +99,12 @@ def main(arguments: argparse.Namespace) -> int:
     if capture is None:
         use_cache(arguments.spool / "kernels")
     files: FilesDelivery | None = None
+    counted: dict[str, int] = {}
     started = time.time_ns() // 1000
 
     def counters() -> dict[str, int]:
         source = capture if capture is not None else files
-        return {"started": started, **(source.counters if source is not None else {})}
+        return {"started": started, **(source.counters if source is not None else counted)}
 
     bounds = Bounds(spool, _log, arguments.spool_age)
     uplink = Uplink(join, spool, bounds, _log, counters)
@@ -107,6 +114,10 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         if capture is not None:
             return DONE if deliver_live(capture, config, spool, uplink, stop, _log) else FAILED
+        if arguments.follow is not None:
+            follower = start_following(arguments.follow, arguments.format, _rejects(arguments), arguments.spool, _log)
+            counted = follower.counters
+            return DONE if deliver_followed(follower, spool, uplink, stop, _log) else FAILED
         files = FilesDelivery(_source(arguments, config), join.name, spool, uplink, stop, _log)
         files.take(arguments.replace)
         return _wait(arguments.until_delivered, files, uplink, stop)
@@ -136,10 +147,13 @@ def _source(arguments: argparse.Namespace, config: MeterConfig) -> FileSource:
         chosen, paths = "auto", arguments.imported
     else:
         raise ImportFailure(f"--import {chosen}: is no format ({', '.join(names())}, auto) and no file")
-    rejects = arguments.rejects
-    if rejects is None:
-        rejects = arguments.spool / "rejects" / time.strftime("%Y%m%dT%H%M%SZ.txt", time.gmtime())
-    return ImportSource(paths, None if chosen == "auto" else chosen, rejects)
+    return ImportSource(paths, None if chosen == "auto" else chosen, _rejects(arguments))
+
+
+def _rejects(arguments: argparse.Namespace) -> Path:
+    """Where lines go that cannot be read."""
+    named: Path | None = arguments.rejects
+    return named or arguments.spool / "rejects" / time.strftime("%Y%m%dT%H%M%SZ.txt", time.gmtime())
 
 
 def _log(text: str) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
+from numpy.lib.recfunctions import repack_fields
 
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
@@ -32,13 +33,14 @@ from afterfact_server.coverage import coverage
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.networks import NetworksFile
-from afterfact_server.query.compile import Compiled, key_query, rows_by_keys
+from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
 from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger
+from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
@@ -49,6 +51,11 @@ COUNT_CONVERSATIONS = 50_000
 READ_AHEAD = 8
 """Pages fetched by one query for a console that reads on and on: one query for 8,000 keys is far cheaper than eight."""
 COUNT_KEYS = 16_384
+JUST_FOUND = 1.0
+"""Seconds for which the rows found with a query's keys are its first page: a session's next revision is minutes
+away."""
+_EMBEDDED = {"local_filesystem_read_method": "pread", "use_skip_indexes_on_data_read": 0, "use_statistics": 0}
+"""Spares threads and looks that cost a small query more than they bring. A server's settings are its own affair."""
 Send = Callable[[Message], None]
 """Raises WireError for a message that is too large to be sent."""
 
@@ -125,7 +132,10 @@ class Answers:
             "max_memory_usage": allowed.memory_mb * 1_000_000,
             "use_skip_indexes_if_final": 1,
             "use_skip_indexes_if_final_exact_mode": 1,
+            **(_EMBEDDED if self._engine.embedded else {}),
         }
+        if compiled.scattered:
+            settings["optimize_read_in_order"] = 0
         if running.cancelled.is_set():
             raise Cancelled
         try:
@@ -149,19 +159,19 @@ class Answers:
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
         observations, sightings = 0, None
+        rows = np.empty(0, ROW)
         if query.once:
             keys, sightings, observations, more = self._once(client, running, query, bound)
-        elif goes_on:
-            if query.order:
-                raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
-            keys, more = self._keys(client, running, query, EXPORT_KEYS)
+        elif goes_on and query.order:
+            raise QueryError("an export of everything comes newest first; add a LIMIT to order it otherwise", 0, 0)
         else:
-            keys, more = self._keys(client, running, query, bound)
-        result = Result(keys, truncated=more and not goes_on, complete=not (goes_on and more), sightings=sightings)
+            keys, more, rows = self._found(client, running, query, EXPORT_KEYS if goes_on else bound)
+        result = Result(keys, truncated=more and not goes_on, complete=not (goes_on and more), first=rows,
+                        first_found=time.monotonic(), sightings=sightings)  # fmt: skip
         observers = np.unique(keys["sensor"] if sightings is None else np.append(keys["sensor"], sightings["sensor"]))
         names = self._admission.sensors()
         start, end = self._span(client, query, now)
-        covered = coverage(client, query.where, configured, names.values(), self._ledger, self._health, start, end, now)
+        covered = coverage(query.where, configured, names.values(), self._ledger, self._health, start, end, now)
         answer = Answer(
             request=running.request,
             total=len(keys),
@@ -192,17 +202,39 @@ class Answers:
     def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
         """What was searched, cut at now; a span that is all to come stays as it was asked for."""
         first, last = query.span
-        start = first if first is not None else oldest(client) or now
+        start = first if first is not None else oldest(client, self._ledger.watched) or now
         if first is not None and first >= now:
             return first, first if last is None else last
         return start, now if last is None else min(last, now)
+
+    def _found(self, client: Client, running: Running, query: Query, bound: int) -> tuple[Records, bool, Records]:
+        """Up to `bound` distinct keys, whether there are more, and the newest rows of the first page's.
+
+        A page is looked for first, rows and all, for most questions have no more than that: the store fetches what it
+        found far faster than it finds it again.
+        """
+        ask_for = min(bound, PAGE_ROWS) + 1
+        compiled = key_query(query, self._sensors(), limit=ask_for, final=query.needs_growing,
+                             columns=FOUND_COLUMNS)  # fmt: skip
+        raw = self._fetch(client, compiled, FOUND, running)
+        keys = distinct(repack_fields(raw[list(FOUND_KEY)]))
+        if len(raw) < ask_for:
+            return keys[:bound], len(keys) > bound, newest_in_order(keys[:bound], to_rows(raw))
+        # Of the last session further revisions may be cut off.
+        rows = newest_in_order(keys[: min(bound, len(keys) - 1)], to_rows(raw))
+        if len(keys) > bound:
+            return keys[:bound], True, rows
+        return *self._keys(client, running, query, bound), rows
+
+    def _sensors(self) -> dict[str, int]:
+        return {sensor.name: number for number, sensor in self._admission.sensors().items()}
 
     def _keys(
         self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None
     ) -> tuple[Records, bool]:
         """Up to `bound` distinct keys, and whether there are more. Without FINAL a session stands once per revision
         not yet merged, so what is dropped is made up for by asking for more."""
-        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
+        sensors = self._sensors()
         final = query.needs_growing
         ask_for = bound + 1
         while True:
@@ -234,19 +266,20 @@ class Answers:
         keys = result.keys
         if observers < 2 or result.sightings is not None:
             return len(keys)
+        if len(result.first) == len(keys):
+            return conversations(result.first)
         if len(keys) > COUNT_CONVERSATIONS:
             return 0
-        return conversations(
-            np.concatenate([self._rows(client, running, [part], ENDS)[0] for part in _parts(keys, COUNT_KEYS)])
-        )
+        return conversations(np.concatenate([self._ends(client, running, part) for part in _parts(keys, COUNT_KEYS)]))
 
-    def _rows(
-        self, client: Client, running: Running, parts: list[Records], dtype: np.dtype[np.void] = ROW
-    ) -> list[Records]:
+    def _rows(self, client: Client, running: Running, parts: list[Records]) -> list[Records]:
         """The newest revisions of some keys, in their order, in one query for all parts."""
-        compiled = rows_by_keys(np.concatenate(parts), dtype.names or ())
-        found = self._fetch(client, compiled, dtype, running)
+        found = to_rows(self._fetch(client, rows_by_keys(np.concatenate(parts)), FOUND, running))
         return [newest_in_order(part, found) for part in parts]
+
+    def _ends(self, client: Client, running: Running, keys: Records) -> Records:
+        compiled = rows_by_keys(keys, ENDS.names or ())
+        return newest_in_order(keys, self._fetch(client, compiled, ENDS, running))
 
     def pull(self, running: Running, message: Pull) -> None:
         """Send a page. StoreFailure, Cancelled."""
@@ -271,13 +304,24 @@ class Answers:
         keys = result.keys[at : at + count]
         rows = result.ahead.pop((message.first, count), None)
         if rows is None:
+            rows = self._just_found(result, message.first, len(keys))
+            if rows is not None:
+                result.next_first = count
+        if rows is None:
             reads_on = message.first == result.next_first
             parts = _parts(result.keys[at : at + count * (READ_AHEAD if reads_on else 1)], count)
             if not result.complete:  # more keys may follow a part that is not full
                 parts = [part for part in parts if len(part) == count]
-            rows, *others = self._rows(client, running, parts or [keys])
+            rows, *others = self._rows(client, running, parts or [keys]) if len(keys) else [np.empty(0, ROW)]
             result.ahead = {(message.first + n * count, count): other for n, other in enumerate(others, 1)}
             result.next_first = message.first + (1 + len(others)) * count
         ended = result.complete and message.first + count >= result.offset + len(result.keys)
         others_seen = sightings_of(result, message.first, keys, rows).tobytes()
         running.send(Page(running.request, message.first, len(keys), rows.tobytes(), ended, others_seen))
+
+    def _just_found(self, result: Result, first: int, count: int) -> Records | None:
+        """Rows of the first page as they were found, if that was just now: a row shows its newest revision when it is
+        looked at."""
+        first_rows, result.first = result.first, result.first[:0]
+        fresh = time.monotonic() - result.first_found < JUST_FOUND
+        return first_rows[:count] if fresh and not first and 0 < count <= len(first_rows) else None

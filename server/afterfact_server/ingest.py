@@ -348,6 +348,7 @@ class Ingest:
                 self._log(f"{job.who}: stream {older.stream.hex()} is replaced by {message.stream.hex()}")
                 self._give_up(older.stream)
                 delete_stream(client, older.stream, self._engine.layout)
+                self._ledger.watched.reload(client)
                 changed = self._ledger.next_change(older.stream, now_us())
                 insert_stream(client, older, changed, replaced=True)
                 self._ledger.forget(older.stream, changed)
@@ -453,16 +454,15 @@ class Ingest:
             left -= 1
         if not group.days:
             insert_quarantined(client, joined([item.quarantined for item in group.items]))
-            insert_observed(
-                client,
-                (
-                    (item.job.sensor, item.batch.stream, item.batch.seq, place, piece)
-                    for item in group.items
-                    for place, observed in item.observed
-                    for piece in self._ledger.dropped.cut(observed)
-                ),
-                now_us(),
-            )
+            intervals = [
+                (item.job.sensor, item.batch.stream, item.batch.seq, place, piece)
+                for item in group.items
+                for place, observed in item.observed
+                for piece in self._ledger.dropped.cut(observed)
+            ]
+            now = now_us()
+            insert_observed(client, intervals, now)
+            self._ledger.watched.add(intervals, now)
             group.written = True
 
     def _write_ledger(self, client: Client) -> None:

@@ -203,9 +203,14 @@ def _retention_drop(site: Site, day: str) -> str:
     stored = {each.day: each for each in days(site.engine.client(), site.engine.layout)}
     if number not in stored or number in site.ledger.dropped:
         raise OperationError(f"there is nothing of {day} to drop; see: afterfact-server retention DIR list")
-    gone, kept = site.change(
-        lambda client: drop_day(client, site.engine.layout, site.ledger.dropped, number, "by the operator", now_us())
-    )
+
+    def drop(client: Client) -> tuple[int, int]:
+        try:
+            return drop_day(client, site.engine.layout, site.ledger.dropped, number, "by the operator", now_us())
+        finally:
+            site.ledger.watched.reload(client)
+
+    gone, kept = site.change(drop)
     return f"{day} is dropped: {gone:,} records; {kept:,} pinned sessions stay\n"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from afterfact_protocol.records import SIGHTING, Records
-from afterfact_protocol.session import KEY
+from afterfact_protocol.session import KEY, ROW
 
 KEY_ROW = np.dtype([("start_time", "<i8"), ("sensor", "<u2"), ("session_id", "<u8"), ("revision", "<u8")])
 """What a key query answers with, as RowBinary."""
@@ -69,6 +69,10 @@ class Result:
     """False for an export that pages on beyond these keys."""
     offset: int = 0
     """Rows of an export that were before `keys`, already pulled and dropped."""
+    first: Records = field(default_factory=lambda: np.empty(0, ROW))
+    """Rows of the first keys (ROW) as they were when these were found, until the first pull."""
+    first_found: float = 0.0
+    """Monotonic time of that."""
     ahead: dict[tuple[int, int], Records] = field(default_factory=dict)
     """Pages by (first, count), fetched ahead of a console that reads on and on."""
     sightings: Records | None = None

@@ -138,7 +138,10 @@ class Retention:
 
 
 def _drop_day(engine: StoreEngine, ledger: Ledger, day: int, reason: str, client: Client) -> tuple[int, int]:
-    return drop_day(client, engine.layout, ledger.dropped, day, reason, now_us())
+    try:
+        return drop_day(client, engine.layout, ledger.dropped, day, reason, now_us())
+    finally:
+        ledger.watched.reload(client)
 
 
 def _drop_quarantined(engine: StoreEngine, ledger: Ledger, day: Day, reason: str, client: Client) -> None:

@@ -17,12 +17,12 @@ from afterfact_protocol.messages import (
     Status,
 )
 from afterfact_protocol.versions import SOFTWARE
-from afterfact_server.coverage import observed_bounds
 from afterfact_server.health import HealthBoard, state_of, vitals_of
 from afterfact_server.registry.enrolment import EnrolledSensor
 from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.schema import SESSIONS
+from afterfact_server.store.watched import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def status(
     they are merged. WireError for more sensors than a STATUS holds."""
     if len(sensors) > MAX_SENSORS_TOLD:
         raise WireError(f"{len(sensors)} sensors are enrolled, one message tells of {MAX_SENSORS_TOLD}")
-    bounds = observed_bounds(client)
+    bounds = ledger.watched.bounds()
     rows, size = client.query(
         f"SELECT sum(rows), sum(bytes_on_disk) FROM {layout.system('parts')} "
         "WHERE active AND database = currentDatabase() AND table = {table:String}",
@@ -51,7 +51,7 @@ def status(
     told = []
     for sensor in sensors:
         own = health.of(sensor.number)
-        first, last, lost = bounds.get(sensor.number, (0, 0, 0))
+        first, last = bounds.get(sensor.number, (0, 0))
         stored, quarantined = ledger.totals(sensor.number)
         state, why = state_of(sensor.revoked is not None, own, now, health.config, health.began)
         told.append(
@@ -66,7 +66,7 @@ def status(
                 quarantined=quarantined,
                 backlog_batches=own.backlog_batches,
                 backlog_since=own.backlog_since,
-                lost=lost,
+                lost=ledger.watched.lost(sensor.number),
                 clock_offset=own.clock_offset,
                 software=own.software,
                 vitals=vitals_of(own, state, why),
@@ -117,10 +117,10 @@ def for_version_1(message: Message) -> Message:
     return replace(message, sensors=tuple(sensors))
 
 
-def oldest(client: Client) -> int:
+def oldest(client: Client, watched: Watched) -> int:
     """Start of the earliest session stored or of the first time watched, in microseconds; 0 for an empty store."""
     first, _ = span(client)
-    starts = [start for start, _, _ in observed_bounds(client).values()]
+    starts = [start for start, _ in watched.bounds().values()]
     return min([*starts, first] if first else starts, default=0)
 
 

@@ -21,7 +21,7 @@ import sys, numpy as np
 from pathlib import Path
 from afterfact_protocol.session import FIELDS, KEY, ROW, BY_NAME, absent_bits
 from afterfact_protocol.messages import Observed
-from afterfact_server.store import backup, days, parquet, pins, quarantine, schema, write
+from afterfact_server.store import backup, days, packed, parquet, pins, quarantine, schema, write
 from afterfact_server.store.engine import StoreEngine, StoreError
 from afterfact_server.store.ledger import Ledger, Stream
 DAY = 86_400_000_000

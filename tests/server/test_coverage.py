@@ -62,7 +62,7 @@ def watched(number, *spans, first=0, came=None, lost=0):
 def answered(sensors, start, end, text="", networks=""):
     where = parse(text, datetime.fromtimestamp(NOW / 1e6, UTC)).where
     configured = read_networks(networks, [sensor.name for sensor in sensors])
-    return coverage(client, where, configured, sensors, Ledger(client), HealthBoard(), start, end, NOW)
+    return coverage(where, configured, sensors, Ledger(client), HealthBoard(), start, end, NOW)
 def covered(sensors, start, end):
     return answered(sensors, start, end).sensors
 """
@@ -133,7 +133,9 @@ def test_the_oldest_time_is_what_was_watched_or_seen_first(tmp_path: Path) -> No
         """
 import numpy as np
 from afterfact_protocol.session import ROW
-from afterfact_server.status import oldest
+from afterfact_server.status import oldest as oldest_of
+def oldest(client):
+    return oldest_of(client, Ledger(client).watched)
 def seen(start):
     made = np.zeros(1, ROW)
     made["start_time"] = made["end_time"] = start

@@ -294,3 +294,60 @@ for request in (1, 2, 3, 4, 5):
 service.stop()
 """,
     )
+
+
+def test_the_first_page_shows_the_newest_revisions(tmp_path: Path) -> None:
+    """As they are found: rows of several revisions not merged yet, cut off anywhere; and anew once time has passed."""
+    run(
+        tmp_path,
+        """
+enrol(2)
+import itertools
+client.command("SYSTEM STOP MERGES sessions")
+def revise(revision, count):
+    made = np.zeros(count, ROW)
+    made["start_time"] = made["end_time"] = 1_090_800_000_000_000 + np.arange(count)
+    made["session_id"], made["proto"], made["sensor"], made["dst_port"] = np.arange(count), 6, 1, 1034
+    made["revision"], made["src_bytes"] = revision, revision * 100
+    write.insert_sessions(client, made)
+for revision in (3, 9, 5):
+    revise(revision, 700)
+service = start()
+def rows(request, text):
+    service.ask(scope, Ask(request, text, False), send)
+    answer = reply(request)
+    assert isinstance(answer, Answer), answer
+    found = []
+    while True:
+        before = len(answers)
+        service.pull(scope, Pull(request, len(found), 936), send)
+        wait(lambda: [m for m in answers[before:] if m.request == request])
+        page = [m for m in answers[before:] if m.request == request][0]
+        assert isinstance(page, Page), page
+        part = np.frombuffer(page.rows, ROW)
+        assert len(part) == page.count
+        found += part.tolist()
+        if page.ended:
+            service.cancel(scope, Cancel(request), send)
+            return answer.total, np.array(found, ROW)
+scope, numbers = answers_module.Scope(), itertools.count(100)
+for limit in (1, 311, 312, 313, 699, 700, 701, 1000):
+    for text in (f"port = 1034 LIMIT {limit}", f"src_bytes > 100 AND port = 1034 LIMIT {limit}",
+                 f"src_bytes < 901 ORDER BY dst_port LIMIT {limit}", f"LIMIT {limit}"):
+        total, found = rows(next(numbers), text)
+        assert total == len(found) == min(limit, 700), (text, total, len(found))
+        assert set(found["revision"].tolist()) == {9} and set(found["src_bytes"].tolist()) == {900}, text
+        assert len(set(found["session_id"].tolist())) == len(found)
+total, found = rows(50, "src_bytes = 500 AND port = 1034")
+assert total == 0, "a state that was superseded"
+# A revision that comes between question and look is shown, if the look is not at once.
+service.ask(scope, Ask(60, "port = 1034 LIMIT 5", False), send)
+reply(60, (Answer,))
+revise(11, 700)
+time.sleep(answers_module.JUST_FOUND + 0.1)
+service.pull(scope, Pull(60, 0, 936), send)
+page = reply(60, (Page,))
+assert set(np.frombuffer(page.rows, ROW)["revision"].tolist()) == {11}
+service.stop()
+""",
+    )

@@ -1,4 +1,5 @@
-"""Records of a live capture as a stream of batches, and what was watched.
+"""Records that come as time goes on, of a live capture or of files that grow, as a stream of batches, and what was
+watched.
 
 A run of the agent is a stream of its own, with a random number: nothing must be remembered from one run to the next for
 no batch's number to be given twice.
@@ -15,7 +16,7 @@ import numpy as np
 from afterfact_agent.delivery.filestream import BATCH_ROWS
 from afterfact_agent.delivery.spool import Spool, SpoolFull, StreamInfo
 from afterfact_protocol.codec import encode
-from afterfact_protocol.messages import Batch, Observed
+from afterfact_protocol.messages import Batch, Observed, StreamKind
 from afterfact_protocol.records import RECORD_COLUMNS, Records
 from afterfact_protocol.session import RECORD, SCHEMA_VERSION
 
@@ -30,16 +31,21 @@ class LiveStream:
     """Give it records and observed intervals, call `put` often; it fills the spool. For one thread."""
 
     def __init__(
-        self, spool: Spool, meter: str, spooled: Callable[[bytes, int], None], log: Callable[[str], None]
+        self,
+        spool: Spool,
+        meter: str,
+        spooled: Callable[[bytes, int], None],
+        log: Callable[[str], None],
+        kind: StreamKind = "live",
     ) -> None:
         for info in spool.streams():
-            if info.kind == "live" and info.batches is None:  # of a run that ended, or was killed
+            if not info.content and info.batches is None:  # of a run that ended, or was killed
                 spool.complete(info.stream, 0)
         self.stream = secrets.token_bytes(16)
         self._spool = spool
         self._spooled = spooled
         self._log = log
-        self._info = StreamInfo(self.stream, "live", b"", meter)
+        self._info = StreamInfo(self.stream, kind, b"", meter)
         self._seq = 0
         self._records: deque[Records] = deque()
         self._waiting = 0
@@ -53,8 +59,15 @@ class LiveStream:
         """Whether no more records should be added for now."""
         return self._waiting >= MAX_WAITING
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was given is in the spool."""
+        return not self._waiting and not self._observed
+
     def add(self, records: Records) -> None:
         """Records to be delivered, interim ones too."""
+        if not len(records):
+            return
         if not self._waiting:
             self._since = time.monotonic()
         self._records.append(records)

@@ -15,7 +15,7 @@ from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import RECORD, Source
 
-from .lines import Block, read_blocks
+from .lines import Block, packed, read_blocks
 
 NO_RECORDS: Records = np.zeros(0, RECORD)
 
@@ -52,6 +52,11 @@ class Reader(ABC):
     def read(self, block: Block) -> Taken:
         """What becomes of the next lines. Never raises for what a line says."""
 
+    @property
+    def holding(self) -> bool:
+        """Whether lines that were read are held back, to be merged with later ones."""
+        return False
+
     def finish(self) -> Taken:
         """What was held back until the end: lines that might have been merged with later ones."""
         return Taken()
@@ -75,6 +80,11 @@ class Format(ABC):
     @abstractmethod
     def reader(self) -> Reader:
         """For a new file."""
+
+    def grows(self, path: Path) -> bool:
+        """Whether such a file can be read as it is written, from any line on: plain text that no program must turn into
+        text first."""
+        return type(self).blocks is Format.blocks and not packed(path)
 
     def blocks(self, path: Path) -> Iterator[Block]:
         """The lines of a file. ImportFailure once what could be read has been given. Formats that another program

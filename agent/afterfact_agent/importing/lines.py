@@ -63,6 +63,15 @@ def open_text(path: Path) -> BinaryIO:
         raise ImportFailure(f"{path}: cannot read: {error.strerror}") from None
 
 
+def packed(path: Path) -> bool:
+    """Whether a file is gzip. ImportFailure if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == _GZIP
+    except OSError as error:
+        raise ImportFailure(f"{path}: cannot read: {error.strerror}") from None
+
+
 def head(path: Path) -> bytes:
     """A file's first HEAD_BYTES, unpacked. ImportFailure as `open_text`; what can be had of a damaged gzip file."""
     with open_text(path) as file:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from afterfact_protocol.output import OutputError
 
@@ -11,14 +10,13 @@ from .format import Reject
 
 
 class RejectsFile:
-    """Made with the first reject, so that none is there where nothing was wrong. Close it.
+    """Made with the first reject, so that none is there where nothing was wrong; added to if it exists.
 
     A line of it is: file, colon, line number, colon, reason, tab, the line as it was.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO | None = None
 
     def write(self, name: str, rejects: Iterable[Reject]) -> None:
         """OutputError if it cannot be written: a reject must not be lost."""
@@ -29,13 +27,8 @@ class RejectsFile:
         if not lines:
             return
         try:
-            if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = open(self.path, "wb")  # noqa: SIM115 (kept open until close)
-            self._file.writelines(lines)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab") as file:
+                file.writelines(lines)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot write the rejected lines: {error.strerror}") from None
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()

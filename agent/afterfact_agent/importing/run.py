@@ -96,12 +96,8 @@ class ImportRun:
 
     def takings(self) -> Iterator[Taken]:
         """What became of the lines, some at a time. OutputError if the rejects file cannot be written."""
-        try:
-            for (path, known), report in zip(self._files, self.reports, strict=True):
-                yield from self._file(path, known, report)
-        finally:
-            if self._rejects is not None:
-                self._rejects.close()
+        for (path, known), report in zip(self._files, self.reports, strict=True):
+            yield from self._file(path, known, report)
 
     def _file(self, path: Path, known: Format, report: ImportReport) -> Iterator[Taken]:
         reader = known.reader()

@@ -1,10 +1,10 @@
 """One agent of the benchmark, a process of its own: fills its spool as afterfact-agent does, waits for word, delivers.
 
-    agent.py SENSOR.toml SPOOL SESSIONS.npy FIRST STEP
+    agent.py SENSOR.toml SPOOL SESSIONS.npy FIRST STEP [RATE]
 
-It takes every STEPth session from the FIRST on. A line of JSON on stdout says how long the spool took; after any line
-on stdin it delivers by the agent's own uplink, and a second line of JSON says when. Times are of the monotonic clock,
-which all processes of a machine share.
+It takes every STEPth session from the FIRST on, and delivers RATE a second, or as fast as it can. A line of JSON on
+stdout says how long the spool took; after any line on stdin it delivers by the agent's own uplink, and a second line of
+JSON says when. Times are of the monotonic clock, which all processes of a machine share.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from afterfact_agent.delivery.bounds import Bounds
-from afterfact_agent.delivery.filestream import batches_of, files_stream
+from afterfact_agent.delivery.filestream import BATCH_ROWS, batches_of, files_stream
 from afterfact_agent.delivery.spool import Spool, StreamInfo
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_protocol.codec import encode
@@ -32,8 +32,11 @@ POLL_SECONDS = 0.25
 class TimedSpool(Spool):
     """Notes when the first batch leaves it and when the last one was acknowledged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rate: float) -> None:
         super().__init__(path)
+        self._rate = rate
+        """Batches a second that may leave it; 0: as fast as they are asked for."""
+        self._gone = 0
         self.left = 0
         self.first: float | None = None
         self.last = 0.0
@@ -42,6 +45,9 @@ class TimedSpool(Spool):
     def read(self, stream: bytes, seq: int) -> bytes:
         if self.first is None:
             self.first = time.monotonic()
+        if self._rate:
+            time.sleep(max(0.0, self.first + self._gone / self._rate - time.monotonic()))
+            self._gone += 1
         return super().read(stream, seq)
 
     def acknowledged(self, stream: bytes, seq: int) -> None:
@@ -68,9 +74,9 @@ def log(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def main(join_file: str, folder: str, sessions: str, first: str, step: str) -> None:
+def main(join_file: str, folder: str, sessions: str, first: str, step: str, rate: str = "0") -> None:
     join = read_join(join_file, "sensor")
-    spool = TimedSpool(Path(folder))
+    spool = TimedSpool(Path(folder), int(rate) / BATCH_ROWS)
     rows = np.load(sessions, mmap_mode="r")[int(first) :: int(step)]
     began = time.monotonic()
     fill(spool, join.name, rows)

@@ -1,8 +1,10 @@
-"""Sessions made for the benchmark of ingest: what a meter would report of an enterprise's border over several days.
+"""Sessions made for benchmarks: what a meter would report of an enterprise's border over several days.
 
 Skewed as traffic is: few hosts and ports have most sessions, sizes and lengths are heavy-tailed, the day has its hours.
 Owns the made data and nothing else; the same count and seed give the same sessions.
 """
+
+import ipaddress
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,9 @@ INSIDE_HOSTS, OUTSIDE_HOSTS = 6_000, 300_000
 ABSENT_ADDRESS = "203.0.113.77"
 """No session has it: no other address is made in 203.0.113.0/24."""
 
+_OUTSIDE, _SCATTER = 0x4000_0000, 2_654_435_761
+"""A multiplication by an odd number scatters the outside hosts over 64.0.0.0/3, each still one address."""
+
 Integers = npt.NDArray[np.int64]
 
 # Service: protocol, port, share of the sessions that are not the worm's.
@@ -58,15 +63,18 @@ _NO_TCP = absent_bits("src_flags", "dst_flags", "src_retrans_bytes", "dst_retran
 _NEVER = absent_bits("vlan", "inner_vlan", "error_type", "error_code", "error_ip")
 
 
-def make_sessions(count: int, seed: int = 7) -> Records:
-    """`count` final records in the order a meter reports them: by their end."""
+def make_sessions(
+    count: int, seed: int = 7, first: int = FIRST_US, days: int = DAYS, worm_share: float = WORM_SHARE
+) -> Records:
+    """`count` final records of sessions that begin within `days` days from `first` (microseconds UTC), in the order a
+    meter reports them: by their end."""
     random = np.random.default_rng(seed)
     rows = np.zeros(count, RECORD)
-    _services(rows, random)
+    _services(rows, random, worm_share)
     _endpoints(rows, random)
     _endings(rows, random)
     _sizes(rows, random)
-    start = FIRST_US + random.integers(0, DAYS, count) * DAY_US + _time_of_day(count, random)
+    start = first + random.integers(0, days, count) * DAY_US + _time_of_day(count, random)
     long = random.lognormal(13.0, 2.3, count).clip(0, 6 * 3.6e9).astype(np.int64)  # median 0.4 s
     lone = rows["src_pkts"] + rows["dst_pkts"] <= 1
     rows["start_time"], rows["end_time"] = start, start + np.where(lone, 0, long)
@@ -81,6 +89,11 @@ def busiest_outside(rows: Records) -> bytes:
     return bytes(found[np.argsort(often, kind="stable")[-50]])
 
 
+def outside_address(host: int) -> str:
+    """The IPv4 address of an outside host; the lower its number, the more sessions it has."""
+    return str(ipaddress.IPv4Address(_OUTSIDE + host * _SCATTER % (1 << 29)))
+
+
 def _time_of_day(count: int, random: np.random.Generator) -> Integers:
     """Most of it in working hours."""
     office = random.normal(13.5, 3.0, count) % 24
@@ -92,7 +105,7 @@ def _skewed(many: int, count: int, random: np.random.Generator) -> Integers:
     return (many ** random.random(count)).astype(np.int64) - 1
 
 
-def _services(rows: Records, random: np.random.Generator) -> None:
+def _services(rows: Records, random: np.random.Generator, worm_share: float) -> None:
     count = len(rows)
     shares = np.array([share for _, _, share in _SERVICES])
     which = random.choice(len(_SERVICES), count, p=shares / shares.sum())
@@ -100,7 +113,7 @@ def _services(rows: Records, random: np.random.Generator) -> None:
     rows["proto"] = np.array([proto for proto, _, _ in _SERVICES])[which]
     rows["dst_port"] = np.where(port < 0, random.integers(1, 65_536, count), port)
     rows["src_port"] = random.integers(1024, 65_536, count)
-    worm = random.random(count) < WORM_SHARE
+    worm = random.random(count) < worm_share
     rows["proto"][worm], rows["dst_port"][worm] = Proto.TCP, WORM_PORT
     icmp = rows["proto"] == Proto.ICMP
     rows["src_port"][icmp] = rows["dst_port"][icmp] = 0
@@ -122,8 +135,7 @@ def _endpoints(rows: Records, random: np.random.Generator) -> None:
     six = (random.random(count) < 0.04) & (rows["proto"] != Proto.ICMP)
     inwards = random.random(count) < 1 / 6
     ours = _addresses(0x0A00_0000, bytes.fromhex("20010db800010000"), inside, six)
-    # A multiplication by an odd number scatters the outside hosts over 64.0.0.0/3, each still one address.
-    theirs = _addresses(0x4000_0000, bytes.fromhex("20010db8ffff0000"), outside * 2_654_435_761 % (1 << 29), six)
+    theirs = _addresses(_OUTSIDE, bytes.fromhex("20010db8ffff0000"), outside * _SCATTER % (1 << 29), six)
     rows["src_ip"] = np.where(inwards, theirs, ours)
     rows["dst_ip"] = np.where(inwards, ours, theirs)
 

@@ -15,15 +15,16 @@ import numpy.typing as npt
 
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.nodes import Column, Derived, Far, Order
-from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.query.computed import derived
 from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
+from afterfact_server.query.needles import needles
+from afterfact_server.store.packed import COLUMN, FOUND_KEY
 
 TABLE = "sessions"
 
-_KEY_COLUMNS = (*KEY, "revision")
+FOUND_COLUMNS = (*FOUND_KEY, COLUMN)
+"""The columns of packed.FOUND."""
 _NEWEST_FIRST = ("start_time DESC", "sensor", "session_id")
-ROW_NAMES = tuple(field.name for field in FIELDS)
 
 MAX_SPANS = 16
 WORTH_CUTTING = 60_000_000
@@ -39,6 +40,9 @@ class Compiled:
 
     sql: str
     parameters: dict[str, Any]
+    scattered: bool = False
+    """Whether what it finds lies here and there: to read the days one after the other, newest first, is no help then,
+    and keeps the store from reading several at a time."""
 
 
 def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
@@ -52,7 +56,7 @@ def compile_where(query: Query, sensors: Mapping[str, int]) -> Compiled:
 
 def key_query(
     query: Query, sensors: Mapping[str, int], limit: int, after: Key | None = None, final: bool | None = None,
-    columns: Sequence[str] = _KEY_COLUMNS,
+    columns: Sequence[str] = FOUND_KEY,
 ) -> Compiled:  # fmt: skip
     """The keys that a query finds, in its order: start_time, sensor, session_id and revision (or other `columns`) of at
     most `limit` rows.
@@ -62,7 +66,8 @@ def key_query(
     once per unmerged revision. QueryError if the query names an unknown sensor.
     """
     parameters = Parameters()
-    found = condition(query.where, sensors, parameters)
+    looked_for = needles(query.where, parameters)
+    found = looked_for + condition(query.where, sensors, parameters)
     if after is not None:
         if query.order:
             raise ValueError("only the default order can be continued after a key")
@@ -75,12 +80,14 @@ def key_query(
         f"SELECT {', '.join(columns)} FROM {table} WHERE {found} ORDER BY {', '.join(order)} "
         f"LIMIT {parameters.bind(limit, 'UInt64')}",
         parameters.values,
+        scattered=bool(looked_for) and " AND has(" not in looked_for,
     )
 
 
-def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = ROW_NAMES) -> Compiled:
-    """Some fields of the sessions with these keys, every revision not merged yet, in no order of rows; and perhaps
-    sessions of another sensor that begin between them under the same id: the caller picks by key and revision.
+def rows_by_keys(keys: npt.NDArray[np.void], columns: Sequence[str] = FOUND_COLUMNS) -> Compiled:
+    """The packed rows (packed.FOUND), or some fields, of the sessions with these keys, every revision not merged yet,
+    in no order of rows; and perhaps sessions of another sensor that begin between them under the same id: the caller
+    picks by key and revision.
 
     `keys` is a structured array that has at least the fields of KEY. RowBinary of the answer is packed `columns`.
     """

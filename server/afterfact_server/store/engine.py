@@ -14,6 +14,9 @@ from afterfact_server.store.layout import Layout
 StoreFailure = ClickHouseError
 """What a client raises when the store cannot do what was asked."""
 
+MAKING = {"allow_suspicious_fixed_string_types": 1}
+"""Settings with which tables are made: the packed column is longer than the 256 bytes that pass unsuspected."""
+
 
 class StoreError(RuntimeError):
     """The store cannot be opened; one line for a person."""
@@ -47,7 +50,7 @@ class StoreEngine:
         if self._dsn:  # of a DSN the client does not read the scheme: it would speak HTTP, with the password, to https
             where = {"dsn": self._dsn, "interface": urlsplit(self._dsn).scheme}
         # Through a Distributed table an insert is acknowledged when the nodes have it, not when it waits to be sent.
-        settings = {"distributed_foreground_insert": 1} if self.layout.cluster else {}
+        settings = MAKING | ({"distributed_foreground_insert": 1} if self.layout.cluster else {})
         try:
             return clickhouse_connect.get_client(**where, settings=settings)
         except (ClickHouseError, OSError, RuntimeError, ValueError) as error:

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_server.store.days import DroppedDays
 from afterfact_server.store.schema import QUARANTINE
+from afterfact_server.store.watched import Watched
 
 
 class Ranges:
@@ -92,6 +93,7 @@ class Ledger:
             if not row[5]:
                 self._remember(stream)
         self.dropped = DroppedDays(client)
+        self.watched = Watched(client)
         self._quarantined: Counter[int] = Counter()
         """By sensor, what lies in quarantine now."""
         for stream_id, seq, sensor, stored, expired in client.query(

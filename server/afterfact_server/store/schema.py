@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
-from afterfact_server.store import health
+from afterfact_server.store import health, needles, packed
 from afterfact_server.store.community import DIGEST
 from afterfact_server.store.engine import StoreError
 from afterfact_server.store.layout import SINGLE, Layout, Table
@@ -31,31 +31,36 @@ _DAY = f"toInt32(intDiv(toUnixTimestamp64Micro({{column}}), {MICROSECONDS_A_DAY}
 # Days that are no longer written to become one part, which makes FINAL cheap on them.
 _MERGE_OLD_DAYS = "min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1"
 
-_INDEXED = ("src_ip", "dst_ip", "src_port", "dst_port")
+# A row that is fetched costs reading its granule from the beginning, decompressed in blocks.
+_SMALL = "min_compress_block_size = 16384, max_compress_block_size = 65536"
+_SMALL_GRANULES = f"index_granularity = 1024, {_SMALL}"
+
 # Which granules of the days before a time hold sessions that lasted into it; which hold a conversation.
 _ADDED_WITH_3 = {
     "end_time_minmax": "end_time TYPE minmax GRANULARITY 1",
     "community_bloom": f"{DIGEST} TYPE bloom_filter(0.01) GRANULARITY 1",
 }
-_INDEX_OF = {f"{name}_bloom": f"{name} TYPE bloom_filter(0.01) GRANULARITY 1" for name in _INDEXED} | _ADDED_WITH_3
+_INDEX_OF = {**_ADDED_WITH_3, needles.NAME: needles.DEFINITION}
 _INDEXES = ", ".join(f"INDEX {name} {definition}" for name, definition in _INDEX_OF.items())
 
 _COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in FIELDS)
 _TIME = "DateTime64(6, 'UTC')"
 
 
-def _sessions(table: str, day_of: str, indexes: str) -> Table:
+def _sessions(table: str, day_of: str, asked: bool = True) -> Table:
+    more = f", {packed.COLUMN} {packed.DEFINITION}, {_INDEXES}" if asked else ""
+    settings = f"{_MERGE_OLD_DAYS}, {_SMALL_GRANULES}" if asked else _MERGE_OLD_DAYS
     return Table(
-        table, _COLUMNS + indexes, ", ".join(KEY), version="revision", partition=_DAY.format(column=day_of),
-        shard="cityHash64(sensor, session_id)", settings=_MERGE_OLD_DAYS,
+        table, _COLUMNS + more, ", ".join(KEY), version="revision", partition=_DAY.format(column=day_of),
+        shard="cityHash64(sensor, session_id)", settings=settings,
     )  # fmt: skip
 
 
 TABLES: tuple[Table, ...] = (
-    _sessions(SESSIONS, "start_time", ", " + _INDEXES),
-    _sessions(QUARANTINE, "ingest_time", ""),
+    _sessions(SESSIONS, "start_time"),
+    _sessions(QUARANTINE, "ingest_time", asked=False),
     # A day of it can take the place of SESSIONS' day, so it is the same to the last index.
-    _sessions(PINNED, "start_time", ", " + _INDEXES),
+    _sessions(PINNED, "start_time"),
     # Which sessions are pinned, under which label, by whom.
     Table(
         "pins", f"label String, start_time {_TIME}, sensor UInt16, session_id UInt64, pinned_by String, "
@@ -94,11 +99,13 @@ TABLES: tuple[Table, ...] = (
 
 SESSION_TABLES = (SESSIONS, QUARANTINE, PINNED)
 """Those whose columns are FIELDS."""
+ASKED_TABLES = (SESSIONS, PINNED)
+"""Those that have the packed column and the index of ends."""
 
 STATEMENTS: tuple[str, ...] = tuple(statement for table in TABLES for statement in SINGLE.create(table))
 """What makes all tables on one server."""
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 """Of the tables that this program makes. Raised with every step below, and with a field that FIELDS gains."""
 
 
@@ -108,13 +115,26 @@ def _count_expired(client: Client, layout: Layout) -> None:
 
 
 def _index_ends_and_conversations(client: Client, layout: Layout) -> None:
-    for table in (SESSIONS, PINNED):
+    for table in ASKED_TABLES:
         for name, definition in _ADDED_WITH_3.items():
             for statement in layout.add_index(table, name, definition):
                 client.command(statement)
 
 
-STEPS: dict[int, Callable[[Client, Layout], None]] = {2: _count_expired, 3: _index_ends_and_conversations}
+def _index_both_ends(client: Client, layout: Layout) -> None:
+    """In place of a Bloom filter a column. What is stored already is indexed meanwhile: until then it is read."""
+    for table in ASKED_TABLES:
+        alter = f"ALTER TABLE {layout.local(table)}{layout.on_cluster}"
+        client.command(f"{alter} MODIFY SETTING {_SMALL}")
+        for name in ("src_ip", "dst_ip", "src_port", "dst_port"):
+            client.command(f"{alter} DROP INDEX IF EXISTS {name}_bloom", settings={"mutations_sync": 2})
+        for statement in layout.add_index(table, needles.NAME, needles.DEFINITION):
+            client.command(statement)
+
+
+STEPS: dict[int, Callable[[Client, Layout], None]] = {
+    2: _count_expired, 3: _index_ends_and_conversations, 4: _index_both_ends,
+}  # fmt: skip
 """To version N from the one before, on tables that exist; a version that only gained fields has none. Each may be done
 twice: a crash repeats it."""
 
@@ -124,7 +144,11 @@ def prepare(client: Client, layout: Layout = SINGLE) -> bytes:
     is a newer program's."""
     columns = _columns(client)
     version = _version(client, columns)
-    unknown = sorted(columns.get(SESSION_TABLES[0], set()) - {field.name for field in FIELDS})
+    unknown = sorted(
+        name
+        for name in columns.get(SESSION_TABLES[0], set()) - {field.name for field in FIELDS}
+        if not name.startswith(packed.PREFIX)
+    )
     if version > STORE_VERSION or unknown:
         has = f"is of version {version}" if version > STORE_VERSION else f"has fields unknown here ({unknown[0]})"
         raise StoreError(f"the session store {has}; this program ({SOFTWARE}) knows up to {STORE_VERSION}, so a newer "
@@ -139,6 +163,9 @@ def prepare(client: Client, layout: Layout = SINGLE) -> bytes:
     for name in SESSION_TABLES:
         if name in columns:
             _add_fields(client, layout, name, columns[name])
+    for name in ASKED_TABLES:
+        if name in columns:
+            _pack(client, layout, name, columns[name])
     if version < STORE_VERSION:
         client.insert("store_version", [[STORE_VERSION, time.time_ns() // 1000, SOFTWARE]],
                       column_names=["version", "since", "software"])  # fmt: skip
@@ -177,6 +204,20 @@ def _add_fields(client: Client, layout: Layout, table: str, present: set[str]) -
             )
         for statement in layout.add_column(table, field.name, f"{field.clickhouse} CODEC({field.codec})"):
             client.command(statement)
+
+
+def _pack(client: Client, layout: Layout, table: str, present: set[str]) -> None:
+    """Have the packed column of today's fields. What is stored already is packed meanwhile: until then it is computed
+    from the other columns when it is read."""
+    alter = f"ALTER TABLE {{}}{layout.on_cluster}"
+    if packed.COLUMN not in present:
+        for statement in layout.add_column(table, packed.COLUMN, packed.DEFINITION):
+            client.command(statement)
+        client.command(f"{alter.format(layout.local(table))} MATERIALIZE COLUMN {packed.COLUMN}")
+    for name in sorted(present - {packed.COLUMN}):
+        if name.startswith(packed.PREFIX):
+            for each in dict.fromkeys((table, layout.local(table))):
+                client.command(f"{alter.format(each)} DROP COLUMN IF EXISTS {name}")
 
 
 def _identity(client: Client) -> bytes:

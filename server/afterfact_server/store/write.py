@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import FIELDS, KEY, ROW
+from afterfact_server.store import packed
 from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Stream
 from afterfact_server.store.schema import MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
@@ -48,7 +49,7 @@ def by_day(rows: Records) -> list[Records]:
 
 def insert_day(client: Client, rows: Records) -> None:
     """Insert ROW records of one UTC day: an insert over several days is not atomic, over 100 it is refused."""
-    _insert(client, SESSIONS, rows)
+    client.raw_insert(SESSIONS, [*_NAMES, packed.COLUMN], packed.with_packed(rows), fmt="RowBinary")
 
 
 def insert_sessions(client: Client, rows: Records) -> None:
@@ -60,11 +61,7 @@ def insert_sessions(client: Client, rows: Records) -> None:
 def insert_quarantined(client: Client, rows: Records) -> None:
     """Insert ROW records whose time cannot be; they lie in the partition of their ingest day."""
     if len(rows):
-        _insert(client, QUARANTINE, rows)
-
-
-def _insert(client: Client, table: str, rows: Records) -> None:
-    client.raw_insert(table, _NAMES, rows.tobytes(), fmt="RowBinary")
+        client.raw_insert(QUARANTINE, _NAMES, rows.tobytes(), fmt="RowBinary")
 
 
 def insert_stream(client: Client, stream: Stream, changed: int, replaced: bool = False) -> None:

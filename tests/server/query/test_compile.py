@@ -21,10 +21,12 @@ from afterfact_protocol.query.match import matches, ordered
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import Column, Expr, Member, Network, Not, Order, Relation
 from afterfact_protocol.query.regexp import check
-from afterfact_protocol.session import ROW, absent_bits
+from afterfact_protocol.session import FIELDS, ROW, absent_bits
 from afterfact_server.query.compile import Compiled, compile_where, key_query, rows_by_keys
 from afterfact_server.query.resolve import MAX_ADDRESSES, resolved
 from afterfact_server.store.community import DIGEST
+from afterfact_server.store.engine import MAKING
+from afterfact_server.store.packed import FOUND, to_rows
 from afterfact_server.store.schema import STATEMENTS
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -43,7 +45,7 @@ Rows = npt.NDArray[np.void]
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     path: Path = tmp_path_factory.mktemp("store")
-    client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+    client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=MAKING)
     client.command(STATEMENTS[0])
     # The disk need not have it before the next example.
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
@@ -53,7 +55,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 def store(client: Client, rows: Rows) -> None:
     client.command("TRUNCATE TABLE sessions")
-    client.raw_insert("sessions", insert_block=rows.tobytes(), fmt="RowBinary")
+    insert(client, rows)
+
+
+def insert(client: Client, rows: Rows) -> None:
+    """With what the server stores beside the fields left to be computed, as for rows of an older store."""
+    client.raw_insert("sessions", [field.name for field in FIELDS], rows.tobytes(), fmt="RowBinary")
 
 
 def run(client: Client, compiled: Compiled, dtype: np.dtype[np.void]) -> Rows:
@@ -155,7 +162,7 @@ def test_newest_revision_counts_for_growing_fields(client: Client) -> None:
     rows["session_id"], rows["start_time"] = [1, 1, 2, 2], JULY_20
     rows["revision"] = [2, 4, 2, 4]
     store(client, rows[::2])
-    client.raw_insert("sessions", insert_block=rows[1::2].tobytes(), fmt="RowBinary")
+    insert(client, rows[1::2])
     grown = key_query(parse("src_bytes > 1000", NOW), SENSORS, 10)
     assert " FINAL " in grown.sql
     assert keys_of(run(client, grown, KEYS)) == [(JULY_20, 1, 1)]
@@ -182,8 +189,9 @@ def test_pages_skip_and_repeat_nothing(client: Client, rows: Rows, page: int) ->
 def test_rows_by_keys_brings_the_very_rows(client: Client, rows: Rows) -> None:
     store(client, rows)
     wanted = rows[::2]
-    assert sorted(run(client, rows_by_keys(wanted), ROW).tolist()) == sorted(wanted.tolist())
-    assert len(run(client, rows_by_keys(rows[:0]), ROW)) == 0
+    found = to_rows(run(client, rows_by_keys(wanted), FOUND))
+    assert sorted(found.tolist()) == sorted(wanted.tolist())
+    assert len(run(client, rows_by_keys(rows[:0]), FOUND)) == 0
 
 
 def test_only_the_default_order_continues_after_a_key() -> None:
@@ -251,7 +259,7 @@ def test_a_session_over_midnight_is_of_both_days(client: Client) -> None:
     plan = client.raw_query(f"EXPLAIN indexes = 1 {compiled.sql}", parameters=compiled.parameters,
                             settings={"use_skip_indexes_if_final": 1, "use_skip_indexes_if_final_exact_mode": 1},
                             fmt="TSVRaw").decode()  # fmt: skip
-    assert "Granules: 1/5" in plan[plan.index("end_time_minmax") :], plan
+    assert "Granules: 1/40" in plan[plan.index("end_time_minmax") :], plan
 
 
 def test_unknown_sensor_is_an_error_at_its_place() -> None:
@@ -319,16 +327,20 @@ def test_days_outside_the_span_are_not_read(client: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "index"),
     [
-        ("src_ip = 10.9.9.9", "src_ip_bloom"),
-        ("dst_ip IN (10.9.9.9, 10.9.9.8)", "dst_ip_bloom"),
-        ("src_port = 9", "src_port_bloom"),
-        ("dst_port IN (9, 10)", "dst_port_bloom"),
-        ("ip = 10.9.9.9", "Combined skip indexes"),
-        ("port = 9", "Combined skip indexes"),
-        ("endpoint = '10.9.9.9:9'", "Combined skip indexes"),
+        ("src_ip = 10.9.9.9", "needles"),
+        ("dst_ip IN (10.9.9.9, 10.9.9.8)", "needles"),
+        ("src_port = 9", "needles"),
+        ("dst_port IN (9, 10)", "needles"),
+        ("ip = 10.9.9.9", "needles"),
+        ("ip = 10.9.0.0/16", "needles"),
+        ("ip IN (10.9.9.0/24, 2001:db8::1)", "needles"),
+        ("port = 9", "needles"),
+        ("endpoint = '10.9.9.9:9'", "needles"),
+        ("port = 9 AND NOT dst_ip IN (10.9.9.9) AND src_bytes > 1", "needles"),
+        ("ip = 10.9.9.9 OR port = 9", "needles"),
         ("community_id = '1:LQU9qZlK+B5F3KDmev6m5PMibrg='", "community_bloom"),
         ("community_id IN ('1:LQU9qZlK+B5F3KDmev6m5PMibrg=', '1:d/FP5EW3wiY1vCndhwleRRKHowQ=')", "community_bloom"),
-        ("ip = 10.9.9.9 AND other_ip = 10.9.9.8", "src_ip_bloom"),
+        ("ip = 10.9.9.9 AND other_ip = 10.9.9.8", "needles"),
         ("DURING '2004-07-22'", "end_time_minmax"),
     ],
 )
@@ -341,8 +353,8 @@ def test_needles_use_the_indexes(client: Client, text: str, index: str) -> None:
             parameters=compiled.parameters,
             settings={"use_skip_indexes_if_final": 1, "use_skip_indexes_if_final_exact_mode": 1},
             fmt="TSVRaw",
-        ).decode(errors="replace")
-        used = plan[plan.index(index) :]
+        ).decode("latin-1")
+        used = plan[plan.index(f"Name: {index}") :]
         assert "Granules: 0/1" in used, plan
 
 

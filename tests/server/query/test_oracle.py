@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.match import matches
-from afterfact_protocol.session import FIELDS, KEY, ROW, Role, absent_bits
+from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
 from afterfact_server.query.compile import key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
 from afterfact_server.results import KEY_ROW, distinct, newest_in_order
+from afterfact_server.store.engine import MAKING
+from afterfact_server.store.packed import COLUMN, FOUND, to_rows, with_packed
 from afterfact_server.store.schema import STATEMENTS
 
 Rows = npt.NDArray[np.void]
@@ -35,7 +37,9 @@ _GROWING_BITS = np.uint64(absent_bits(*(f.name for f in FIELDS if f.nullable and
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    client = clickhouse_connect.get_client(interface="chdb", path=str(tmp_path_factory.mktemp("store")))
+    client = clickhouse_connect.get_client(
+        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
+    )
     client.command(STATEMENTS[0])
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
     yield client
@@ -68,8 +72,8 @@ def found(client: Client, query: Query) -> Rows:
     raw = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
     keys = distinct(np.frombuffer(raw, KEY_ROW))
     compiled = rows_by_keys(keys)
-    rows = np.frombuffer(client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary"), ROW)
-    return newest_in_order(keys, rows)[: query.limit]
+    rows = np.frombuffer(client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary"), FOUND)
+    return newest_in_order(keys, to_rows(rows))[: query.limit]
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -80,7 +84,7 @@ def test_server_finds_what_the_language_says(
     newest, parts = stored
     client.command("TRUNCATE TABLE sessions")
     for part in parts:
-        client.raw_insert("sessions", insert_block=part.tobytes(), fmt="RowBinary")
+        client.raw_insert("sessions", [*(field.name for field in FIELDS), COLUMN], with_packed(part), fmt="RowBinary")
     for query in asked:
         typed = parse(str(query), NOW)
         expected = newest[ORACLE.answer(typed, newest)]

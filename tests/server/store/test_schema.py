@@ -15,6 +15,11 @@ write.insert_sessions(client, made)
 names = ", ".join(field.name for field in FIELDS)
 data = client.raw_query(f"SELECT {names} FROM sessions ORDER BY start_time", fmt="RowBinary")
 assert data == made.tobytes()
+keys = ", ".join(packed.FOUND_KEY)
+data = client.raw_query(f"SELECT {keys}, {packed.COLUMN} FROM sessions ORDER BY start_time", fmt="RowBinary")
+assert packed.to_rows(np.frombuffer(data, packed.FOUND)).tobytes() == made.tobytes(), "as it was sent"
+expression = packed.DEFINITION.split(" DEFAULT ")[1].split(" CODEC")[0]
+assert ask(f"SELECT countIf({packed.COLUMN} != {expression}) FROM sessions") == [(0,)], "as the store computes it"
 assert ask("SELECT count(DISTINCT partition) FROM system.parts WHERE active AND database = currentDatabase() "
            "AND table = 'sessions'") == [(50,)]
 assert schema.prepare(client) == identity, "the store stays the same one"
@@ -51,11 +56,18 @@ def test_a_field_added_later_is_unknown_in_older_rows(store: Store) -> None:
     store.run(
         """
 write.insert_sessions(client, rows(5_000_000, session_id=7, absent=absent_bits("vlan")))
+client.command(f"ALTER TABLE {schema.SESSIONS} ADD COLUMN packed_before UInt8, DROP COLUMN {packed.COLUMN}")
 for table in (schema.SESSIONS, schema.QUARANTINE):
     client.command(f"ALTER TABLE {table} DROP COLUMN icmp_id")
     client.command(f"ALTER TABLE {table} DROP COLUMN marks")
 schema.prepare(client)
 assert ask("SELECT icmp_id, marks, absent FROM sessions") == [(0, 0, absent_bits("vlan", "icmp_id"))]
+data = client.raw_query(f"SELECT {', '.join(packed.FOUND_KEY)}, {packed.COLUMN} FROM sessions", fmt="RowBinary")
+(row,) = packed.to_rows(np.frombuffer(data, packed.FOUND))
+assert row["absent"] == absent_bits("vlan", "icmp_id") and row["session_id"] == 7, "what is shown is what is asked"
+names = [row[0] for row in ask("SELECT name FROM system.columns WHERE table = 'sessions' AND database = "
+                               "currentDatabase() AND startsWith(name, 'packed')")]
+assert names == [packed.COLUMN], names
 """,
     )
 

@@ -1,0 +1,254 @@
+"""Following a directory: files that appear, grow, are renamed, cut and packed by rotation.
+
+A text file is read as far as its last whole line, again and again. What cannot grow line by line (gzip, formats that
+another program reads) is read once it has not changed for a while. Knows neither spool nor threads.
+"""
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from afterfact_protocol.messages import Observed
+
+from .format import Format, Reader, Reject, Taken
+from .formats import format_of
+from .journal import FINGERPRINT_BYTES, Journal, Position
+from .lines import ImportFailure, blocks_of, read_blocks
+from .rejects import RejectsFile
+from .run import ImportReport
+
+CHUNK_BYTES = 4 << 20
+QUIET_SECONDS = 30.0
+"""A file that has not changed for so long is whole: its half last line is taken, and what its reader held back."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A file that is being read."""
+
+    path: Path
+    position: Position
+    known: Format
+    reader: Reader
+    report: ImportReport
+    size: int = -1
+    changed: float = 0.0
+    """By the monotonic clock."""
+    finished: bool = True
+    """Nothing is held back by its reader."""
+
+
+class Follower:
+    """`step` again and again; `spooled` once all that was given by it is safe."""
+
+    def __init__(
+        self,
+        directory: Path,
+        chosen: str | None,
+        journal: Journal,
+        rejects: RejectsFile,
+        log: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.directory = directory
+        self._chosen = chosen
+        self._journal = journal
+        self._rejects = rejects
+        self._log = log
+        self._clock = clock
+        self._followed: dict[int, _Followed] = {}
+        self._given: dict[int, Position] = {}
+        self._said: set[str] = set()
+        self._passed: dict[int, tuple[int, float]] = {}
+        """Files that are of no known format: size and time of change when they were looked at."""
+        self.counters = {"lines": 0, "lines_rejected": 0, "lines_skipped": 0, "files": 0}
+
+    def step(self) -> Iterator[Taken]:
+        """What has come since. ImportFailure if the directory cannot be read; OutputError from the rejects file."""
+        present = self._present()
+        for inode in set(self._followed) - {status.st_ino for _, status in present}:
+            gone = self._followed.pop(inode)
+            if not gone.finished:
+                yield self._count(gone, gone.reader.finish())
+        for path, status in present:
+            try:
+                followed = self._file(path, status)
+                if followed is not None:
+                    yield from self._more(followed, status)
+            except ImportFailure as error:
+                self._say(str(error))
+
+    def spooled(self) -> None:
+        """All that was given so far is on disk: enter how far that is. ImportFailure."""
+        if self._given:
+            present = {status.st_ino for _, status in self._present()}
+            self._journal.enter(self._given.values(), present)
+            self._given.clear()
+
+    def _present(self) -> list[tuple[Path, os.stat_result]]:
+        """Files, the longest unchanged first: a rotated file before the one that goes on."""
+        found = []
+        try:
+            for entry in os.scandir(self.directory):
+                if entry.name.startswith(".") or not entry.is_file():
+                    continue
+                found.append((Path(entry.path), entry.stat()))
+        except OSError as error:
+            raise ImportFailure(f"{self.directory}: cannot follow: {error.strerror}") from None
+        return sorted(found, key=lambda file: (file[1].st_mtime_ns, file[0].name))
+
+    def _file(self, path: Path, status: os.stat_result) -> _Followed | None:
+        """The file as it is followed; None if it is done or of no known format."""
+        followed = self._followed.get(status.st_ino)
+        known = followed.position if followed is not None else self._journal.position(status.st_ino)
+        if known is not None and not self._same(path, status, known):
+            known = None
+            self._followed.pop(status.st_ino, None)
+            followed = None
+        if followed is not None:
+            followed.path = path
+            return followed
+        if known is not None and known.done:
+            return None
+        seen = (status.st_size, status.st_mtime)
+        if not status.st_size or self._passed.get(status.st_ino) == seen:
+            return None
+        try:
+            form = format_of(path, self._chosen)
+        except ImportFailure as error:
+            self._passed[status.st_ino] = seen
+            self._say(str(error))
+            return None
+        self._passed.pop(status.st_ino, None)
+        position = known or Position(status.st_ino, "", 0, 0, 1)
+        followed = _Followed(path, position, form, form.reader(), ImportReport(str(path), form.name))
+        self.counters["files"] += 1
+        if position.offset:
+            self._preamble(followed)
+        self._followed[status.st_ino] = followed
+        return followed
+
+    @staticmethod
+    def _same(path: Path, status: os.stat_result, position: Position) -> bool:
+        """Whether it is still the file that the position is of: as long at least, and with the same beginning."""
+        if status.st_size < position.offset:
+            return False
+        return _beginning(path, position.length) == position.fingerprint
+
+    @staticmethod
+    def _preamble(followed: _Followed) -> None:
+        """Have the reader know the file's header lines, which lie before what is read now."""
+        for block in read_blocks(followed.path, 64 << 10):
+            count = 0
+            while count < len(block) and block.line(count).startswith(b"#"):
+                count += 1
+            if count:
+                followed.reader.read(replace(block, starts=block.starts[:count], ends=block.ends[:count],
+                                             numbers=block.numbers[:count]))  # fmt: skip
+            return
+
+    def _more(self, followed: _Followed, status: os.stat_result) -> Iterator[Taken]:
+        now = self._clock()
+        if status.st_size != followed.size:
+            followed.size, followed.changed = status.st_size, now
+        quiet = now - followed.changed >= QUIET_SECONDS
+        if followed.known.grows(followed.path):
+            yield from self._grown(followed, quiet)
+        elif quiet or time.time() - status.st_mtime >= QUIET_SECONDS:
+            yield from self._whole(followed, status)
+        if quiet and not followed.finished:
+            yield self._count(followed, followed.reader.finish())
+            followed.finished = True
+            self._given[status.st_ino] = followed.position
+
+    def _grown(self, followed: _Followed, quiet: bool) -> Iterator[Taken]:
+        """Whole lines beyond what was read; the half last one too, if it has been left so."""
+        while True:
+            position = followed.position
+            try:
+                with open(followed.path, "rb") as file:
+                    file.seek(position.offset)
+                    text = file.read(CHUNK_BYTES)
+            except OSError as error:
+                self._say(f"{followed.path}: cannot read: {error.strerror}")
+                return
+            whole = len(text) if quiet and len(text) < CHUNK_BYTES else text.rfind(b"\n") + 1
+            if not whole and len(text) == CHUNK_BYTES:
+                whole = len(text)  # a line without end: given on in pieces, and rejected
+            if not whole:
+                return
+            lines = 0
+            for block in blocks_of(io.BytesIO(text[:whole]), str(followed.path), first_line=position.line):
+                lines += len(block) + len(block.overlong)
+                taken = followed.reader.read(block)
+                if block.overlong:
+                    rejects = tuple(Reject(line, "longer than 1 MiB") for line in block.overlong)
+                    yield self._count(followed, Taken(rejects=rejects))
+                yield self._count(followed, taken)
+            length = min(FINGERPRINT_BYTES, position.offset + whole)
+            followed.position = replace(
+                position, offset=position.offset + whole, line=position.line + lines, length=length,
+                fingerprint=_beginning(followed.path, length) or position.fingerprint,
+                last_us=followed.report.last_us or position.last_us,
+            )  # fmt: skip
+            followed.finished = False
+            followed.report.lines += lines
+            self.counters["lines"] += lines
+            if not followed.reader.holding:  # or what is held back would be left out after a crash
+                self._given[position.inode] = followed.position
+
+    def _whole(self, followed: _Followed, status: os.stat_result) -> Iterator[Taken]:
+        """A file that is read in one go, once."""
+        try:
+            for block in followed.known.blocks(followed.path):
+                self.counters["lines"] += len(block)
+                followed.report.lines += len(block)
+                yield self._count(followed, followed.reader.read(block))
+        except ImportFailure as error:
+            self._say(str(error))
+        yield self._count(followed, followed.reader.finish())
+        length = min(FINGERPRINT_BYTES, status.st_size)
+        followed.position = replace(
+            followed.position, offset=status.st_size, length=length, done=True,
+            fingerprint=_beginning(followed.path, length) or "",
+        )  # fmt: skip
+        followed.finished = True
+        self._given[status.st_ino] = followed.position
+        del self._followed[status.st_ino]
+        self._log(followed.report.summary())
+
+    def _count(self, followed: _Followed, taken: Taken) -> Taken:
+        """Count it, keep its rejects, and tell what was watched: from where the file's sessions ended so far."""
+        report = followed.report
+        report.take(taken)
+        self.counters["lines_rejected"] += len(taken.rejects)
+        self.counters["lines_skipped"] += sum(taken.skipped.values())
+        self._rejects.write(followed.path.name, taken.rejects)
+        if not len(taken.records):
+            return taken
+        start, end = int(taken.records["start_time"].min()), int(taken.records["end_time"].max())
+        before = followed.position.last_us
+        start = min(start, before) if before else start
+        name = os.fsencode(followed.path.name).decode(errors="replace")[:1000]
+        interval = Observed(start, max(start, end, before), "import", name, 0, 0, "")
+        followed.position = replace(followed.position, last_us=max(end, before))
+        return replace(taken, observed=(interval, *taken.observed))
+
+    def _say(self, line: str) -> None:
+        """Each line once."""
+        if line not in self._said:
+            self._said.add(line)
+            self._log(line)
+
+
+def _beginning(path: Path, length: int) -> str | None:
+    """The first bytes in hexadecimal; None if it cannot be read or is shorter."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(length)
+    except OSError:
+        return None
+    return text.hex() if len(text) == length else None
