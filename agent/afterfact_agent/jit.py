@@ -44,7 +44,8 @@ def call(entry: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _R
 def entry(function: _Function) -> _Function:
     """Mark a function over arrays and integers that Python calls, by `call`; other kernels may call it too.
 
-    Its code is machine_code's, so what it is called with must be among what `warm`, in meter.py, calls it with.
+    Its code is machine_code's, so what it is called with must be among what `warm` calls it with (in
+    meter.py, columns.py).
     """
     return _compiled(function)
 

@@ -39,7 +39,10 @@ CACHE_BYTES = 4 << 20
 """A cache that is empty must have room for this much; compiled kernels are about 1 MB."""
 
 _PACKAGE = Path(__file__).parent
-_KERNEL_FOLDERS = ("capture", "meter")
+_KERNEL_FOLDERS = ("capture", "meter", "importing/cells")
+IMPORTERS = "afterfact_agent.importing."
+"""How the names of the importers' kernels begin. They are compiled apart from the meter's: who has one may never need
+the other."""
 _VARIANTS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
 _SUFFIX = ".kernel"
 
@@ -196,7 +199,7 @@ def _load(name: str) -> _Code:
             fcntl.flock(lock, fcntl.LOCK_EX)
             code = _read(path)
             if code is None:
-                _compile(_directory)
+                _compile(_directory, name)
                 code = _read(path)
     if code is None:
         raise KernelError(f"{name} is not among the kernels that are compiled: a mistake in the program")
@@ -223,21 +226,22 @@ def _read(path: Path) -> _Code | None:
     return _Code(path.name, told, objects)
 
 
-def _compile(directory: Path) -> None:
-    """Compile all entries in a process of their own."""
-    sys.stderr.write("afterfact-agent: compiling the meter for this machine, once: takes about half a minute\n")
+def _compile(directory: Path, name: str) -> None:
+    """Compile the file of this name, and all entries that are used with it, in a process of their own."""
+    what, takes = ("importers", "ten seconds") if name.startswith(IMPORTERS) else ("meter", "half a minute")
+    sys.stderr.write(f"afterfact-agent: compiling the {what} for this machine, once: takes about {takes}\n")
     search = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, COMPILE_VARIABLE: str(directory), "PYTHONPATH": search}
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "afterfact_agent.compile"],
+            [sys.executable, "-P", "-m", "afterfact_agent.compile", name],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
     except OSError as error:
-        raise KernelError(f"the meter cannot be compiled: {sys.executable}: {error.strerror}") from None
+        raise KernelError(f"the {what} cannot be compiled: {sys.executable}: {error.strerror}") from None
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise KernelError(f"the meter cannot be compiled into {directory}: {said[0]}")
+        raise KernelError(f"the {what} cannot be compiled into {directory}: {said[0]}")
 
 
 def _compile_entry(directory: Path, entry: Any, arguments: Sequence[Any]) -> None:

@@ -94,7 +94,7 @@ def test_a_damaged_kernel_is_compiled_again(cache: Path, monkeypatch: pytest.Mon
     (path,) = cache.glob("*walk.walk.kernel")
     whole, asked = path.read_bytes(), []
 
-    def compile_again(directory: Path) -> None:
+    def compile_again(directory: Path, name: str) -> None:
         asked.append(directory)
         path.write_bytes(whole)
 

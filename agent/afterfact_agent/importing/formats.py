@@ -5,8 +5,10 @@ from pathlib import Path
 from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
+from .sancp import Cxtracker, Sancp
+from .stream4 import Stream4
 
-FORMATS: tuple[Format, ...] = (Argus(),)
+FORMATS: tuple[Format, ...] = (Argus(), Cxtracker(), Sancp(), Stream4())
 """In the order in which a file is tried."""
 
 

@@ -89,7 +89,7 @@ def _direct(rows: Rows, tcp: Mask, icmp: Mask) -> NDArray[np.uint8]:
     # src_flags and dst_flags are views, so they have been exchanged too.
     syn, answer = evidence.has(src, TcpFlag.SYN), evidence.has(dst, TcpFlag.SYN)
     ported = (rows["src_port"] > 0) & (rows["dst_port"] > 0)
-    src_port, dst_port = np.maximum(rows["src_port"], 0), np.maximum(rows["dst_port"], 0)
+    src_port, dst_port = (np.maximum(rows[name], 0) for name in ("src_port", "dst_port"))
     told, back = evidence.called_by_port(src_port, dst_port, rows["dst_ip"])
     unseen = tcp & ~syn & ~answer & (rows["dir"] != CERTAIN)
     guessed = (unseen | np.isin(rows["proto"], (17, 132, 136))) & (rows["dir"] > 0) & ported & told

@@ -1,0 +1,144 @@
+"""Other meters' files from a sensor to an analyst's answer: the founding question over each."""
+
+import csv
+import gzip
+import io
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from helpers.case import CAPTURES, WORM
+from helpers.foreign import CASE, QUESTION, WRITTEN
+from helpers.processes import Process, Server, agent, ask, call, deliver, module
+
+Ends = tuple[str, str, str, str]
+
+ASKED = sorted((m.src, str(m.sport), m.dst, str(m.dport)) for m in CASE if m.asked)
+
+
+def found(console: Path, text: str) -> list[Ends]:
+    done = ask(console, text, "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    return sorted(
+        (row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"])
+        for row in csv.DictReader(io.StringIO(done.stdout))
+    )
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_founding_question_over_each_format(site: Server, tmp_path: Path, name: str) -> None:
+    form, text = WRITTEN[name]
+    sensor = name.replace(".", "-")
+    console, join = site.console_file(), site.enrol(sensor)
+    path = tmp_path / name
+    path.write_text(text())
+    command = agent(join, tmp_path / "spool", "--import", form, path, "--until-delivered")
+    done = call(command)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(CASE)} sessions" in done.stderr
+    question = QUESTION.replace("\nLIMIT", f"\nand sensor = '{sensor}' LIMIT")
+    assert found(console, question) == ASKED
+    assert len(found(console, f"sensor = '{sensor}'")) == len(CASE)
+    # The same file again, and packed, and as a copy of half of it: nothing is added.
+    lines = path.read_text().splitlines(keepends=True)
+    head = [line for line in lines if line.startswith(("#", "StartTime"))]
+    (tmp_path / f"{name}.half").write_text("".join(head + lines[-2:]))
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    for again in (path, tmp_path / f"{name}.gz", tmp_path / f"{name}.half"):
+        done = call(agent(join, tmp_path / "spool", "--import", form, again, "--until-delivered"))
+        assert done.returncode == 0, done.stderr
+    assert len(found(console, f"sensor = '{sensor}'")) == len(CASE)
+    # The file is what was watched.
+    meta = tmp_path / "meta.json"
+    ask(console, f"sensor = '{sensor}' and start_time between '2004-07-21' and '2004-07-22'", "--meta", meta)
+    (coverage,) = json.loads(meta.read_text())["coverage"]
+    assert coverage["sensor"] == sensor and not coverage["gaps"], coverage
+
+
+def test_what_converts_is_what_is_delivered(site: Server, tmp_path: Path) -> None:
+    """`import` prints the very rows that `run --import` has stored."""
+    console, join = site.console_file(), site.enrol("same")
+    path = tmp_path / "ssn_log.1"
+    path.write_text(WRITTEN["ssn_log.1090800000"][1]())
+    printed = call(module("afterfact_agent", "import", path))
+    assert printed.returncode == 0, printed.stderr
+    assert call(agent(join, tmp_path / "spool", "--import", "auto", path, "--until-delivered")).returncode == 0
+    stored = ask(console, "sensor = 'same'", "--format", "csv")
+    stamps = ("sensor", "ingest_time", "stream", "seq")
+
+    def rows(text: str) -> list[list[str]]:
+        return sorted(
+            [value for name, value in row.items() if name not in stamps] for row in csv.DictReader(io.StringIO(text))
+        )
+
+    assert rows(stored.stdout) == rows(printed.stdout) and len(rows(printed.stdout)) == len(CASE)
+
+
+def test_lines_that_cannot_be_read_are_told_and_kept(site: Server, tmp_path: Path) -> None:
+    console, join = site.console_file(), site.enrol("torn")
+    path = tmp_path / "stats.eth0.1090800000"
+    lines = WRITTEN[path.name][1]().splitlines()
+    path.write_text("\n".join([*lines[:3], lines[3][:40], "\xff\xfe|nonsense", *lines[4:]]), "latin-1")
+    done = call(agent(join, tmp_path / "spool", "--import", "sancp", path, "--until-delivered"))
+    assert done.returncode == 0 and "REJECTED 2" in done.stderr, done.stderr
+    (rejects,) = (tmp_path / "spool" / "rejects").iterdir()
+    assert [line.split(b":")[1] for line in rejects.read_bytes().splitlines()] == [b"4", b"5"]
+    assert len(found(console, "sensor = 'torn'")) == len(CASE) - 1
+
+
+def test_files_that_grow_are_followed_through_kills_and_rotation(site: Server, tmp_path: Path) -> None:
+    console, join = site.console_file(), site.enrol("follower")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    rows = WRITTEN["ssn_log.1090800000"][1]().splitlines(keepends=True)
+    command = agent(join, tmp_path / "spool", "--follow", logs)
+
+    def wait_for(count: int) -> None:
+        deadline = time.monotonic() + 40
+        while len(found(console, "sensor = 'follower'")) != count:
+            assert time.monotonic() < deadline and following.popen.poll() is None, following.lines
+            time.sleep(0.3)
+
+    log = logs / "ssn_log.log"
+    log.write_text("".join(rows[:2]) + rows[2][:30])
+    following = Process(command)
+    wait_for(2)
+    with log.open("a") as file:
+        file.write(rows[2][30:])
+    wait_for(3)
+    following.end(signal.SIGKILL)
+    with log.open("a") as file:
+        file.write(rows[3])
+    log.rename(logs / "ssn_log.1.log")
+    log.write_text(rows[4])
+    following = Process(command)
+    wait_for(5)
+    (logs / "ssn_log.1.log.gz").write_bytes(gzip.compress((logs / "ssn_log.1.log").read_bytes()))
+    (logs / "ssn_log.1.log").unlink()
+    with log.open("a") as file:
+        file.writelines(rows[5:])
+    wait_for(len(CASE))
+    assert following.end() == 0
+    asked = found(console, QUESTION.replace("\nLIMIT", "\nand sensor = 'follower' LIMIT"))
+    assert asked == ASKED
+
+
+@pytest.mark.skipif(not (shutil.which("argus") and shutil.which("ra")), reason="argus and ra are not installed")
+def test_the_case_as_argus_saw_it(site: Server, tmp_path: Path) -> None:
+    """Argus meters the case's captures; imported, the founding question finds what our own meter's sessions give."""
+    console = site.console_file()
+    for name, capture in CAPTURES.items():
+        join = site.enrol(f"argus-{name}")
+        ours = site.enrol(f"ours-{name}")
+        assert deliver(ours, tmp_path / f"ours-{name}", capture).returncode == 0
+        data = tmp_path / f"{name}.argus"
+        assert call(["argus", "-X", "-A", "-r", str(capture), "-w", str(data)]).returncode == 0
+        done = call(agent(join, tmp_path / f"spool-{name}", "--import", "argus", data, "--until-delivered"))
+        assert done.returncode == 0, done.stderr
+        of_argus, of_ours = (
+            found(console, WORM.replace("LIMIT", f"and sensor = '{meter}-{name}' LIMIT")) for meter in ("argus", "ours")
+        )
+        assert of_argus == of_ours and of_ours, name
