@@ -284,7 +284,7 @@ def test_names_and_passwords(case: Case, tmp_path: Path) -> None:
 def test_broken_configuration(tmp_path: Path) -> None:
     made = Server(tmp_path)
     config = made.dir / "server.toml"
-    config.write_text(config.read_text().replace("[limits]", "[limits]\nquery_secnds = 5"))
+    config.write_text(config.read_text().replace("\n[limits]\n", "\n[limits]\nquery_secnds = 5\n"))
     one_line(call(made.run_command), 1, "server.toml", "query_secnds")
 
 
