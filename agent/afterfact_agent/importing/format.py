@@ -85,6 +85,10 @@ class Format(ABC):
     def reader(self) -> Reader:
         """For a new file."""
 
+    def remote(self, path: Path) -> "Format | None":
+        """What reads this where it is no file but the address of a live stream of this format; else None."""
+        return None
+
     def grows(self, path: Path) -> bool:
         """Whether such a file can be read as it is written, from any line on: plain text that no program must turn into
         text first."""

@@ -32,12 +32,17 @@ def names() -> tuple[str, ...]:
 
 
 def format_of(path: Path, chosen: str | None = None) -> Format:
-    """The format of a file, of the `chosen` name if one is given (a name may have several layouts).
+    """The format of a file, of the `chosen` name if one is given (a name may have several layouts), or of a live stream
+    if it is that.
 
     ImportFailure if it is of none, or cannot be read.
     """
-    text = head(path)
     candidates = [known for known in FORMATS if chosen is None or known.name == chosen]
+    if chosen is not None:
+        for known in candidates:
+            if (stream := known.remote(path)) is not None:
+                return stream
+    text = head(path)
     for known in candidates:
         if known.recognise(text, path.name):
             return known

@@ -68,17 +68,23 @@ def run(command: Sequence[str], path: str, live: bool = False) -> Iterator[Block
 
 
 def table(block: Block, separator: bytes, columns: int) -> tuple[list[Cells], NDArray[np.int64], NDArray[np.int64]]:
-    """The cells of a block, by column, without the blanks around them; which of its lines these are; and which of its
-    lines have another number of cells."""
+    """The cells of a block, by column, without blanks; which of its lines these are; and which of its lines have
+    another number of cells."""
     text = block.data.tobytes()
-    rows = [text[start:end].split(separator) for start, end in zip(block.starts, block.ends, strict=True)]
-    whole = np.fromiter((len(row) == columns for row in rows), np.bool_, len(rows))
-    fine = [row for row in rows if len(row) == columns]
-    cells = [
-        np.array([cell.strip()[:MAX_CELL] for cell in column], "S") if fine else np.zeros(0, "S1")
-        for column in (zip(*fine, strict=True) if fine else [()] * columns)
+    rows = [
+        text[start:end].replace(b" ", b"").split(separator)
+        for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)
     ]
+    whole = np.fromiter((len(row) == columns for row in rows), np.bool_, len(rows))
+    fine = rows if whole.all() else [row for row in rows if len(row) == columns]
+    cells = [_cells(column) for column in zip(*fine, strict=True)] if fine else [np.zeros(0, "S1")] * columns
     return cells, np.flatnonzero(whole), np.flatnonzero(~whole)
+
+
+def _cells(column: Sequence[bytes]) -> Cells:
+    if max(map(len, column)) > MAX_CELL:  # or one long cell would widen all of them
+        column = [cell[:MAX_CELL] for cell in column]
+    return np.array(column, "S")
 
 
 def numbers(cells: Cells, largest: int = 2**63 - 1) -> tuple[Numbers, Mask]:

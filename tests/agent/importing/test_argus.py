@@ -1,11 +1,9 @@
-"""Argus's files through ra, and ra's CSV."""
+"""ra's CSV; argus/ has the rest."""
 
 import io
-import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 from helpers.foreign import argus_csv
 from helpers.packets import as_rows
 from hypothesis import given, settings
@@ -15,12 +13,6 @@ from afterfact_agent.importing.argus.format import Argus
 from afterfact_agent.importing.lines import blocks_of
 from afterfact_agent.importing.run import import_files
 from afterfact_protocol.records import check
-
-CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "outputs"
-needs_corpus = pytest.mark.skipif(
-    not CORPUS.exists(), reason="the shared corpus of other meters' outputs is not at hand"
-)
-needs_ra = pytest.mark.skipif(shutil.which("ra") is None, reason="ra (argus-client) is not installed")
 
 
 def test_ras_csv(tmp_path: Path) -> None:
@@ -52,26 +44,3 @@ def test_any_line_is_told_of(changes: list[tuple[int, int, int, bytes]]) -> None
             check(taken.records)
             told += len(taken.records) + len(taken.rejects) + sum(taken.skipped.values())
     assert told == count
-
-
-@needs_corpus
-@needs_ra
-def test_every_file_of_argus_3() -> None:
-    files = sorted((CORPUS / "argus3").glob("*.argus"))
-    run = import_files(files)
-    sessions = np.concatenate(list(run.records()))
-    check(sessions)
-    assert run.damage == [] and len(sessions) > 200
-    assert sum(report.rejected.total() for report in run.reports) == 0
-    assert {interval.kind for interval in run.observed()} == {"import"}
-    assert all(report.intervals() for report in run.reports if report.sessions)
-
-
-@needs_corpus
-@needs_ra
-def test_a_file_that_is_too_new_for_this_ra_is_said() -> None:
-    path = next(iter(sorted((CORPUS / "argus5").glob("*.argus"))))
-    run = import_files([path])
-    list(run)
-    assert len(run.damage) <= 1
-    assert not run.damage or "written by Argus 5, and ra here is 3" in run.damage[0]

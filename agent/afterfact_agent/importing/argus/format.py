@@ -17,7 +17,7 @@ from .sessions import records_of
 
 
 class Argus(Format):
-    """Data files of Argus 3 and 5, and ra's CSV with its header."""
+    """Data files of Argus 3 and 5, live streams (HOST:PORT) and ra's CSV with its header."""
 
     name = "argus"
     source = Source.ARGUS
@@ -26,25 +26,33 @@ class Argus(Format):
     def recognise(self, head: bytes, name: str) -> bool:
         return source.is_data(head) or rows.header(head.split(b"\n", 1)[0].rstrip(b"\r")) is not None
 
-    def is_remote(self, path: Path) -> bool:
-        return source.is_remote(path)
+    def remote(self, path: Path) -> Format | None:
+        return ArgusStream() if source.is_remote(path) else None
 
-    def reader(self, live: bool = False) -> "ArgusReader":
-        return ArgusReader(live)
+    def reader(self) -> Reader:
+        return ArgusReader(live=False)
 
     def blocks(self, path: Path) -> Iterator[Block]:
-        if source.is_remote(path):
-            return source.lines(path, True, b"")
         begins = head(path)
         if source.is_data(begins) or rows.header(begins.split(b"\n", 1)[0].rstrip(b"\r")) is None:
-            return source.lines(path, False, begins)
+            return source.lines_of_file(path, begins)
         return read_blocks(path)
+
+
+class ArgusStream(Argus):
+    """HOST:PORT, where Argus or radium serves."""
+
+    def reader(self) -> Reader:
+        return ArgusReader(live=True)
+
+    def blocks(self, path: Path) -> Iterator[Block]:
+        return source.lines_of_stream(str(path))
 
 
 class ArgusReader(Reader):
     """Adds up status records. live: gives open flows too, as interim records."""
 
-    def __init__(self, live: bool = False) -> None:
+    def __init__(self, live: bool) -> None:
         self._columns: tuple[str, ...] | None = None
         self._merger = Merger(live)
         self._management = Management()
@@ -88,6 +96,10 @@ class ArgusReader(Reader):
             elif cause:
                 observed += self._management.tell(start, end, packets, lost)
         return observed
+
+    @property
+    def holding(self) -> bool:
+        return self._merger.holding
 
     def finish(self) -> Taken:
         held = self._merger.finish()

@@ -50,6 +50,10 @@ class Merger:
         self._held = held
         return np.concatenate([rows[single], merged[over]]), news
 
+    @property
+    def holding(self) -> bool:
+        return len(self._held) > 0
+
     def finish(self) -> Rows:
         """What was held back."""
         held, self._held = self._held, np.zeros(0, ROW)

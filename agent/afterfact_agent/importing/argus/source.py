@@ -5,6 +5,7 @@ ra 3.0.8 ends with 0 and without a word for a file of Argus 5 and for one that i
 
 import gzip
 import re
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ _MAGIC = re.compile(rb"[\x83\x85]\x10\x00[\x10-\x80]\x00{4}\xe5\x71[\x00-\xff]\x
 _REMOTE = re.compile(r"[\w.\-]*[A-Za-z0-9]:\d{1,5}|\[[0-9A-Fa-f:.]+\]:\d{1,5}")
 _SETTINGS = b"RA_PRINT_MAN_RECORDS=yes\n"
 _READ_BYTES = 1 << 20
+_CONNECT_S = 10.0
 
 
 def is_data(head: bytes) -> bool:
@@ -33,20 +35,34 @@ def is_remote(path: Path) -> bool:
     return _REMOTE.fullmatch(str(path)) is not None and not path.exists()
 
 
-def lines(path: Path, remote: bool, head: bytes) -> Iterator[Block]:
-    """ra's lines, its header first. ImportFailure if ra is missing, too old or fails, or the file is cut off."""
+def lines_of_file(path: Path, head: bytes) -> Iterator[Block]:
+    """ra's lines of a data file, its header first. ImportFailure if ra is missing, too old or fails, or the file is cut
+    off."""
     ra = output.program("ra", PACKAGE, str(path))
-    if not remote:
-        _readable(path, ra, head)
+    _readable(path, ra, head)
+    yield from _lines(ra, ["-r", str(path.resolve())], str(path), live=False)
+    _whole(path)
+
+
+def lines_of_stream(address: str) -> Iterator[Block]:
+    """ra's lines of what HOST:PORT sends, as they come. ImportFailure if ra is missing or nobody is there."""
+    ra = output.program("ra", PACKAGE, address)
+    host, _, port = address.rpartition(":")
+    try:
+        # ra itself would try again for ever, without a word.
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ImportFailure(f"{address}: no Argus answers there: {error}") from None
+    yield from _lines(ra, ["-S", address], address, live=True)
+
+
+def _lines(ra: str, where: list[str], name: str, live: bool) -> Iterator[Block]:
     with tempfile.NamedTemporaryFile(suffix=".rarc") as settings:
         settings.write(_SETTINGS)
         settings.flush()
-        where = ["-S", str(path)] if remote else ["-r", str(path.resolve())]
         # -X: no settings of this account's; -nn: numbers; -u -p6: Unix times to the microsecond; -Z b: TCP flags.
         command = [ra, "-X", "-F", settings.name, "-nn", "-u", "-p6", "-c", ",", "-Z", "b", *where, "-s", *FIELDS]
-        yield from output.run(command, str(path), live=remote)
-    if not remote:
-        _whole(path)
+        yield from output.run(command, name, live)
 
 
 @cache
