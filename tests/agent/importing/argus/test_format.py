@@ -293,7 +293,7 @@ def test_cut_off_file_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
     cut = tmp_path / "cut.argus"
     cut.write_bytes(whole.read_bytes()[:9001])
     run = import_files([cut])
-    assert sum(len(records) for records in run) > 10
+    assert sum(len(records) for records in run.records()) > 10
     assert run.damage == [f"{cut}: cut off within its last record, which is lost"]
 
 
@@ -303,7 +303,7 @@ def test_nobody_at_the_address() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     run = import_files([Path(f"127.0.0.1:{port}")], "argus")
-    assert not list(run) and "no Argus answers there" in run.damage[0]
+    assert not list(run.records()) and "no Argus answers there" in run.damage[0]
 
 
 def test_address_of_no_stream_is_a_file_that_is_missing() -> None:
