@@ -32,7 +32,7 @@ from afterfact_protocol.session import ROW
 from afterfact_server import lanes
 from afterfact_server.config import Allowed, Limits, Roles
 from afterfact_server.conversations import ENDS, collapsed, conversations
-from afterfact_server.coverage import coverage
+from afterfact_server.coverage import coverage, dropped_days
 from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import YEAR_2299, now_us
@@ -217,7 +217,7 @@ class Answers:
             named=covered.named,
             unseen=covered.unseen,
             more_unseen=covered.more_unseen,
-            notes=(self._networks.problem,) if self._networks.problem else (),
+            notes=self._notes(query, end),
             observations=observations,
         )
         running.result = result  # first: it may be pulled as soon as it is told of
@@ -226,6 +226,10 @@ class Answers:
         except WireError:
             running.result = None
             raise
+
+    def _notes(self, query: Query, end: int) -> tuple[str, ...]:
+        dropped = dropped_days(self._ledger.dropped.all(), query.span[0], end)
+        return tuple(note for note in (self._networks.problem, dropped) if note)
 
     def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
         """What was searched, cut at now; a span that is all to come stays as it was asked for."""

@@ -4,13 +4,17 @@ average over sensors. Which sensors these are is watching.py's."""
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import MAX_LATE, MAX_SENSORS_TOLD, MAX_UNSEEN, Gap, Late, SensorCoverage
 from afterfact_protocol.query.nodes import Expr
 from afterfact_server.health import HealthBoard
 from afterfact_server.networks import Configured
 from afterfact_server.registry.enrolment import EnrolledSensor
+from afterfact_server.store.days import day_text
 from afterfact_server.store.ledger import Ledger
+from afterfact_server.store.schema import MICROSECONDS_A_DAY
 from afterfact_server.store.watched import JOIN, Stretch
 from afterfact_server.watching import watch, written
 
@@ -21,6 +25,8 @@ MAX_GAPS_TOLD = 4096
 MIN_GAPS = 3
 ON_ITS_WAY = 15_000_000
 """A live sensor tells every ten seconds what it watched: what is younger than this is no gap, it has yet to come."""
+MAX_DROPPED_TOLD = 3
+"""Runs of dropped days that an answer names, the latest."""
 MAX_LATE_TOLD = 2048
 """Late deliveries named in all of an answer."""
 
@@ -106,6 +112,20 @@ def coverage(
         )
     unseen, more = written(watching.unseen, MAX_UNSEEN)
     return Coverage(tuple(result), watching.named, unseen, more)
+
+
+def dropped_days(days: Sequence[int], first: int | None, end: int) -> str:
+    """What of a query's span retention dropped, as a line; empty if nothing. `days` in order, since 1970-01-01; `first`
+    is the query's own bound, None if it has none."""
+    gone = [day for day in days if (first is None or (day + 1) * MICROSECONDS_A_DAY > first)
+            and day * MICROSECONDS_A_DAY <= end]  # fmt: skip
+    if not gone:
+        return ""
+    runs = [run.tolist() for run in np.split(gone, np.flatnonzero(np.diff(gone) > 1) + 1)]
+    told = [day_text(run[0]) if len(run) == 1 else f"{day_text(run[0])} to {day_text(run[-1])}" for run in runs]
+    listed = ", ".join(told[-MAX_DROPPED_TOLD:])
+    more = f" and {len(told) - MAX_DROPPED_TOLD} times before" if len(told) > MAX_DROPPED_TOLD else ""
+    return f"retention dropped the sessions of {listed}{more}: of them only pinned ones are searched"
 
 
 def _gaps(in_time: Sequence[Stretch], late: Sequence[tuple[int, int, int]], first: int, start: int, end: int,

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterfact_server.coverage import JOIN, gaps_between
+from afterfact_server.coverage import JOIN, dropped_days, gaps_between
 
 S = 1_000_000
 
@@ -27,6 +27,18 @@ def test_every_second_is_covered_or_in_a_gap(intervals: list[tuple[int, int]], e
         middle = ten * 10 * S + 5 * S
         covered = any(first <= middle <= last for first, last in scaled)
         assert covered != any(first <= middle <= last for first, last in gaps)
+
+
+def test_dropped_days_within_the_span_are_named() -> None:
+    days = [0, 1, 2, 5, 10, 12, 20]
+    day = 86_400 * S
+    said = "retention dropped the sessions of {}: of them only pinned ones are searched"
+    assert dropped_days([], None, 100 * day) == ""
+    assert dropped_days(days, 3 * day, 5 * day - 1) == "", "up to the day before, from the day after"
+    assert dropped_days(days, 3 * day - 1, 5 * day) == said.format("1970-01-03, 1970-01-06")
+    assert dropped_days(days, None, 6 * day) == said.format("1970-01-01 to 1970-01-03, 1970-01-06")
+    told = "1970-01-11, 1970-01-13, 1970-01-21 and 2 times before"
+    assert dropped_days(days, None, 100 * day) == said.format(told)
 
 
 # --- with the real store, in a process of its own a test: the engine is one to a process ------------------------------
