@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """A queue whose `fileno` becomes readable when something was posted. One reader, any number of writers."""
+    """A queue whose `fileno` becomes readable when something was posted; seldom it does so for what was taken already.
+
+    One reader, any number of writers.
+    """
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
