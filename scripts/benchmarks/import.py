@@ -106,7 +106,7 @@ class Taken:
 
 def ours(path: Path, form: str) -> int:
     run = import_files([path], form)
-    count = sum(len(records) for records in run)
+    count = sum(map(len, run.records()))
     (report,) = run.reports
     if report.rejected or run.damage:
         raise SystemExit(f"import: the made log is not read whole: {report.summary()}")

@@ -302,7 +302,7 @@ def test_a_day_of_zeek() -> None:
                 uids.add(cells[2])
                 states[cells[12].decode()] += 1
     run = import_files(files)
-    records: Records = np.concatenate(list(run))
+    records: Records = np.concatenate(list(run.records()))
     check(records)
     assert len(records) == states.total() == 31367 and not any(report.rejected for report in run.reports)
     assert Counter(State(state).name for state in records["state"].tolist()) == states
@@ -312,7 +312,7 @@ def test_a_day_of_zeek() -> None:
 @needs_corpus
 def test_logs_that_are_cut() -> None:
     run = import_files([CORPUS / "truncated.log"])
-    assert sum(map(len, run)) == 58
+    assert sum(map(len, run.records())) == 58
     (report,) = run.reports
     assert report.rejected == {"21 fields expected": 1} and report.lines == 67, "the line that is cut in the middle"
     for name in ("truncated-top.log", "no-log-at-all.log"):
