@@ -181,6 +181,8 @@ class Answers:
         now = now_us()
         allowed = self._allowed(running)
         asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), allowed.caps)
+        if asked.stages:
+            raise QueryError("this server cannot run stages yet", text.find("|"), len(text))
         configured, networks = self._networks.current()
         # Resolved once: the pages of an export are of the networks that there were when it was asked for.
         query = running.query = resolved(asked, networks)

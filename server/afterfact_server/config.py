@@ -11,7 +11,7 @@ import zmq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from afterfact_protocol.joinfile import check_host, check_key, said, split_address
-from afterfact_protocol.query.syntax import CAPS, Caps
+from afterfact_protocol.query.cursor import CAPS, Caps
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 

@@ -85,7 +85,7 @@ def without_times(text: str, now: datetime | None = None) -> str:
         if not (isinstance(item, During) or (isinstance(item, Compare | Between) and item.operand in times))
     )
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
-    return query_text(where, query.order, query.limit, query.once)
+    return query_text(where, query.order, query.limit, query.once, query.stages)
 
 
 def title(text: str) -> str:

@@ -27,6 +27,7 @@ from .nodes import (
     Relation,
     Term,
 )
+from .stagenodes import Save, Stage
 
 Span = tuple[int | None, int | None]
 """First and last moment asked about, in microseconds since 1970 UTC, both included; None where there is no bound."""
@@ -76,6 +77,31 @@ def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
             return found | {"start_time", "end_time"}
         case _:
             return found | operand_fields(where.operand)
+
+
+def stage_fields(stages: tuple[Stage, ...]) -> frozenset[str]:
+    """The session fields that stages rest on."""
+    found: frozenset[str] = frozenset()
+    for stage in stages:
+        if isinstance(stage, Save):
+            found |= frozenset() if stage.operand is None else operand_fields(stage.operand)
+            continue
+        found = found.union(*(operand_fields(key) for key in stage.keys))
+        for measure in stage.measures:
+            found |= frozenset(_TIMES.get(measure.function, ())) if measure.operand is None else operand_fields(
+                measure.operand
+            )  # fmt: skip
+        if stage.every is not None:
+            found |= {"start_time"}
+    return found
+
+
+_TIMES = {
+    "first": ("start_time",),
+    "last": ("end_time",),
+    "period": ("start_time",),
+    "jitter": ("start_time",),
+}
 
 
 def needs_growing(where: Expr | None, order: tuple[Order, ...] = ()) -> bool:

@@ -13,6 +13,7 @@ from .nodes import (
     Arithmetic,
     Between,
     Blob,
+    Cell,
     Column,
     Compare,
     Constant,
@@ -25,6 +26,7 @@ from .nodes import (
     IsNull,
     Like,
     Masked,
+    Measure,
     Member,
     NamedNetwork,
     Network,
@@ -41,12 +43,15 @@ from .nodes import (
     Value,
 )
 from .operators import Type
+from .stagenodes import TIME, Key, Save, Stage
 from .subjects import Subject, name_of, subject_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def query_text(where: Expr | None, order: tuple[Order, ...], limit: int | None, once: bool = False) -> str:
+def query_text(
+    where: Expr | None, order: tuple[Order, ...], limit: int | None, once: bool = False, stages: tuple[Stage, ...] = ()
+) -> str:
     """The standard spelling of a query; empty for the query that asks for everything."""
     parts = []
     if where is not None:
@@ -58,7 +63,40 @@ def query_text(where: Expr | None, order: tuple[Order, ...], limit: int | None, 
         parts.append(f"ORDER BY {', '.join(keys)}")
     if limit is not None:
         parts.append(f"LIMIT {limit}")
+    parts += (f"| {stage(one)}" for one in stages)
     return " ".join(parts)
+
+
+def stage(node: Stage) -> str:
+    """The standard spelling of a stage, without the `|`."""
+    if isinstance(node, Save):
+        return f"SAVE @{node.name}" if node.operand is None else f"SAVE @{node.name} {node.operand.name}"
+    parts = ["PERIODIC" if node.periodic else ", ".join(map(_measure, node.measures))]
+    if node.keys:
+        parts.append(f"BY {', '.join(key.name for key in node.keys)}")
+    if node.every is not None:
+        parts.append(f"EVERY {duration(node.every)}")
+    if node.having is not None:
+        parts.append(f"HAVING {condition(node.having)}")
+    if node.order:
+        keys = (f"{column_title(key.column)}{' DESC' if key.descending else ''}" for key in node.order)
+        parts.append(f"ORDER BY {', '.join(keys)}")
+    if node.top is not None:
+        parts.append(f"TOP {node.top}")
+    if node.limit is not None:
+        parts.append(f"LIMIT {node.limit}")
+    return " ".join(parts)
+
+
+def _measure(node: Measure) -> str:
+    return f"{node.written} AS {node.alias}" if node.alias else node.written
+
+
+def column_title(column: Measure | Key | None) -> str:
+    """The name of a table's column; None is the time that EVERY adds."""
+    if column is None:
+        return TIME
+    return column.title if isinstance(column, Measure) else column.name
 
 
 def condition(expr: Expr) -> str:
@@ -117,6 +155,8 @@ def term(node: Term) -> str:
     match node:
         case Column() | Derived():
             return node.name
+        case Cell():
+            return node.measure.title
         case Constant():
             return _decimal(node.value)
         case Instant():

@@ -12,9 +12,11 @@ from afterfact_protocol.session import FIELDS
 from .errors import QueryError
 from .functions import DERIVED, EITHER, FAR_HELP, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS
 from .lexer import Lexeme, Token, tokens
+from .measures import WORDS
 from .nodes import Column, Derived
 from .operators import COMPUTED, OPERATORS, Operator, Type
 from .services import SERVICES
+from .stagecomplete import Offer, stage_offers
 from .subjects import Subject, resolve, spellings
 
 
@@ -98,13 +100,16 @@ def complete(text: str, cursor: int, sensors: Iterable[str] = (), networks: Iter
         start, typed, quoted = opening + 1, text[opening + 1 : cursor], True
     elif found and found[-1].end == cursor and found[-1].lexeme is not Lexeme.SYMBOL:
         return []  # In the middle of a number, an address or something that is none.
-    place, subject = _walk(found)
+    if any(token.is_symbol("|") for token in found):
+        offers: Iterable[Offer] = () if quoted else stage_offers(found, _operands())
+    else:
+        offers = _offers(*_walk(found), _Names(sensors, networks), quoted)
     table, dot, rest = typed.rpartition(".")
     prefix = table + dot if table.lower() in ("sessions", "sancp") else ""
     wanted = (rest if prefix else typed).lower()
     first: list[Suggestion] = []
     second: list[Suggestion] = []
-    for name, kind, doc in _offers(place, subject, _Names(sensors, networks), quoted):
+    for name, kind, doc in offers:
         if prefix and kind != "field":
             continue
         if name.lower() != wanted and wanted in name.lower().lstrip("'"):
@@ -219,10 +224,8 @@ def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
 
 # --- what may stand at a place
 
-_Offer = tuple[str, str, str]
 
-
-def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool) -> Iterator[_Offer]:
+def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool) -> Iterator[Offer]:
     if place in (_Place.VALUE, _Place.LOW, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
         yield from _values(subject, names, quoted)
         if place is _Place.VALUE and not quoted:
@@ -239,6 +242,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
             if place is _Place.START:
                 yield "WHERE", "keyword", _KEYWORDS["WHERE"]
                 yield from _operators("ONCE", "ORDER BY", "LIMIT")
+                yield "|", "keyword", WORDS["|"].help
         case _Place.OPERATOR | _Place.NEGATED:
             usable = [op for op in OPERATORS.values() if subject is None or subject.type in op.types]
             computes = subject is None or isinstance(subject.operand, Column | Derived)
@@ -259,6 +263,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
             if place is _Place.MOMENT_GIVEN:
                 yield "..", "keyword", _KEYWORDS[".."]
             yield from _operators("AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT")
+            yield "|", "keyword", WORDS["|"].help
         case _Place.ORDER_BY:
             yield "BY", "keyword", OPERATORS["ORDER BY"].help
         case _Place.ORDER:
@@ -268,6 +273,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
             if place is _Place.ORDERED:
                 yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
             yield from _operators("LIMIT")
+            yield "|", "keyword", WORDS["|"].help
         case _Place.FLAGS_FIELD:
             yield from ((field.name, "field", field.doc) for field in FIELDS if _is_flags(field.name))
 
@@ -277,7 +283,7 @@ def _is_flags(name: str) -> bool:
     return subject is not None and subject.type is Type.FLAGS
 
 
-def _operands() -> Iterator[_Offer]:
+def _operands() -> Iterator[Offer]:
     yield from ((name, "field", entry.help) for name, entry in EITHER.items())
     yield from ((field.name, "field", field.doc) for field in FIELDS)
     yield from ((name, "field", entry.help) for name, entry in DERIVED.items())
@@ -286,30 +292,30 @@ def _operands() -> Iterator[_Offer]:
     yield from ((name, "condition", entry.help) for name, entry in PREDICATES.items())
 
 
-def _operators(*names: str) -> Iterator[_Offer]:
+def _operators(*names: str) -> Iterator[Offer]:
     for name in names:
         yield _offer(OPERATORS[name])
 
 
-def _offer(operator: Operator) -> _Offer:
+def _offer(operator: Operator) -> Offer:
     keyword = operator.name in ("ORDER BY", "LIMIT", "UNION", "ONCE", "DURING", "LAST")
     return operator.name, "keyword" if keyword else "operator", f"{operator.help}: {operator.example}"
 
 
-def _fields_of(types: Iterable[Type]) -> Iterator[_Offer]:
+def _fields_of(types: Iterable[Type]) -> Iterator[Offer]:
     for name, kind, doc in _operands():
         found = resolve(name)
         if kind == "field" and found and found.type in types and isinstance(found.operand, Column | Derived):
             yield name, kind, doc
 
 
-def _comparable(subject: Subject) -> Iterator[_Offer]:
+def _comparable(subject: Subject) -> Iterator[Offer]:
     """Fields that a field can be compared with."""
     if subject.type in COMPUTED | {Type.ADDRESS} and isinstance(subject.operand, Column | Derived):
         yield from (offer for offer in _fields_of((subject.type,)) if offer[0] != subject.name)
 
 
-def _values(subject: Subject, names: _Names, quoted: bool) -> Iterator[_Offer]:
+def _values(subject: Subject, names: _Names, quoted: bool) -> Iterator[Offer]:
     quote = "" if quoted else "'"
     match subject.type:
         case Type.SENSOR:

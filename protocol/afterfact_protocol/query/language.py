@@ -3,8 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from . import analysis, canonical, check, syntax
+from afterfact_protocol.session import FIXED
+
+from . import analysis, canonical, check, stagecheck, syntax
+from .cursor import CAPS, Caps
 from .nodes import Expr, Order
+from .stagenodes import Save, Stage, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,18 @@ class Query:
     """Each conversation once, however many sensors saw it."""
     text: str = field(default="", compare=False)
     """As typed; spans of nodes and errors point into it."""
+    stages: tuple[Stage, ...] = ()
+    """What is made of the sessions: at most one Table, and then at most one Save."""
 
     @property
     def fields(self) -> frozenset[str]:
         """The session fields that it rests on."""
-        return analysis.fields(self.where, self.order)
+        return analysis.fields(self.where, self.order) | analysis.stage_fields(self.stages)
 
     @property
     def needs_growing(self) -> bool:
         """Whether it rests on a field that changes from revision to revision, so that only the newest may count."""
-        return analysis.needs_growing(self.where, self.order)
+        return not self.fields <= FIXED
 
     @property
     def span(self) -> analysis.Span:
@@ -39,13 +45,24 @@ class Query:
 
     def __str__(self) -> str:
         """The standard spelling, which parses to an equal query; times of asking are fixed in it."""
-        return canonical.query_text(self.where, self.order, self.limit, self.once)
+        return canonical.query_text(self.where, self.order, self.limit, self.once, self.stages)
+
+    @property
+    def table(self) -> Table | None:
+        """The table that it asks for in place of sessions."""
+        return next((stage for stage in self.stages if isinstance(stage, Table)), None)
+
+    @property
+    def save(self) -> Save | None:
+        """What of the answer is to be kept."""
+        return next((stage for stage in self.stages if isinstance(stage, Save)), None)
 
 
-def parse(text: str, now: datetime, caps: syntax.Caps = syntax.CAPS) -> Query:
+def parse(text: str, now: datetime, caps: Caps = CAPS) -> Query:
     """The query that `text` asks. `now` (with its zone) is what NOW, TODAYUTC and the like mean. Raises QueryError."""
     if now.tzinfo is None:
         raise ValueError("the time of asking needs a zone")
     raw = syntax.parse(text, caps)
     where = check.where(raw.arms, now)
-    return Query(where, check.order(raw.order, where), check.limit(raw.limit), raw.once, text)
+    order, limit = check.order(raw.order, where), check.limit(raw.limit)
+    return Query(where, order, limit, raw.once, text, stagecheck.stages(raw, where, now))

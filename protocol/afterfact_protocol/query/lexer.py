@@ -16,6 +16,8 @@ MAX_BYTES = 16 * 1024
 """Longest query, in UTF-8. Parsing time grows with the text only; 16 KiB holds some 1,000 addresses."""
 
 MAX_NUMBER_CHARACTERS = 40
+MAX_NAME_CHARACTERS = 64
+"""Of what a query itself names: sets, and columns of a table."""
 
 
 class Lexeme(Enum):
@@ -33,6 +35,8 @@ class Lexeme(Enum):
     """A bare date or RFC 3339 time: `2004-07-20`, `2004-07-20T17:37:49Z`."""
     SYMBOL = "symbol"
     """An operator or punctuation; `text` holds its standard spelling (`==` is `=`, `<>` is `!=`)."""
+    SET = "set"
+    """The name of a set of results: `@infected`; `text` holds it without the @, in small letters."""
     REFUSED = "refused"
     """What the language does not have (comments, `;`, a stray character); `text` holds the sentence that says so.
     A token and no error, because what the grammar finds wrong before it is the better thing to report."""
@@ -69,6 +73,7 @@ _TOKEN = re.compile(
       | \d+(?:\.\d+){3}(?:/\d+)?(?::\d+)?)
   | (?P<number>0[xX][0-9A-Fa-f]+|\d+(?:\.\d+)?(?:[A-Za-z]\w*)?)
   | (?P<word>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)
+  | (?P<set>@[A-Za-z_]\w*)
   | (?P<refused>--|/\*|\*/|<=>|:=|@\w*)
   | (?P<symbol>\.\.|==|!=|<>|<=|>=|&&|\|\||[=<>!&|(),+*/-])
     """,
@@ -88,7 +93,7 @@ _REFUSED = {
     "`": "names are written without backticks",
     "<=>": "`<=>` is not part of the query language; use = or IS NULL",
     ":=": "`:=` is not part of the query language; a comparison is written =",
-    "@": "named result sets (@name) are not part of the query language yet",
+    "@": "a set of results has a name behind the @: @infected",
     ":": "`:` stands only in IPv6 addresses and endpoints such as 1.2.3.4:80 or [2001:db8::1]:80",
     "[": "brackets stand only in endpoints such as [2001:db8::1]:80",
     "]": "brackets stand only in endpoints such as [2001:db8::1]:80",
@@ -153,6 +158,10 @@ def _token(kind: str, text: str, start: int, end: int) -> Token:
         if _CONTROL.search(text):
             return Token(Lexeme.REFUSED, "control characters cannot stand in quoted text", start, end)
         return Token(Lexeme.STRING, text.replace(quote * 2, quote), start, end)
+    if kind == "set":
+        if end - start > MAX_NAME_CHARACTERS:
+            return Token(Lexeme.REFUSED, f"a name is at most {MAX_NAME_CHARACTERS} characters long", start, end)
+        return Token(Lexeme.SET, text[1:].lower(), start, end)
     if kind == "number" and end - start > MAX_NUMBER_CHARACTERS:
         return Token(Lexeme.REFUSED, "this number is too long", start, end)
     return Token(Lexeme(kind), text, start, end)

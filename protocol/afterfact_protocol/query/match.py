@@ -28,6 +28,7 @@ from .nodes import (
     Arithmetic,
     Between,
     Blob,
+    Cell,
     Column,
     Compare,
     Constant,
@@ -176,6 +177,8 @@ class _Matcher:
                 whole = self._numbers(term).astype(object)
                 timed = subject_of(term).type in (Type.TIME, Type.DURATION)
                 return (_seconds(whole) if timed else whole), ~self.absent(term)
+            case Cell():
+                raise AssertionError("a session has no columns of a table")
             case Applied():
                 seconds, known = self._computed(term.term)
                 return (_days(seconds) if term.function == "TO_DAYS" else seconds), known

@@ -203,7 +203,34 @@ class Applied:
     term: "Term"
 
 
-Term = Column | Derived | Constant | Instant | Duration | Arithmetic | Applied
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a stage computes of each group of sessions; see measures.MEASURES. Without an operand it is of the sessions
+    themselves: `count`, `first`."""
+
+    function: str
+    operand: "Column | Either | Derived | Far | None" = None
+    alias: str = ""
+
+    @property
+    def written(self) -> str:
+        """The function as it is written: `sum(src_bytes)`."""
+        return self.function if self.operand is None else f"{self.function}({self.operand.name})"
+
+    @property
+    def title(self) -> str:
+        """The name of its column."""
+        return self.alias or self.written
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A measure's value in a row of a table, in HAVING."""
+
+    measure: Measure
+
+
+Term = Column | Derived | Constant | Instant | Duration | Arithmetic | Applied | Cell
 
 
 # --- conditions --------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from afterfact_protocol.session import BY_NAME, Kind
 
 from .errors import QueryError
 from .functions import DERIVED
-from .nodes import Applied, Arithmetic, Column, Constant, Derived, Duration, Instant, Span, Term
+from .measures import type_of
+from .nodes import Applied, Arithmetic, Cell, Column, Constant, Derived, Duration, Instant, Measure, Span, Term
 from .operators import Type
 
 SECOND = 1_000_000
@@ -27,6 +28,19 @@ _TIMES = (-2_208_988_800_000_000, 10_413_792_000_000_000)
 """1900 to 2299, as DateTime64(6) holds."""
 
 
+MOST_SESSIONS = 1 << 48
+"""No store holds so many; what is added up stays below this many times its largest value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A whole number that a measure's value is made of: its `value`; of avg the sum, and how many values are `known`;
+    of jitter the `deviation` and the median, `period`."""
+
+    measure: Measure
+    name: str = "value"
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """A whole number that is computed from a session: `symbol` is "field", "constant", "+", "-", "*" or "//", which is
@@ -37,7 +51,7 @@ class Whole:
     high: int
     parts: tuple["Whole", ...] = ()
     value: int = 0
-    operand: Column | Derived | None = None
+    operand: Column | Derived | Part | None = None
     largest: int = 0
     """What no value on the way to it exceeds, in either direction."""
 
@@ -92,6 +106,8 @@ def ratio(term: Term) -> Ratio:
             return Ratio(_constant(term.us), _constant(SECOND))
         case Column() | Derived():
             return _field(term)
+        case Cell():
+            return _cell(term.measure)
         case Applied():
             inner = ratio(term.term)
             return _day(inner) if term.function == "TO_DAYS" else inner
@@ -111,6 +127,33 @@ def _field(operand: Column | Derived) -> Ratio:
         return Ratio(Whole("field", *_TIMES, operand=operand), _constant(SECOND))
     bits = 8 * int(entry_.dtype.strip("<u"))
     return Ratio(Whole("field", 0, 2**bits - 1, operand=operand), _ONE)
+
+
+def _cell(measure: Measure) -> Ratio:
+    longest, largest = _TIMES[1] - _TIMES[0], 2**64 - 1
+    second = _constant(SECOND)
+    match measure.function:
+        case "count" | "distinct" | "n":
+            return Ratio(Whole("field", 0, largest, operand=Part(measure)), _ONE)
+        case "first" | "last":
+            return Ratio(Whole("field", *_TIMES, operand=Part(measure)), second)
+        case "period":
+            return Ratio(Whole("field", 0, longest, operand=Part(measure)), second)
+        case "jitter":
+            deviation, period = (Whole("field", 0, longest, operand=Part(measure, name))
+                                   for name in ("deviation", "period"))  # fmt: skip
+            return Ratio(deviation, period, (period,))
+    kind = type_of(measure)
+    below = second if kind in (Type.TIME, Type.DURATION) else _ONE
+    low, high = _TIMES if kind is Type.TIME else (-longest, longest) if kind is Type.DURATION else (0, largest)
+    if measure.function in ("min", "max"):
+        return Ratio(Whole("field", low, high, operand=Part(measure)), below)
+    # Of an either-side field each session adds two values.
+    total = Whole("field", 2 * MOST_SESSIONS * low, 2 * MOST_SESSIONS * high, operand=Part(measure))
+    if measure.function == "sum":
+        return Ratio(total, below)
+    known = Whole("field", 0, 2 * MOST_SESSIONS, operand=Part(measure, "known"))
+    return Ratio(total, _computed("*", known, below), (known,))
 
 
 def _day(time: Ratio) -> Ratio:

@@ -157,6 +157,55 @@ class RawOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RawMeasure:
+    """`function(argument) AS alias`, a column of a table."""
+
+    function: Token
+    argument: Token | None
+    alias: Token | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawSort:
+    """One key of a table's ORDER BY: the name of a column, or a function as it stands in the stage."""
+
+    item: Token | Call
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """`measures BY keys EVERY length HAVING ... ORDER BY ... TOP n`; PERIODIC has no measures of its own. Several
+    HAVINGs must all hold."""
+
+    measures: tuple[RawMeasure, ...]
+    periodic: bool
+    keys: tuple[Token, ...]
+    every: Token | None
+    having: tuple[Raw, ...]
+    order: tuple[RawSort, ...]
+    top: Token | None
+    limit: Token | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class RawSave:
+    """`SAVE @name field`."""
+
+    name: Token
+    field: Token | None
+    start: int
+    end: int
+
+
+RawStage = RawTable | RawSave
+
+
+@dataclass(frozen=True, slots=True)
 class RawQuery:
     """A whole query: the conditions of a UNION are `arms`."""
 
@@ -164,3 +213,4 @@ class RawQuery:
     order: tuple[RawOrder, ...]
     limit: Token | None
     once: bool = False
+    stages: tuple[RawStage, ...] = ()

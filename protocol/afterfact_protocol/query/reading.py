@@ -8,11 +8,13 @@ from enum import IntFlag
 from . import canonical
 from .functions import DURATION_UNITS, EITHER, PREDICATES
 from .language import Query
+from .measures import function_of
 from .nodes import (
     And,
     Applied,
     Arithmetic,
     Between,
+    Cell,
     Column,
     Compare,
     Constant,
@@ -25,6 +27,7 @@ from .nodes import (
     IsNull,
     Like,
     Masked,
+    Measure,
     Member,
     NamedNetwork,
     Network,
@@ -41,6 +44,7 @@ from .nodes import (
     Value,
 )
 from .operators import Type
+from .stagenodes import Save, Stage
 from .subjects import Subject, subject_of
 
 _NOUNS = {
@@ -78,7 +82,41 @@ def reading(query: Query) -> str:
         parts.append(f"by {', '.join(keys)}")
     if query.limit is not None:
         parts.append("the first only" if query.limit == 1 else f"at most {query.limit:,}")
+    parts += map(_stage, query.stages)
     return "; ".join(parts)
+
+
+def _stage(stage: Stage) -> str:
+    if isinstance(stage, Save):
+        what = f"the values of {_noun(stage.operand)}" if stage.operand else "these"
+        return f"saved as @{stage.name}: {what}"
+    words = ["how regularly sessions begin" if stage.periodic else _joined([*map(_measure, stage.measures)], "and")]
+    keys = [_noun(key) for key in stage.keys]
+    if stage.every is not None:
+        keys.append(f"start in steps of {canonical.duration(stage.every)}")
+    if keys:
+        words.append(f"by {_joined(keys, 'and')}")
+    if stage.having is not None:
+        words.append(f"where {phrase(stage.having)}")
+    if stage.order:
+        order = (f"{canonical.column_title(key.column)} {'descending' if key.descending else 'ascending'}"
+                 for key in stage.order)  # fmt: skip
+        words.append(f"in order of {', '.join(order)}")
+    if stage.top is not None:
+        first = "the first" if stage.top == 1 else f"the first {stage.top:,}"
+        words.append(f"- {first}, and all others in one")
+    if stage.limit is not None:
+        words.append(f"- the first {stage.limit:,} only")
+    return " ".join(words)
+
+
+def _measure(measure: Measure) -> str:
+    words = function_of(measure).reading
+    if measure.operand is not None:
+        words += f" {_noun(measure.operand)}"
+        if isinstance(measure.operand, Either):
+            words += " of both sides" if measure.function == "sum" else " of either side"
+    return f"{words} ({measure.alias})" if measure.alias else words
 
 
 def _sessions(where: Expr | None) -> str:
@@ -214,6 +252,8 @@ def _term(node: Term) -> str:
             return {"start_time": "start", "end_time": "end", "ingest_time": "time of storing"}[node.name]
         case Column() | Derived():
             return _noun(node)
+        case Cell():
+            return node.measure.title
         case Constant() if node.value.denominator == 1:
             return f"{node.value.numerator:,}"
         case Instant():

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from afterfact_protocol.session import FIELDS, Role
 
-from . import check, lexer, syntax, terms
+from . import check, cursor, lexer, stagecheck, stages, syntax, terms
 from .functions import (
     DERIVED,
     DURATION_UNITS,
@@ -19,6 +19,7 @@ from .functions import (
     SIZE_UNITS,
     TIME_WORDS,
 )
+from .measures import MEASURES, PERIODIC, WORDS
 from .operators import OPERATORS, Type
 from .services import SERVICES
 from .subjects import resolve, spellings
@@ -66,6 +67,14 @@ def sections() -> dict[str, str]:
              for e in FUNCTIONS.values()),
         ),
         "operators": _operators(),
+        "measures": _table(
+            ("function", "is", "asked of types", "example"),
+            ((f"`{e.name}`", e.help, _of(e.of), f"`{e.example}`") for e in MEASURES.values()),
+        ),
+        "periodic": _table(("column", "is"), ((f"`{e.name}`", e.help) for e in PERIODIC.values())),
+        "stages": _table(
+            ("word", "does", "example"), ((f"`{e.name}`", e.help, f"`{e.example}`") for e in WORDS.values())
+        ),
         "times": _table(("word", "is"), ((f"`{e.name}`", e.help) for e in TIME_WORDS.values())),
         "units": _units(),
         "limits": _limits(),
@@ -99,15 +108,18 @@ def _names() -> str:
     return _table(("field", "names"), rows)
 
 
+def _of(types: frozenset[Type]) -> str:
+    if len(types) > len(Type) // 2:
+        others = ", ".join(t.value for t in Type if t not in types)
+        return f"any but {others}" if others else "any"
+    return ", ".join(t.value for t in Type if t in types) or "-"
+
+
 def _operators() -> str:
     def row(name: str) -> tuple[str, ...]:
         entry = OPERATORS[name]
         spelled = ", ".join(f"`{spelling}`" for spelling in (entry.name, *entry.others))
-        types = ", ".join(t.value for t in Type if t in entry.types)
-        if len(entry.types) > len(Type) // 2:
-            others = ", ".join(t.value for t in Type if t not in entry.types)
-            types = f"any but {others}" if others else "any"
-        return spelled, entry.help, types or "-", f"`{entry.example}`"
+        return spelled, entry.help, _of(entry.types), f"`{entry.example}`"
 
     return _table(("operator", "means", "asked of types", "example"), map(row, OPERATORS))
 
@@ -135,11 +147,15 @@ def _units() -> str:
 def _limits() -> str:
     rows = [
         ("length of a query", f"{lexer.MAX_BYTES:,} bytes"),
-        ("parentheses, NOTs and calls within each other", f"{syntax.MAX_DEPTH}"),
-        ("conditions", f"{syntax.MAX_CONDITIONS}"),
+        ("parentheses, NOTs and calls within each other", f"{cursor.MAX_DEPTH}"),
+        ("conditions", f"{cursor.MAX_CONDITIONS}"),
         ("values in all IN lists together", f"{syntax.MAX_LIST_ITEMS:,}"),
         ("`+ - * /` in one comparison", f"{terms.MAX_OPERATIONS}"),
         ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),
         ("LIMIT", f"1 to {check.MAX_LIMIT:,}"),
+        ("stages", f"{stages.MAX_STAGES}"),
+        ("functions of a table", f"{stages.MAX_MEASURES}"),
+        ("fields after BY", f"{stages.MAX_KEYS}"),
+        ("TOP", f"1 to {stagecheck.MAX_TOP:,}"),
     ]
     return _table(("what", "at most"), rows)

@@ -7,11 +7,10 @@ Why no SQL parser of a library stands here: docs/query.md, "Why a parser of its 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from .cursor import CAPS, CLAUSES, SQL_ONLY, Caps
 from .errors import QueryError
-from .functions import DURATION_UNITS, SIZE_UNITS
-from .lexer import MAX_BYTES, Lexeme, Token, tokens
+from .lexer import Lexeme, Token, tokens
 from .rawtree import (
     Binary,
     Call,
@@ -29,51 +28,15 @@ from .rawtree import (
     Recent,
     Window,
 )
+from .stages import StageGrammar
 
-MAX_DEPTH = 50
-"""Parentheses, NOTs and calls within each other."""
-
-MAX_CONDITIONS = 500
 MAX_LIST_ITEMS = 2000
 """Items of all IN lists together. The longest text holds no more short ones."""
 
 MAX_ORDER = 8
 
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """How large a query may be. A server may take less from some; nobody may send more."""
-
-    bytes: int = MAX_BYTES
-    depth: int = MAX_DEPTH
-    conditions: int = MAX_CONDITIONS
-
-
-CAPS = Caps()
-
 _TESTS = frozenset({"IN", "NOT", "BETWEEN", "LIKE", "REGEXP", "RLIKE", "IS"})
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
-
-_SQL_WORDS = frozenset({
-    "ALTER", "ANALYZE", "CALL", "CASE", "CAST", "COLLATE", "CONVERT", "CREATE", "DELETE", "DESCRIBE", "DIV", "DROP",
-    "ELSE", "END", "EXCEPT", "EXISTS", "EXPLAIN", "FORMAT", "GRANT", "GROUP", "HAVING", "INSERT", "INTERSECT",
-    "INTERVAL", "INTO", "MOD", "OVER", "PREWHERE", "PROCEDURE", "RENAME", "REPLACE", "SET", "SETTINGS", "SHOW",
-    "SYSTEM", "THEN", "TRUNCATE", "UPDATE", "USE", "VALUES", "WHEN", "WINDOW", "WITH",
-})  # fmt: skip
-_SQL_ONLY: dict[str, str] = {
-    "SELECT": "SELECT is not part of the query language: write only the condition, as in WHERE port = 1034 LIMIT 500",
-    "FROM": "FROM is not part of the query language: it always asks about sessions",
-    "JOIN": "JOIN is not part of the query language: it always asks about sessions",
-    "INNER": "JOIN is not part of the query language: it always asks about sessions",
-    "OFFSET": "OFFSET is not part of the query language: an answer is paged by itself",
-    "XOR": "XOR is not part of the query language; use AND, OR and NOT",
-    **{word: f"{word} is not part of the query language" for word in _SQL_WORDS},
-}
-
-_UNITS = frozenset(unit.lower() for unit in (*DURATION_UNITS, *SIZE_UNITS))
-
-_CLAUSES = frozenset({"ORDER", "LIMIT", "UNION", "WHERE", "AND", "OR", "IN", "BETWEEN", "LIKE", "REGEXP", "RLIKE",
-                      "IS", "NULL", "ASC", "DESC", "BY", "ONCE"})  # fmt: skip
 
 
 def parse(text: str, caps: Caps = CAPS) -> RawQuery:
@@ -81,70 +44,21 @@ def parse(text: str, caps: Caps = CAPS) -> RawQuery:
     return _Parser(tokens(text, caps.bytes), caps).query()
 
 
-class _Parser:
-    def __init__(self, found: list[Token], caps: Caps) -> None:
-        self._tokens = found
-        self._caps = caps
-        self._at = 0
-        self._depth = 0
-        self._conditions = 0
-        self._items = 0
-
-    # --- tokens
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._at]
-
-    def _next(self) -> Token:
-        token = self._tokens[self._at]
-        self._at += 1
-        return token
-
-    def _take(self, *keywords: str) -> bool:
-        """Steps over the keywords if they come next."""
-        ahead = self._tokens[self._at : self._at + len(keywords)]
-        if tuple(token.keyword for token in ahead) != keywords:
-            return False
-        self._at += len(keywords)
-        return True
-
-    def _take_symbol(self, *symbols: str) -> Token | None:
-        return self._next() if self._token.is_symbol(*symbols) else None
-
-    def _deeper(self, token: Token) -> None:
-        self._depth += 1
-        if self._depth > self._caps.depth:
-            raise QueryError(f"conditions nest at most {self._caps.depth} deep", token.start, token.end)
-
-    def _wanted(self, what: str) -> QueryError:
-        """The error for a token that is not what the grammar wants here."""
-        token = self._token
-        if token.lexeme is Lexeme.REFUSED:
-            return QueryError(token.text, token.start, token.end)
-        if token.keyword in _SQL_ONLY:
-            return QueryError(_SQL_ONLY[token.keyword], token.start, token.end)
-        if token.is_symbol("|"):
-            return QueryError("stages after `|` are not part of the query language yet", token.start, token.end)
-        last = self._tokens[self._at - 1] if self._at else None
-        before = f"after `{_shown(last)}` " if last else ""
-        if last and last.lexeme is Lexeme.NUMBER and last.text.isdigit() and token.text.lower() in _UNITS:
-            return QueryError(f"a unit follows its number at once: {last.text}{token.text}", last.start, token.end)
-        if token.lexeme is Lexeme.END:
-            return QueryError(f"the query ends too early: {before}comes {what}", token.start, token.end)
-        return QueryError(f"`{_shown(token)}` cannot stand here: {before}comes {what}", token.start, token.end)
-
+class _Parser(StageGrammar):
     # --- the query and its clauses
 
     def query(self) -> RawQuery:
         arms: tuple[Raw, ...] = ()
         where = self._take("WHERE")
-        if where or not (self._token.lexeme is Lexeme.END or self._token.keyword in ("ORDER", "LIMIT", "ONCE")):
+        ends = self._token.lexeme is Lexeme.END or self._token.is_symbol("|")
+        if where or not (ends or self._token.keyword in ("ORDER", "LIMIT", "ONCE")):
             arms = self._arms()
         once = self._take("ONCE")
         order = self._order() if self._take("ORDER", "BY") else ()
         limit = self._limit() if self._take("LIMIT") else None
         once = once or self._take("ONCE")
+        if self._token.is_symbol("|"):
+            return RawQuery(arms, order, limit, once, self._stages())
         token = self._token
         if token.lexeme is not Lexeme.END:
             if token.keyword in ("ORDER", "UNION", "WHERE") and self._at:
@@ -157,10 +71,10 @@ class _Parser:
             if limit is not None and token.is_symbol(","):
                 raise QueryError("LIMIT takes one number: an answer is paged by itself", token.start, token.end)
             if limit is not None:
-                raise self._wanted("the end of the query")
+                raise self._wanted("`|` or the end of the query")
             if order:
-                raise self._wanted("a comma, LIMIT or the end of the query")
-            raise self._wanted("AND, OR, UNION, ONCE, ORDER BY, LIMIT or the end of the query")
+                raise self._wanted("a comma, LIMIT, `|` or the end of the query")
+            raise self._wanted("AND, OR, UNION, ONCE, ORDER BY, LIMIT, `|` or the end of the query")
         return RawQuery(arms, order, limit, once)
 
     def _arms(self) -> tuple[Raw, ...]:
@@ -196,7 +110,7 @@ class _Parser:
         keys: list[RawOrder] = []
         while True:
             token = self._token
-            if token.lexeme is not Lexeme.WORD or token.keyword in _CLAUSES:
+            if token.lexeme is not Lexeme.WORD or token.keyword in CLAUSES:
                 raise self._wanted("the name of a field")
             if len(keys) == MAX_ORDER:
                 raise QueryError(f"ORDER BY takes at most {MAX_ORDER} fields", token.start, token.end)
@@ -290,6 +204,9 @@ class _Parser:
 
     def _list(self) -> tuple[tuple[Raw, ...], int]:
         opening = self._token
+        if opening.lexeme is Lexeme.SET:
+            raise QueryError("conditions on named sets (@name) are not part of the query language yet",
+                             opening.start, opening.end)  # fmt: skip
         if self._take_symbol("(") is None:
             raise self._wanted("a list of values in parentheses")
         items: list[Raw] = []
@@ -345,8 +262,8 @@ class _Parser:
             item = self._primary(what)
             self._depth -= 1
             return Minus(item, minus.start, item.end)
-        nothing = token.lexeme in (Lexeme.SYMBOL, Lexeme.REFUSED, Lexeme.END)
-        if nothing or token.keyword in _CLAUSES or token.keyword in _SQL_ONLY:
+        nothing = token.lexeme in (Lexeme.SYMBOL, Lexeme.SET, Lexeme.REFUSED, Lexeme.END)
+        if nothing or token.keyword in CLAUSES or token.keyword in SQL_ONLY:
             raise self._wanted(what)
         self._at += 1
         if token.lexeme is Lexeme.WORD and self._token.is_symbol("("):
@@ -382,9 +299,3 @@ class _Parser:
             arguments.append(self._masked("a value"))
         self._depth -= 1
         return Call(name, tuple(arguments), name.start, self._next().end)
-
-
-def _shown(token: Token) -> str:
-    if token.lexeme is Lexeme.STRING:
-        return f"'{token.text}'"
-    return token.text.upper() if token.keyword in _CLAUSES | {"NOT"} else token.text

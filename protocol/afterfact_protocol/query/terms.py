@@ -26,7 +26,9 @@ MAX_OPERATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Typed:
+class Typed:
+    """A term, and what it is."""
+
     term: Term
     type: Type
     """TIME, DURATION or NUMBER."""
@@ -63,7 +65,11 @@ def relation(left: Raw, op: Op, right: Raw, now: datetime, span: tuple[int, int]
             return _alike(first, op, second, span)
         if first.operand == second.operand:
             raise QueryError(f"this compares {first.name} with itself", *span)
-    terms = _Terms(now)
+    return compared(Terms(now), left, op, right, span)
+
+
+def compared(terms: "Terms", left: Raw, op: Op, right: Raw, span: tuple[int, int]) -> Relation:
+    """The comparison of what is computed of fields, or of what else `terms` knows. QueryError if it makes no sense."""
     one, other = terms.typed(left), terms.typed(right)
     if (one.type is Type.TIME) != (other.type is Type.TIME):
         raise QueryError("a time compares with times only; the difference of two times is a length of time", *span)
@@ -99,12 +105,14 @@ def _alike(first: Subject, op: Op, second: Subject, span: tuple[int, int]) -> Re
     return Relation(left, op, right, span)
 
 
-class _Terms:
+class Terms:
+    """Makes terms of one comparison."""
+
     def __init__(self, now: datetime) -> None:
         self._now = now
         self._operations = 0
 
-    def typed(self, raw: Raw) -> _Typed:
+    def typed(self, raw: Raw) -> Typed:
         match raw:
             case Group():
                 return self.typed(raw.item)
@@ -112,7 +120,7 @@ class _Terms:
                 inner = self.typed(raw.item)
                 if inner.type is Type.TIME:
                     raise QueryError("a time has no negative", raw.start, raw.end)
-                return _Typed(Arithmetic("-", Constant(Fraction(0)), inner.term), inner.type)
+                return Typed(Arithmetic("-", Constant(Fraction(0)), inner.term), inner.type)
             case Binary() if raw.symbol in SYMBOLS:
                 return self._binary(raw)
             case Call():
@@ -122,41 +130,41 @@ class _Terms:
             case _:
                 raise QueryError("a condition cannot be computed with", raw.start, raw.end)
 
-    def _binary(self, raw: Binary) -> _Typed:
+    def _binary(self, raw: Binary) -> Typed:
         self._operations += 1
         if self._operations > MAX_OPERATIONS:
             raise QueryError(f"a comparison computes with at most {MAX_OPERATIONS} of + - * /", raw.start, raw.end)
         left, right = self.typed(raw.left), self.typed(raw.right)
-        return _Typed(Arithmetic(raw.symbol, left.term, right.term), _type(raw, left.type, right.type))
+        return Typed(Arithmetic(raw.symbol, left.term, right.term), _type(raw, left.type, right.type))
 
-    def _call(self, raw: Call) -> _Typed:
+    def _call(self, raw: Call) -> Typed:
         function = function_named(raw.name.text)
         if function is None or not function.of_time:
-            return _Typed(time_value(raw, self._now), Type.TIME)
+            return Typed(time_value(raw, self._now), Type.TIME)
         if not raw.arguments and function.name == "UNIX_TIMESTAMP":
-            return _Typed(Applied(function.name, time_value(Token(Lexeme.WORD, "NOW", 0, 0), self._now)), Type.NUMBER)
+            return Typed(Applied(function.name, time_value(Token(Lexeme.WORD, "NOW", 0, 0), self._now)), Type.NUMBER)
         inner = self.typed(raw.arguments[0]) if len(raw.arguments) == 1 else None
         if inner is None or inner.type is not Type.TIME:
             raise QueryError(f"{function.name} takes a time: {function.example}", raw.start, raw.end)
         if ratio(inner.term).below.constant is None:
             raise QueryError(f"{function.name} takes a time that is not divided by a field", raw.start, raw.end)
-        return _Typed(Applied(function.name, inner.term), Type.NUMBER)
+        return Typed(Applied(function.name, inner.term), Type.NUMBER)
 
-    def _token(self, token: Token) -> _Typed:
+    def _token(self, token: Token) -> Typed:
         if token.lexeme is Lexeme.NUMBER:
             return _quantity(token)
         if token.lexeme is not Lexeme.WORD or token.keyword in TIME_WORDS:
-            return _Typed(time_value(token, self._now), Type.TIME)
+            return Typed(time_value(token, self._now), Type.TIME)
         if resolve(token.text) is None:
             raise QueryError(unknown(token.text), token.start, token.end)
         subject = _named(token)
         if subject.type not in COMPUTED:
             raise QueryError(f"{subject.name} ({subject.type.value}) cannot be computed with", token.start, token.end)
         assert isinstance(subject.operand, Column | Derived), "only these have such types"
-        return _Typed(subject.operand, Type.NUMBER if subject.type is Type.PORT else subject.type)
+        return Typed(subject.operand, Type.NUMBER if subject.type is Type.PORT else subject.type)
 
 
-def _quantity(token: Token) -> _Typed:
+def _quantity(token: Token) -> Typed:
     number, unit = number_and_unit(token)
     sizes = {name.lower(): factor for name, factor in SIZE_UNITS.items()}
     if unit.lower() in sizes:
@@ -165,8 +173,8 @@ def _quantity(token: Token) -> _Typed:
         units = ", ".join((*DURATION_UNITS, *SIZE_UNITS))
         raise QueryError(f"`{unit}` is no unit: {units}", token.start, token.end)
     elif unit:
-        return _Typed(Duration(length_of_time(token)), Type.DURATION)
-    return _Typed(Constant(number), Type.NUMBER)
+        return Typed(Duration(length_of_time(token)), Type.DURATION)
+    return Typed(Constant(number), Type.NUMBER)
 
 
 def _type(raw: Binary, left: Type, right: Type) -> Type:

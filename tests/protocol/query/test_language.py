@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from afterfact_protocol.query import Query, QueryError, parse
 from afterfact_protocol.query.functions import EITHER, FUNCTIONS, PREDICATES, TIME_WORDS
+from afterfact_protocol.query.measures import MEASURES, WORDS
 from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.session import FIELDS
 
@@ -317,7 +318,7 @@ def test_meaning(text: str, canonical: str) -> None:
         ("port = AND port = 80", "`AND` cannot stand here: after `=` comes a value", "AND"),
         (
             "port = 80 port = 90",
-            "`port` cannot stand here: after `80` comes AND, OR, UNION, ONCE, ORDER BY, LIMIT or the end of the query",
+            "`port` cannot stand here: after `80` comes AND, OR, UNION, ONCE, ORDER BY, LIMIT, `|` or the end",
             "port",
         ),
         ("port NOT 80", "`80` cannot stand here: after `NOT` comes IN, BETWEEN, LIKE or REGEXP", "80"),
@@ -436,7 +437,7 @@ def test_meaning(text: str, canonical: str) -> None:
         ("EXISTS (SELECT 1)", "EXISTS is not part of the query language", "EXISTS"),
         ("CASE WHEN port = 1 THEN 2 END", "CASE is not part of the query language", "CASE"),
         ("port = CAST(1 AS INT)", "CAST is not part of the query language", "CAST"),
-        ("port = 80 GROUP BY src_ip", "GROUP is not part of the query language", "GROUP"),
+        ("port = 80 GROUP BY src_ip", "GROUP BY is not part of the query language; a stage does that", "GROUP"),
         ("port = 80 UNION SELECT 1", "SELECT is not part of the query language", "SELECT"),
         ("port = 80 XOR port = 81", "XOR is not part of the query language; use AND, OR and NOT", "XOR"),
         ("`port` = 80", "names are written without backticks", "`"),
@@ -454,8 +455,7 @@ def test_meaning(text: str, canonical: str) -> None:
         ),
         ("flags_only(src_flags)", "flags_only is written flags_only(src_flags, 'SYN')", "flags_only(src_flags)"),
         # what comes later
-        ("port = 80 | count by src_ip", "stages after `|` are not part of the query language yet", "|"),
-        ("dst_ip IN @infected", "named result sets (@name) are not part of the query language yet", "@infected"),
+        ("dst_ip IN @infected", "conditions on named sets (@name) are not part of the query language yet", "@infected"),
         # characters
         ("history = 'abc", "this text has no closing '", "'abc"),
         ("port = \u201880\u2019", "`\u2018` only looks like the quote '; type the quote '", "\u2018"),
@@ -599,6 +599,7 @@ _WORDS = [
     "2004-07-20", "'2004-07-20'", "WHERE", "NULL", "ASC", "DESC", "sessions.", ";", "|", "@x",
     "--", "SELECT", "tcp", "S0", "..", "*", "/", "+", "-",
     "DURING", "LAST", "24h", "ONCE", "other_ip", "net", "src_net",
+    *MEASURES, *WORDS, "count", "by", "src_ip", "| count by src_ip", "| sum(bytes) as b having b >", "top 5", "@x",
     "community_id", "'1:LQU9qZlK+B5F3KDmev6m5PMibrg='", "http", "src_bytes", "dst_bytes", "start_time",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 
 from afterfact_protocol.query import parse, reading
 from afterfact_protocol.query.functions import DERIVED, EITHER, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS
+from afterfact_protocol.query.measures import MEASURES, PERIODIC, WORDS
 from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.query.reference import refreshed
 from afterfact_protocol.session import FIELDS
@@ -30,8 +31,8 @@ def test_every_name_is_documented() -> None:
         *NETWORK_FIELDS,
         "other_ip",
     ]
-    for name in [*names, *PREDICATES, *FUNCTIONS, *OPERATORS, *TIME_WORDS]:
-        assert f"`{name}`" in DOCUMENT, name
+    for name in [*names, *PREDICATES, *FUNCTIONS, *OPERATORS, *TIME_WORDS, *MEASURES, *PERIODIC, *WORDS]:
+        assert f"`{name.replace('|', '&#124;')}`" in DOCUMENT, name
 
 
 def test_a_section_too_few_or_unknown_is_an_error() -> None:
@@ -56,7 +57,7 @@ def test_examples_of_the_document(text: str, english: str) -> None:
     "example",
     [
         entry.example
-        for registry in (OPERATORS, EITHER, DERIVED, NETWORK_FIELDS, FUNCTIONS)
+        for registry in (OPERATORS, EITHER, DERIVED, NETWORK_FIELDS, FUNCTIONS, MEASURES, WORDS)
         for entry in registry.values()
     ],
 )
