@@ -94,6 +94,7 @@ def look(interface: Interface, seconds: float, stop: threading.Event) -> list[st
         _share("VLANs", rows, [(f"{vlan}", rows["vlan"] == vlan) for vlan in np.unique(rows["vlan"]) if vlan]),
         _share("tunnels", rows, [(each.name.lower(), rows["tunnel"] & each != 0) for each in Tunnel if each.name]),
         _lengths(sizes),
+        _checksums(meter.counters),
         _undecoded(meter.counters),
     ]
 
@@ -154,6 +155,21 @@ def _lengths(sizes: NDArray[np.int64]) -> str:
         )
     )
     return f"lengths: {count:,} packets are longer than {LONGEST:,} bytes, up to {longest:,}: {kind}"
+
+
+def _checksums(counters: dict[str, int]) -> str:
+    verified = counters["verified_checksums"]
+    if not verified:
+        return "checksums: none that could be verified"
+    reasons = [(counters[f"bad_{name}_checksum"], name) for name in ("tcp", "udp", "icmp", "icmpv6")]
+    wrong, offloaded = sum(count for count, _ in reasons), counters["offloaded_checksum"]
+    said = "none wrong"
+    if wrong:
+        parts = ", ".join(f"{name} {count:,}" for count, name in reasons if count)
+        said = f"{wrong:,} wrong ({wrong / verified:.1%}: {parts}); counted in their sessions, which are marked"
+    if offloaded:
+        said += f"; {offloaded:,} are of this host's own packets, left to its network card (offload)"
+    return f"checksums: {verified:,} verified, {said}"
 
 
 def _undecoded(counters: dict[str, int]) -> str:

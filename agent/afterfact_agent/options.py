@@ -7,7 +7,7 @@ import argparse
 import re
 
 from afterfact_agent.capture.interface import BUFFER_MB, SNAPLEN, CaptureOptions
-from afterfact_agent.meter.config import MeterConfig
+from afterfact_agent.meter.config import CHECKSUMS, MeterConfig
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _IDLE = {"tcp": "tcp_idle", "attempt": "tcp_attempt", "linger": "tcp_linger", "udp": "udp_idle", "icmp": "icmp_idle",
@@ -74,6 +74,11 @@ def add_meter_options(parser: argparse.ArgumentParser) -> None:
         type=lambda text: 0.0 if text == "keep" else seconds(text),
         help="a packet may be the tap's duplicate of one that came less than this before (10ms); keep: count all",
     )
+    parser.add_argument(
+        "--checksums",
+        choices=CHECKSUMS,
+        help="verify those of TCP, UDP and ICMP too, of packets captured whole (verify), or of IP headers only",
+    )
     parser.add_argument("--max-sessions", metavar="N", type=int, help="open sessions at most (1048576)")
 
 
@@ -82,6 +87,8 @@ def meter_config(arguments: argparse.Namespace) -> MeterConfig:
     settings = {**arguments.idle, **arguments.active}
     if arguments.duplicates is not None:
         settings["duplicates"] = arguments.duplicates
+    if arguments.checksums is not None:
+        settings["checksums"] = arguments.checksums
     if arguments.max_sessions is not None:
         settings["max_sessions"] = arguments.max_sessions
     return MeterConfig(**settings)

@@ -312,7 +312,8 @@ FIELDS: tuple[Field, ...] = (
           nullable=True),
     Field(17, "outcome", *_U8, _PLAIN, Kind.NAME, _G, "Outcome", "what came of it", names=Outcome),
     Field(18, "history", *_HISTORY, _PLAIN, Kind.TEXT, _G, "History", "Zeek's letters in order of first sight: s SYN, "
-          "h SYN-ACK, a ACK, d data, f FIN, r RST, t retransmission, ^ flipped; capitals are the originator's",
+          "h SYN-ACK, a ACK, d data, f FIN, r RST, t retransmission, c wrong checksum, ^ flipped; capitals are the "
+          "originator's",
           nullable=True),
     Field(19, "icmp_type", *_U8, _PLAIN, Kind.NUMBER, _I, "ICMP type", "ICMP type of the request", nullable=True),
     Field(20, "icmp_code", *_U8, _PLAIN, Kind.NUMBER, _I, "ICMP code", "ICMP code of the request", nullable=True),

@@ -1,7 +1,7 @@
 # needs: argus=argus-server racount=argus-client softflowd=softflowd nfpcapd=nfdump tcpdump=tcpdump
 """Packets a second: `afterfact-agent read` beside argus, softflowd, nfpcapd, nfstream and `tcpdump --count` (which
-meters nothing) on one generated capture, and on a real one repeated if there is one (--real FILE, by default of the
-corpus beside the repository).
+meters nothing) on one generated capture, whole and with the headers only, and on a real one repeated if there is one
+(--real FILE, by default of the corpus beside the repository).
 
 Each is run as a whole process, from a file in the page cache, with one thread of work; the median of several rounds
 counts, in which they take turns. nfstream, the slowest, runs once, in an environment of its own that is made in bench/.
@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT.parent / "shared" / "corpus" / "pcap"
+SNAPLEN = 96
 Result = TypeVar("Result")
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -143,12 +144,13 @@ def start_up(cold: bool) -> float:
         return time.monotonic() - began
 
 
-def make(packets: int, capture: Path) -> int:
-    """Write the capture; how many sessions are in it."""
+def make(packets: int, capture: Path, headers: Path) -> int:
+    """Write the capture, and the same as a sensor would keep it that captures headers; how many sessions are in it."""
     from made.traffic import Traffic
 
     traffic = Traffic(packets)
     traffic.write(capture)
+    traffic.write(headers, SNAPLEN)
     return traffic.sessions
 
 
@@ -205,10 +207,13 @@ def main() -> None:
     arguments = parser.parse_args()
     report: dict[str, Any] = {"processors": os.cpu_count(), "load": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(prefix="afterfact-bench-") as folder:
-        capture = Path(folder) / "traffic.pcap"
-        sessions = elsewhere(make, arguments.packets, capture)
-        report["generated"] = {**measure(capture, arguments.packets, arguments.rounds), "made": sessions}
-        show(f"generated, {sessions:,} sessions", report["generated"])
+        capture, headers = Path(folder) / "traffic.pcap", Path(folder) / "headers.pcap"
+        sessions = elsewhere(make, arguments.packets, capture, headers)
+        for name, file in (("generated", capture), ("headers", headers)):
+            report[name] = {**measure(file, arguments.packets, arguments.rounds), "made": sessions}
+            cut = f", {SNAPLEN} bytes of a packet" if file is headers else ""
+            show(f"generated, {sessions:,} sessions{cut}", report[name])
+            file.unlink()
         if arguments.real.exists():
             packets = elsewhere(repeated, arguments.real, arguments.packets, capture)
             report["real"] = measure(capture, packets, arguments.rounds)

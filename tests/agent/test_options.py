@@ -27,6 +27,7 @@ def test_without_options_the_defaults() -> None:
         (("--active", "10min"), {"report_every": 600}),
         (("--active", "5s,1d"), {"first_report": 5, "report_every": 86400}),
         (("--max-sessions", "1000"), {"max_sessions": 1000}),
+        (("--checksums", "ip-only"), {"checksums": "ip-only"}),
     ],
 )
 def test_settings(words: tuple[str, ...], expected: dict[str, float]) -> None:
@@ -41,6 +42,7 @@ def test_settings(words: tuple[str, ...], expected: dict[str, float]) -> None:
         (("--idle", "tcp=5 weeks"), "'5 weeks' is not a length of time"),
         (("--idle", "sctp=5"), "'sctp' is none of tcp, attempt, linger, udp, icmp, other"),
         (("--active", ","), "'' is not a length of time"),
+        (("--checksums", "none"), "invalid choice: 'none' \\(choose from"),
         (("--active", "1,2,3"), "'1,2' is not a length of time"),
     ],
 )

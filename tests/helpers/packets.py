@@ -29,12 +29,27 @@ Frame = tuple[float, bytes]
 Row = dict[str, object]
 
 
+CHECKSUM_AT = {TCP: 16, UDP: 6, ICMP: 2, ICMPV6: 2}
+
+
 def checksum(data: bytes) -> int:
     """RFC 1071."""
+    data += bytes(len(data) % 2)
     total = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
+
+
+def with_checksum(src: str, dst: str, proto: int, payload: bytes) -> bytes:
+    """A transport header and payload with the right checksum in a field that is zero, if it has one and is whole; UDP
+    of IPv4 needs none."""
+    at = CHECKSUM_AT.get(proto, len(payload))
+    if at + 2 > len(payload) or payload[at : at + 2] != b"\0\0" or (proto == UDP and ":" not in src):
+        return payload
+    pseudo = ip_address(src).packed + ip_address(dst).packed + struct.pack(">II", len(payload), proto)
+    total = checksum((b"" if proto == ICMP else pseudo) + payload)
+    return payload[:at] + struct.pack(">H", total or 0xFFFF) + payload[at + 2 :]
 
 
 def ethernet(payload: bytes, kind: int, vlans: Sequence[int] = (), tag: int = 0x8100) -> bytes:
@@ -54,6 +69,8 @@ def ipv4(
     options: bytes = b"",
 ) -> bytes:
     """`fragment`: offset in bytes; `total`: a total length that lies."""
+    if not (fragment or more):
+        payload = with_checksum(src, dst, proto, payload)
     words = 5 + len(options) // 4
     length = 4 * words + len(payload) if total is None else total
     offset = (fragment // 8) | (0x2000 if more else 0)
@@ -63,6 +80,7 @@ def ipv4(
 
 
 def ipv6(src: str, dst: str, proto: int, payload: bytes, length: int | None = None) -> bytes:
+    payload = with_checksum(src, dst, proto, payload)
     size = len(payload) if length is None else length
     return struct.pack(">IHBB", 6 << 28, size, proto, 64) + ip_address(src).packed + ip_address(dst).packed + payload
 

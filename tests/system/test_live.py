@@ -263,6 +263,7 @@ def test_check_tells_what_a_tap_delivers(wire: Cable) -> None:
         "154 bytes at most",
         "nothing",
     )
+    assert told["checksums"].endswith(" verified, none wrong")
 
 
 def test_check_of_a_silent_interface(wire: Cable) -> None:

@@ -6,11 +6,14 @@ docs/metering.md argues the defaults.
 import hashlib
 from dataclasses import dataclass, fields
 
-METER_VERSION = 2
+METER_VERSION = 3
 """Of the rules. Raised whenever the same packets may give other sessions: it is part of a stream's identity."""
 
 MAX_SECONDS = 366 * 86400
 MAX_DUPLICATES = 2.0
+VERIFY, IP_ONLY = "verify", "ip-only"
+CHECKSUMS = (VERIFY, IP_ONLY)
+"""Which checksums are verified: all that can be, or those of IPv4 headers alone."""
 SERVER_PORTS: tuple[int, ...] = (
     *range(1, 1024),
     *(1080, 1194, 1352, 1433, 1434, 1494, 1521, 1701, 1723, 1812, 1813, 1883, 1900, 2049, 2181, 2375, 2376, 2379),
@@ -45,6 +48,8 @@ class MeterConfig:
     """How far packets may be out of order; a larger step back re-bases the meter's clock."""
     duplicates: float = 0.01
     """A packet and its duplicate are less than this apart; 0 looks for none."""
+    checksums: str = VERIFY
+    """One of CHECKSUMS."""
     max_sessions: int = 1 << 20
     """Open sessions at most, 400 bytes each once used; when they are taken, the oldest unanswered one ends early."""
 
@@ -55,16 +60,18 @@ class MeterConfig:
                     raise ValueError(f"duplicates are looked for within 0 to {MAX_DUPLICATES:g} s, not {seconds} s")
             elif not 1e-6 <= seconds <= MAX_SECONDS:
                 raise ValueError(f"{name} must be between a microsecond and a year, and is {seconds} s")
+        if self.checksums not in CHECKSUMS:
+            raise ValueError(f"checksums is {' or '.join(CHECKSUMS)}, and not {self.checksums!r}")
         if not 64 <= self.max_sessions <= 1 << 26:
             raise ValueError(f"max_sessions must be between 64 and {1 << 26}, and is {self.max_sessions}")
 
     def _times(self) -> dict[str, float]:
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "max_sessions"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.type in ("float", float)}
 
     def canonical(self) -> str:
         """One line that is the same exactly when the meter cuts the same packets into the same sessions."""
         times = " ".join(f"{name}={round(seconds, 6):.16g}" for name, seconds in self._times().items())
-        return f"meter={METER_VERSION} {times} max_sessions={self.max_sessions}"
+        return f"meter={METER_VERSION} {times} checksums={self.checksums} max_sessions={self.max_sessions}"
 
     def fingerprint(self) -> str:
         """SHA-256 of `canonical()` in hexadecimal: part of a stream's identity."""

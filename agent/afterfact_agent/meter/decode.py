@@ -53,6 +53,7 @@ from .layout import (
     P_TUNNEL_ID,
     P_TUNNELS,
     P_WIRE_END,
+    PM_BAD_IP_CHECKSUM,
     PM_BAD_TRANSPORT,
     PM_CUT_TRANSPORT,
     PM_TUNNELLED,
@@ -123,7 +124,7 @@ def ipv4_layer(buffer: Bytes, at: int, end: int, work: Words) -> int:
         total = max(wire_end - at, header)
         work[P_MARKS] |= MARK_LEN_INFERRED
     if header <= end - at and header_checksum_wrong(buffer, at, header):
-        work[P_MARKS] |= MARK_BAD_CHECKSUM
+        work[P_MARKS] |= MARK_BAD_CHECKSUM | PM_BAD_IP_CHECKSUM
     work[P_IP_BYTES] = total
     work[P_IP_END] = at + total
     work[P_IDENT] = u16(buffer, at + 4)

@@ -8,7 +8,8 @@ from afterfact_agent.capture.walk import F_COUNT, F_NEXT, F_WHY, MORE, walk
 from afterfact_agent.jit import entry, i64, inlined, kernel
 from afterfact_protocol.session import EndReason, Mark
 
-from .decode import ICMPV6, MARK_BAD_CHECKSUM, MARK_FRAGMENTS, MARK_LEN_INFERRED, decode, ip_layer
+from .checksums import verify_checksum
+from .decode import ICMPV6, MARK_FRAGMENTS, MARK_LEN_INFERRED, decode, ip_layer
 from .duplicates import is_duplicate
 from .fragments import claim, entry_of, know, settle, take_header, take_waiting, wait
 from .icmp import PORT_CLOSED, TOO_BIG, error_kind, quotes
@@ -75,11 +76,13 @@ from .layout import (
     P_TIME,
     P_TIME_LAST,
     P_WIRE_END,
+    PM_BAD_IP_CHECKSUM,
     PM_BAD_TRANSPORT,
     PM_CUT_TRANSPORT,
     PM_TUNNELLED,
     PM_UNOPENED,
     REPORT_AT,
+    S_CHECKSUMS,
     S_DUPLICATES,
     S_FRAGMENT_WAIT,
     S_REORDER,
@@ -103,7 +106,7 @@ MARK_LOST_FRAGMENT = int(Mark.LOST_FRAGMENT)
 COUNTED_MARKS = (
     MARK_FRAGMENTS
     | MARK_LEN_INFERRED
-    | MARK_BAD_CHECKSUM
+    | PM_BAD_IP_CHECKSUM
     | PM_CUT_TRANSPORT
     | PM_BAD_TRANSPORT
     | PM_TUNNELLED
@@ -126,7 +129,7 @@ def count_packet(work: Words) -> None:
         work[COUNTS + C_UNOPENED] += work[P_COUNT] if marks & PM_UNOPENED else 0
         work[COUNTS + C_FRAGMENTS] += work[P_COUNT] if marks & MARK_FRAGMENTS else 0
         work[COUNTS + C_LENGTH_INFERRED] += 1 if marks & MARK_LEN_INFERRED else 0
-        work[COUNTS + C_BAD_IP_CHECKSUM] += 1 if marks & MARK_BAD_CHECKSUM else 0
+        work[COUNTS + C_BAD_IP_CHECKSUM] += 1 if marks & PM_BAD_IP_CHECKSUM else 0
         work[COUNTS + C_CUT_TRANSPORT] += 1 if marks & PM_CUT_TRANSPORT else 0
         work[COUNTS + C_BAD_TRANSPORT] += 1 if marks & PM_BAD_TRANSPORT else 0
 
@@ -311,6 +314,8 @@ def meter_packets(
         if work[S_DUPLICATES] > 0 and is_duplicate(work, buffer, offsets[number] + caplen, time_us):
             work[COUNTS + C_DUPLICATES] += 1
             continue
+        if work[S_CHECKSUMS]:
+            verify_checksum(buffer, min(offsets[number] + caplen, i64(len(buffer))), work)
         work[P_TIME] = time_us
         work[P_TIME_LAST] = time_us
         work[P_NOW] = now

@@ -72,6 +72,7 @@ PM_CUT_TRANSPORT = 1 << 16
 PM_BAD_TRANSPORT = 1 << 17
 PM_TUNNELLED = 1 << 18
 PM_UNOPENED = 1 << 19
+PM_BAD_IP_CHECKSUM = 1 << 20
 """In P_MARKS above the session's marks: for the counters alone."""
 TUNNELS_SHIFT = 32
 """In MARKS, above those: the tunnels around its packets."""
@@ -223,6 +224,8 @@ S_DUPLICATES = 28
 """How far apart duplicates may be, in microseconds; 0 if none are looked for."""
 S_SEED = 27
 """Of the tables' hash; never of a session's id."""
+S_CHECKSUMS = 29
+"""Whether transport checksums are verified."""
 
 KEY = 32
 """The key in hand, KEY_COLUMNS."""
@@ -250,6 +253,12 @@ COUNTERS: dict[str, str] = {
     "fragments": "IP fragments among those",
     "waiting_fragments": "fragments that wait for the first of their datagram, not yet in a session",
     "bad_ip_checksum": "IPv4 headers with a wrong checksum; counted in their sessions all the same",
+    "verified_checksums": "transport checksums verified: of TCP, UDP and ICMP, captured whole and in one piece",
+    "bad_tcp_checksum": "wrong ones of TCP; counted in their sessions all the same, as those below",
+    "bad_udp_checksum": "wrong ones of UDP",
+    "bad_icmp_checksum": "wrong ones of ICMP",
+    "bad_icmpv6_checksum": "wrong ones of ICMPv6",
+    "offloaded_checksum": "left to the sender's network card, not marked: the sum of the pseudo header alone",
     "length_inferred": "packets whose IP length was missing or more than the wire carried",
     "time_steps": "times that the packet clock stepped back by more than the reordering allowed",
     "tunnelled": "packets metered as what a tunnel carries",
@@ -290,6 +299,12 @@ COUNTERS: dict[str, str] = {
     C_FRAGMENTS,
     C_WAITING_FRAGMENTS,
     C_BAD_IP_CHECKSUM,
+    C_VERIFIED_CHECKSUMS,
+    C_BAD_TCP_CHECKSUM,
+    C_BAD_UDP_CHECKSUM,
+    C_BAD_ICMP_CHECKSUM,
+    C_BAD_ICMPV6_CHECKSUM,
+    C_OFFLOADED_CHECKSUM,
     C_LENGTH_INFERRED,
     C_TIME_STEPS,
     C_TUNNELLED,

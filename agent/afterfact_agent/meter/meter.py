@@ -18,7 +18,7 @@ from afterfact_agent.jit import PLAIN_PYTHON, call
 from afterfact_protocol.session import RECORD
 
 from . import engine, table
-from .config import MeterConfig
+from .config import VERIFY, MeterConfig
 from .layout import (
     COLUMNS,
     COUNTERS,
@@ -31,6 +31,7 @@ from .layout import (
     M_WAITING_FIRST,
     M_WAITING_LAST,
     NOBODY,
+    S_CHECKSUMS,
     S_DUPLICATES,
     S_FIRST_REPORT,
     S_FRAGMENT_WAIT,
@@ -85,6 +86,7 @@ def _work(config: MeterConfig) -> Words:
     }
     for at, seconds in (idle | times).items():
         work[at] = round(seconds * _MICROSECONDS)
+    work[S_CHECKSUMS] = config.checksums == VERIFY
     work[S_SEED] = secrets.randbits(63)
     return work
 

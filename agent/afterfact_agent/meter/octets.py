@@ -34,6 +34,24 @@ def u64(buffer: Bytes, at: int) -> int:
 
 
 @inlined
+def u64_little(buffer: Bytes, at: int) -> int:
+    """Eight bytes in this machine's own order, as a signed integer of the same bits: one load."""
+    low = (
+        i64(buffer[np.uint64(at)])
+        | (i64(buffer[np.uint64(at + 1)]) << 8)
+        | (i64(buffer[np.uint64(at + 2)]) << 16)
+        | (i64(buffer[np.uint64(at + 3)]) << 24)
+    )
+    high = (
+        i64(buffer[np.uint64(at + 4)])
+        | (i64(buffer[np.uint64(at + 5)]) << 8)
+        | (i64(buffer[np.uint64(at + 6)]) << 16)
+        | (i64(buffer[np.uint64(at + 7)]) << 24)
+    )
+    return low | (high << 32)
+
+
+@inlined
 def u16_little(buffer: Bytes, at: int) -> int:
     """Little-endian, as radiotap and NFLOG have it."""
     return i64(buffer[np.uint64(at)]) | (i64(buffer[np.uint64(at + 1)]) << 8)

@@ -9,7 +9,7 @@ from afterfact_agent.jit import i64, inlined, kernel
 from afterfact_protocol.session import DirectionBy, EndReason, Mark
 
 from .config import SERVER_PORTS
-from .decode import ICMPV6, IS_ICMP, ROLE, TCP, UDP
+from .decode import ICMPV6, IS_ICMP, MARK_BAD_CHECKSUM, ROLE, TCP, UDP
 from .icmp import HAS_ID, REQUEST_OF, ROUTER_ADVERTISEMENT, is_multicast
 from .layout import (
     A_HI,
@@ -111,7 +111,7 @@ from .table import (
     wheel_insert,
     wheel_remove,
 )
-from .tcp import ACK, H_DATA, H_FLIP, RST, SYN, add_history, begins_anew, endpoint_state, tcp_segment
+from .tcp import ACK, H_CHECKSUM, H_DATA, H_FLIP, RST, SYN, add_history, begins_anew, endpoint_state, tcp_segment
 
 BY_SYN, BY_SYNACK, BY_REQUEST = int(DirectionBy.SYN), int(DirectionBy.SYNACK), int(DirectionBy.REQUEST)
 BY_PORT, BY_FIRST = int(DirectionBy.PORT), int(DirectionBy.FIRST)
@@ -333,6 +333,8 @@ def account(flows: Words, slots: Words, work: Words, out: Rows) -> None:
         tcp_segment(flows, work, row, side)
     elif work[P_PAYLOAD] > 0 and (is_tcp or work[P_PROTO] == UDP):
         add_history(flows, row, H_DATA, side)
+    if work[P_MARKS] & MARK_BAD_CHECKSUM and (is_tcp or work[P_PROTO] == UDP):
+        add_history(flows, row, H_CHECKSUM, side)
     closing = flows[row, BITS] & (CLOSED | FINS_ACKNOWLEDGED | RESETS_SEEN)
     if is_new or (closing & CLOSED and closing != before & (CLOSED | FINS_ACKNOWLEDGED | RESETS_SEEN)):
         wheel_remove(flows, work, row)

@@ -51,9 +51,21 @@ MARK_PARTIAL, MARK_LATE_SYN, MARK_FLIP = int(Mark.PARTIAL), int(Mark.LATE_SYN), 
 MARK_HISTORY_CUT = int(Mark.HISTORY_CUT)
 BY_SYN, BY_SYNACK = int(DirectionBy.SYN), int(DirectionBy.SYNACK)
 
-HISTORY_LETTERS = "shadfrtiq^"
-"""i: FIN and RST in one segment; q: SYN with FIN or RST. Zeek's c, g and w are not kept."""
-H_SYN, H_SYNACK, H_ACK, H_DATA, H_FIN, H_RST, H_RETRANS, H_FIN_RST, H_SYN_MIX, H_FLIP = range(len(HISTORY_LETTERS))
+HISTORY_LETTERS = "shadfrtiqc^"
+"""i: FIN and RST in one segment; q: SYN with FIN or RST; c: a wrong checksum. Zeek's g and w are not kept."""
+(
+    H_SYN,
+    H_SYNACK,
+    H_ACK,
+    H_DATA,
+    H_FIN,
+    H_RST,
+    H_RETRANS,
+    H_FIN_RST,
+    H_SYN_MIX,
+    H_CHECKSUM,
+    H_FLIP,
+) = range(len(HISTORY_LETTERS))
 HISTORY_COUNT_SHIFT = 2 * len(HISTORY_LETTERS)
 
 LATE_SYN_REACH = 1 << 16

@@ -1,7 +1,7 @@
 """A capture of made-up but plausible traffic, the same for the same numbers, made quickly with numpy.
 
 TCP sessions with handshake, data both ways and FINs, some refused or unanswered; UDP requests with and without answers
-and longer UDP sessions; ping; a tenth of it over IPv6. Sequence numbers, lengths and IPv4 checksums are right; payload
+and longer UDP sessions; ping; a tenth of it over IPv6. Sequence numbers, lengths and checksums are right; payload
 is zeros. Times are microseconds, in order.
 """
 
@@ -39,6 +39,12 @@ def _network_order(values: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """(n, size) bytes."""
     shifts = np.arange(size - 1, -1, -1, dtype=np.int64) * 8
     return ((values[:, None] >> shifts) & 0xFF).astype(np.uint8)
+
+
+def _words(data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Each row's bytes as 16-bit numbers."""
+    pairs = data.astype(np.int64).reshape(len(data), -1, 2)
+    return np.asarray(pairs[:, :, 0] * 256 + pairs[:, :, 1])
 
 
 class Traffic:
@@ -138,8 +144,7 @@ class Traffic:
         ip[four, 4:6] = _network_order(np.arange(at.start, at.stop)[four] & 0xFFFF, 2)
         ip[four, 12:16] = _network_order((nets[0] + ends[0])[four], 4)
         ip[four, 16:20] = _network_order((nets[1] + ends[1])[four], 4)
-        words = ip[four, :20].astype(np.int64).reshape(-1, 10, 2)
-        total = (words[:, :, 0] * 256 + words[:, :, 1]).sum(1)
+        total = _words(ip[four, :20]).sum(1)
         total = (total & 0xFFFF) + (total >> 16)
         ip[four, 10:12] = _network_order(0xFFFF - ((total & 0xFFFF) + (total >> 16)), 2)
         ip[six, 0], ip[six, 6], ip[six, 7] = 0x60, np.where(proto == ICMP, ICMPV6, proto)[six], 64
@@ -170,31 +175,43 @@ class Traffic:
 
     def _headers(self, at: slice) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Ethernet, IP and transport headers, (n, HEADERS) from the left, and how long they are."""
-        back, six = self.back[at], self.ipv6[at]
+        back, six, proto = self.back[at], self.ipv6[at], self.proto[at]
         out = np.zeros((len(back), HEADERS), np.uint8)
         out[:, 5], out[:, 11] = np.where(back, 1, 2), np.where(back, 2, 1)
         out[:, 12:14] = np.where(six[:, None], np.array([0x86, 0xDD]), np.array([8, 0]))
         transport = self._transport(at)
-        out[:, 14:54] = self._ip(at)
+        ip = out[:, 14:54] = self._ip(at)
+        header = np.where(proto == TCP, 20, 8)
+        ends = np.where(six[:, None], ip[:, 8:40], np.pad(ip[:, 12:20], ((0, 0), (0, 24))))
+        pseudo = _words(ends).sum(1) + np.where(proto == ICMP, ICMPV6, proto) + header + self.payload[at]
+        total = _words(transport).sum(1) + np.where((proto == ICMP) & ~six, 0, pseudo)
+        for _ in range(3):
+            total = (total & 0xFFFF) + (total >> 16)
+        made = np.where((total == 0xFFFF) & (proto == UDP), 0xFFFF, 0xFFFF - total)
+        field, rows = np.select([proto == TCP, proto == UDP], [16, 6], 2), np.arange(len(back))
+        transport[rows, field], transport[rows, field + 1] = made >> 8, made & 0xFF
         out[six, 54:74] = transport[six]
         out[~six, 34:54] = transport[~six]
-        return out, ETHERNET + np.where(six, 40, 20) + np.where(self.proto[at] == TCP, 20, 8)
+        return out, ETHERNET + np.where(six, 40, 20) + header
 
-    def write(self, path: Path) -> None:
-        """As a pcap file in microseconds."""
+    def write(self, path: Path, snaplen: int = 262_144) -> None:
+        """As a pcap file in microseconds. snaplen: bytes kept of a packet at most, HEADERS at least."""
+        if snaplen < HEADERS:
+            raise ValueError(f"headers are {HEADERS} bytes long: {snaplen} would cut them")
         with path.open("wb") as file:
-            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
+            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, snaplen, 1))
             for start in range(0, len(self), CHUNK):
                 at = slice(start, min(start + CHUNK, len(self)))
                 headers, header_lengths = self._headers(at)
                 lengths = header_lengths + self.payload[at]
                 record = np.zeros((len(lengths), 4), "<u4")
                 record[:, 0], record[:, 1] = self.time[at] // 1_000_000, self.time[at] % 1_000_000
-                record[:, 2] = record[:, 3] = lengths
+                kept = np.minimum(lengths, snaplen)
+                record[:, 2], record[:, 3] = kept, lengths
                 rows = np.concatenate([record.view(np.uint8), headers], axis=1)
-                ends = np.cumsum(16 + lengths)
+                ends = np.cumsum(16 + kept)
                 data = np.zeros(int(ends[-1]), np.uint8)
                 columns = np.arange(rows.shape[1])
                 written = columns < (16 + header_lengths)[:, None]
-                data[((ends - 16 - lengths)[:, None] + columns)[written]] = rows[written]
+                data[((ends - 16 - kept)[:, None] + columns)[written]] = rows[written]
                 file.write(data.tobytes())

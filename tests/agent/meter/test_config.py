@@ -5,13 +5,15 @@ from dataclasses import fields, replace
 import pytest
 
 from afterfact_agent.meter import METER_VERSION, MeterConfig
+from afterfact_agent.meter.config import IP_ONLY
 
 
 def test_every_setting_is_part_of_the_identity() -> None:
     base = MeterConfig()
     prints = {base.fingerprint()}
     for field in fields(base):
-        prints.add(replace(base, **{field.name: getattr(base, field.name) + 1}).fingerprint())
+        other = IP_ONLY if field.name == "checksums" else getattr(base, field.name) + 1
+        prints.add(replace(base, **{field.name: other}).fingerprint())
     assert len(prints) == 1 + len(fields(base))
     assert base.canonical().startswith(f"meter={METER_VERSION} tcp_idle=3600 ")
 

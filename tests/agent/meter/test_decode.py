@@ -25,6 +25,7 @@ from helpers.packets import (
     sessions,
     tcp_header,
     udp_header,
+    with_checksum,
 )
 
 from afterfact_agent.capture.packets import LinkType, linktype_of
@@ -214,7 +215,7 @@ def test_ipv6_extension_headers_are_skipped() -> None:
 
 
 def test_an_atomic_fragment_is_a_whole_packet() -> None:
-    payload = bytes([UDP, 0, 0, 0, 0, 0, 0, 9]) + udp_header(40001, 53, 30)
+    payload = bytes([UDP, 0, 0, 0, 0, 0, 0, 9]) + with_checksum(A6, B6, UDP, udp_header(40001, 53, 30))
     row = one(ethernet(ipv6(A6, B6, 44, payload), 0x86DD))
     assert (row["src_port"], row["src_bytes"], row["marks"]) == (40001, 30, 0)
 

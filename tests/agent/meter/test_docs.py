@@ -13,8 +13,8 @@ TEXT = (Path(__file__).parents[3] / "docs" / "metering.md").read_text()
 
 
 def test_defaults() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+)(?: s)? \|", TEXT, re.M))
-    assert told == {field.name: f"{field.default:g}" if field.name != "max_sessions" else str(field.default)
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+|verify)(?: s)? \|", TEXT, re.M))
+    assert told == {field.name: f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
                     for field in fields(MeterConfig)}  # fmt: skip
     assert f"`METER_VERSION`, now **{METER_VERSION}**" in TEXT
     assert f"{8 * COLUMNS} bytes each" in TEXT
