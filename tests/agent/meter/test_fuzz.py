@@ -62,6 +62,15 @@ SEEDS = [
     ethernet(ipv6(A6, B6, ICMPV6, icmp_message(135, data=bytes(20))), 0x86DD),
     ethernet(b"\xaa\xaa\x03\0\0\0\x08\0" + ipv4(A, B, 132, bytes(16)), 60),
 ]
+# Wrong checksums, behind headers that are looked at before that is believed.
+SEEDS += [
+    ethernet(ipv4(A, B, ICMP, b"\x08\0\x01\x01\0", options=b"\x01\x44\x04\x05\x83\x07\x04" + bytes(5)), 0x0800),
+    ethernet(
+        ipv6(A6, B6, 60, b"\x2b\x01\0\x01\x03\x02\0\0\xc9\x06" + bytes(6) + b"\x06\0\0\x01" + bytes(4)
+             + tcp_header(40000, 80, "PA", 1, 2, 9)[:-1] + b"\x01"),
+        0x86DD,
+    ),
+]  # fmt: skip
 INNER = ipv4(A, B, UDP, udp_header(5000, 53, 30))
 INNER6 = ipv6("2001:0:1::1", B6, TCP, tcp_header(40000, 80, "S", 1))
 
@@ -134,6 +143,8 @@ def run(frames: list[Frame], config: MeterConfig | None = None, **how: int | boo
     unmetered = sum(counters[name] for name, doc in COUNTERS.items() if doc.startswith("not "))
     assert counters["packets"] == len(frames) == counters["metered"] + unmetered
     assert (counters["open"], counters["waiting_fragments"]) == (0, 0)
+    wrong = sum(counters[f"bad_{name}_checksum"] for name in ("tcp", "udp", "icmp", "icmpv6"))
+    assert wrong + counters["offloaded_checksum"] <= counters["verified_checksums"] <= counters["metered"]
     ended = array[array["end_reason"] != EndReason.OPEN]
     assert len(ended) == counters["sessions"] and len(array) == counters["records"]
     if len(array):

@@ -205,6 +205,11 @@ def test_earlier_bytes_after_a_mid_stream_start_are_fresh() -> None:
     assert (row["src_bytes"], row["src_retrans_bytes"]) == (300, 100)
 
 
+def wrong(sent: Frame) -> Frame:
+    """With a wrong checksum."""
+    return sent[0], sent[1][:-1] + bytes([sent[1][-1] ^ 1])
+
+
 def test_every_letter_fits_in_the_history() -> None:
     a, b = 101, 501
     frames = [
@@ -222,9 +227,11 @@ def test_every_letter_fits_in_the_history() -> None:
         T.back(1.1, "F", b + 5, a),
         T.out(1.2, "R", a + 6, b),
         T.back(1.3, "R", b + 6, a),
+        wrong(T.out(1.4, "A", a, b)),
+        wrong(T.back(1.5, "A", b, a)),
     ]
     row = one(*frames)
-    assert row["history"] == "ShAaDTdtIiQqFfRr"
+    assert row["history"] == "ShAaDTdtIiQqFfRrCc"
     assert Mark.HISTORY_CUT not in marks(row)
 
 
