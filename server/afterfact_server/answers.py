@@ -27,6 +27,7 @@ from afterfact_protocol.messages import (
     Pull,
 )
 from afterfact_protocol.query import Query, QueryError, parse, reading
+from afterfact_protocol.query.firsts import firsts
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import ROW
 from afterfact_server import lanes
@@ -36,6 +37,7 @@ from afterfact_server.coverage import coverage, dropped_days
 from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import YEAR_2299, now_us
+from afterfact_server.judged import judged
 from afterfact_server.networks import NetworksFile
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
@@ -185,7 +187,7 @@ class Answers:
             raise QueryError("this server cannot run stages yet", text.find("|"), len(text))
         configured, networks = self._networks.current()
         # Resolved once: the pages of an export are of the networks that there were when it was asked for.
-        query = running.query = resolved(asked, networks)
+        query = running.query = self._judged(resolved(asked, networks))
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
         observations, sightings = 0, None
@@ -228,6 +230,9 @@ class Answers:
         except WireError:
             running.result = None
             raise
+
+    def _judged(self, query: Query) -> Query:
+        return judged(query, self._ledger.watched.stretches()) if any(firsts(query.where)) else query
 
     def _notes(self, query: Query, end: int) -> tuple[str, ...]:
         dropped = dropped_days(self._ledger.dropped.all(), query.span[0], end)

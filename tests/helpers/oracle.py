@@ -5,7 +5,7 @@ None for what is not known. Shares nothing with the compiler, the matcher and wh
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -57,13 +57,18 @@ def session_of(row: np.void, sensors: Mapping[int, str]) -> Session:
 class Oracle:
     """Answers queries over sessions."""
 
-    def __init__(self, sensors: Mapping[str, int], networks: Networks) -> None:
+    def __init__(
+        self, sensors: Mapping[str, int], networks: Networks, watched: Mapping[int, Sequence[tuple[int, int]]] = {}
+    ) -> None:
+        """`watched` is when each sensor watched, for first_seen."""
         self._names = {number: name for name, number in sensors.items()}
         self._networks = networks
+        self._watched = {self._names[sensor]: sorted(times) for sensor, times in watched.items()}
+        self._all: list[Session] = []
 
     def answer(self, query: Query, rows: npt.NDArray[np.void]) -> list[int]:
         """The places of the rows that a query finds, in its order. `rows` are newest revisions."""
-        sessions = [session_of(row, self._names) for row in rows]
+        sessions = self._all = [session_of(row, self._names) for row in rows]
         found = [at for at, one in enumerate(sessions) if query.where is None or self.truth(query.where, one)]
         numbers = {name: number for number, name in self._names.items()}
         found.sort(key=lambda at: sessions[at]["session_id"])
@@ -88,6 +93,8 @@ class Oracle:
                 return _any([self.truth(item, one) for item in expr.items])
             case n.Predicate():
                 return self._named(expr.name, one)
+            case n.FirstSeen():
+                return self._first_seen(expr, one)
             case n.During():
                 return bool(one["start_time"] <= expr.last and expr.first <= one["end_time"])
             case n.Relation():
@@ -116,6 +123,45 @@ class Oracle:
             case n.Regexp():
                 return re.search(test.pattern, value, re.ASCII) is not None
         raise AssertionError(test)
+
+    def _first_seen(self, test: n.FirstSeen, one: Session) -> bool | None:
+        if {"ip", "port"} & set(test.fields):
+            return _any([self._first_of(test, _combination(one, test.fields, side)) for side in ("src", "dst")])
+        return self._first_of(test, _combination(one, test.fields, ""))
+
+    def _first_of(self, test: n.FirstSeen, combination: tuple[Any, ...] | None) -> bool | None:
+        if combination is None:
+            return None
+        of_it = [
+            each
+            for each in self._all
+            if combination in [_combination(each, test.fields, side) for side in ("src", "dst", "")]
+        ]
+        counts = [(True if test.where is None else self.truth(test.where, each)) for each in of_it]
+        certain = [each for each, count in zip(of_it, counts, strict=True) if count]
+        possible = [each["start_time"] for each, count in zip(of_it, counts, strict=True) if count is not False]
+        holds = _COMPARE[test.op]
+        later = test.op in (n.Op.GT, n.Op.GE)
+        if not possible:
+            return False
+        if any(holds(each["start_time"], test.us) is not later for each in certain):
+            return not later  # some session of it is not later
+        if not all(holds(first, test.us) is later for first in possible):
+            return None
+        judged = any(self._judges(each["sensor"], test.us, each["start_time"]) for each in certain)
+        return later if judged else None
+
+    def _judges(self, sensor: str, asked: int, seen: int) -> bool:
+        """Whether what the sensor saw first at a time, after the time asked about, is new."""
+        day = 86_400_000_000
+        runs: list[list[int]] = []
+        for start, end in self._watched.get(sensor, ()):
+            if runs and start - runs[-1][1] <= 7 * day:
+                runs[-1][1] = max(runs[-1][1], end)
+            else:
+                runs.append([start, end])
+        known = [run for run in runs if run[0] <= asked <= run[1] + 7 * day and run[0] + day <= run[1]]
+        return bool(known) and seen >= known[-1][0] + day
 
     def _either(self, test: Any, name: str, one: Session) -> bool | None:
         if isinstance(test, n.Compare) and test.op is n.Op.NE:
@@ -227,6 +273,14 @@ def community_id(one: Session) -> bytes:
 def written(digest: bytes) -> str:
     """A Community ID as text."""
     return "1:" + base64.b64encode(digest).decode()
+
+
+def _combination(one: Session, names: tuple[str, ...], side: str) -> tuple[Any, ...] | None:
+    """The values of fields, of a side for `ip` and `port`; None if one is not known, or there are none of no side."""
+    if bool({"ip", "port"} & set(names)) is not bool(side):
+        return None
+    found = tuple(one[f"{side}_{name}" if name in ("ip", "port") else name] for name in names)
+    return None if None in found else found
 
 
 def _plain(value: n.Value) -> Any:

@@ -16,7 +16,9 @@ from afterfact_protocol.query import Query
 from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.binding import bound
 from afterfact_protocol.query.errors import QueryError
-from afterfact_protocol.query.functions import DERIVED, EITHER, PREDICATES
+from afterfact_protocol.query.firsts import MAX_FIRSTS
+from afterfact_protocol.query.firsts import firsts as all_firsts
+from afterfact_protocol.query.functions import DERIVED, EITHER, FIRST_SEEN_FIELDS, PREDICATES
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import (
     And,
@@ -34,6 +36,7 @@ from afterfact_protocol.query.nodes import (
     Endpoint,
     Expr,
     Far,
+    FirstSeen,
     Instant,
     IsNull,
     Like,
@@ -63,6 +66,8 @@ SENSORS = {"border": 1, "inside": 2, "dmz-1": 7}
 
 DAY = 86_400_000_000
 TIMES = [0, 1, -1, 999_999, DAY - 1, DAY, 1_090_281_600_000_000, 1_090_281_600_000_001, -DAY - 500_000, 2**52]
+WATCHED = {1: [(-3 * DAY, 40 * DAY)], 2: [(-DAY // 2, DAY), (2 * DAY, 3 * DAY)], 7: [(TIMES[6] - DAY, TIMES[6] + 9)]}
+"""When the sensors watched, as first_seen rests on it."""
 NETWORKS = ["0.0.0.0", "1.2.3.4", "10.0.0.1", "10.255.255.255", "255.255.255.255", "::", "::1", "2001:db8::1",
             "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "10.0.0.0/8", "0.0.0.0/0", "::/0", "2001:db8::/32",
             "10.0.0.0/31", "::/96", "8000::/1", "::ffff:0:0/95"]  # fmt: skip
@@ -231,9 +236,21 @@ def _orders_value(value: Value) -> tuple[int, int]:
 
 
 @st.composite
-def conditions(draw: st.DrawFn) -> Expr:
-    """One condition that the language can say."""
-    kind = draw(st.integers(0, 9))
+def firsts(draw: st.DrawFn) -> FirstSeen:
+    """When combinations were first seen."""
+    names = draw(st.sampled_from(FIRST_SEEN_FIELDS))
+    found = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
+    where = draw(st.one_of(st.none(), st.just(Predicate("established")), expressions()))
+    op = draw(st.sampled_from([Op.LT, Op.LE, Op.GT, Op.GE]))
+    return FirstSeen(tuple(found), where, op, draw(st.sampled_from(TIMES)))
+
+
+@st.composite
+def conditions(draw: st.DrawFn, history: bool = False) -> Expr:
+    """One condition that the language can say; with `history` one on what else is stored, too."""
+    kind = draw(st.integers(-2 if history else 0, 9))
+    if kind < 0:
+        return draw(firsts())
     if kind == 0:
         return Predicate(draw(st.sampled_from(sorted(PREDICATES))))
     if kind == 1:
@@ -293,7 +310,7 @@ def _joined(kind: type[And] | type[Or], items: list[Expr]) -> Expr:
     return kind(tuple(flat))
 
 
-def expressions() -> st.SearchStrategy[Expr]:
+def expressions(history: bool = False) -> st.SearchStrategy[Expr]:
     """Conditions joined by AND, OR and NOT."""
 
     def extended(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
@@ -304,8 +321,9 @@ def expressions() -> st.SearchStrategy[Expr]:
             st.builds(Not, inner),
         )
 
-    leaves = st.one_of(*[conditions()] * 9, far_ends())
-    return st.recursive(leaves, extended, max_leaves=6).map(bound)
+    leaves = st.one_of(*[conditions(history)] * 9, far_ends())
+    made = st.recursive(leaves, extended, max_leaves=6).map(bound)
+    return made.filter(lambda expr: len(list(all_firsts(expr))) <= MAX_FIRSTS) if history else made
 
 
 def orders() -> st.SearchStrategy[tuple[Order, ...]]:
@@ -315,10 +333,10 @@ def orders() -> st.SearchStrategy[tuple[Order, ...]]:
     return keys.map(tuple)
 
 
-def queries() -> st.SearchStrategy[Query]:
+def queries(history: bool = False) -> st.SearchStrategy[Query]:
     """Whole queries."""
     limit = st.none() | st.integers(1, 1_000_000)
-    return st.builds(Query, st.none() | expressions(), orders(), limit, st.booleans())
+    return st.builds(Query, st.none() | expressions(history), orders(), limit, st.booleans())
 
 
 @st.composite

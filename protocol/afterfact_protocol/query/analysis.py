@@ -15,6 +15,7 @@ from .nodes import (
     Either,
     Expr,
     Far,
+    FirstSeen,
     Instant,
     Masked,
     Member,
@@ -75,6 +76,9 @@ def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
             return found | term_fields(where.left) | term_fields(where.right)
         case During():
             return found | {"start_time", "end_time"}
+        case FirstSeen():  # its own condition is on other sessions
+            sides = (EITHER[name].sides if name in EITHER else ((name,),) for name in where.fields)
+            return found.union(field for side in sides for names in side for field in names)
         case _:
             return found | operand_fields(where.operand)
 
@@ -125,6 +129,9 @@ def _span(expr: Expr, holds: bool) -> Span:
             return _intersection(spans) if isinstance(expr, And) is holds else _hull(spans)
         case During() if holds:
             return expr.first, expr.last
+        case FirstSeen() if expr.where is None and (expr.op in (Op.GT, Op.GE)) is holds:
+            # The session itself counts. What was first seen by a time may be seen at any other.
+            return _compared(Op.GT if expr.op in (Op.GT, Op.LE) else Op.GE, expr.us, True)
         case Compare() if expr.operand == Column("start_time") and isinstance(expr.value, Instant):
             return _compared(expr.op, expr.value.us, holds)
         case Member() if expr.operand == Column("start_time") and holds:

@@ -13,6 +13,7 @@ from .nodes import (
     Either,
     Expr,
     Far,
+    FirstSeen,
     Member,
     NamedNetwork,
     Network,
@@ -60,6 +61,8 @@ def bound(expr: Expr, around: Far | None = None) -> Expr:
             return Not(bound(expr.item, around))
         case Predicate() | Relation() | During():
             return expr
+        case FirstSeen():  # an `ip =` beside it is not one of the sessions that it counts
+            return expr if expr.where is None else replace(expr, where=bound(expr.where))
         case _ if isinstance(expr.operand, Far):
             if around is None:
                 raise unbound(*expr.span)

@@ -22,6 +22,7 @@ from .nodes import (
     During,
     Endpoint,
     Expr,
+    FirstSeen,
     Instant,
     IsNull,
     Like,
@@ -114,6 +115,9 @@ def condition(expr: Expr) -> str:
             return f"{term(expr.left)} {expr.op.value} {term(expr.right)}"
         case During():
             return f"DURING '{instant(expr.first)}' .. '{instant(expr.last)}'"
+        case FirstSeen():
+            where = "" if expr.where is None else f" WHERE {condition(expr.where)}"
+            return f"first_seen({', '.join(expr.fields)}{where}) {expr.op.value} '{instant(expr.us)}'"
     left, subject = operand(expr.operand), subject_of(expr.operand)
     match expr:
         case Compare():

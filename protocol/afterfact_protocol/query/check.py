@@ -5,10 +5,10 @@ Meaning only: the grammar is syntax.py's, single values are values.py's.
 
 from datetime import datetime
 
-from . import binding, regexp
+from . import binding, firsts, regexp
 from .addresses import network
 from .errors import QueryError
-from .functions import DERIVED, EITHER, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS, function_named
+from .functions import DERIVED, EITHER, FIRST_SEEN, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS, function_named
 from .lexer import Lexeme, Token
 from .nodes import (
     And,
@@ -64,8 +64,12 @@ _FLIPPED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 def where(arms: tuple[Raw, ...], now: datetime) -> Expr | None:
     """The condition of a query; the arms of a UNION are alternatives. None if there is none."""
+    if not arms:
+        return None
     checker = _Checker(now)
-    return binding.bound(_join(Or, tuple(checker.condition(arm) for arm in arms))) if arms else None
+    found = binding.bound(_join(Or, tuple(checker.condition(arm) for arm in arms)))
+    firsts.check_number(found)
+    return found
 
 
 def order(keys: tuple[RawOrder, ...], condition: Expr | None) -> tuple[Order, ...]:
@@ -145,6 +149,10 @@ class _Checker:
 
     def _compare(self, raw: Binary) -> Expr:
         symbol, left, right = raw.symbol, raw.left, raw.right
+        if problem := firsts.computed_with(left) or firsts.computed_with(right):
+            raise problem
+        if firsts.named(left) or firsts.named(right):
+            return firsts.first_seen(left, symbol, right, self._now, self.condition, (raw.start, raw.end))
         if self._relates(left, right):
             return relation(left, Op(symbol), right, self._now, (raw.start, raw.end))
         if not _may_name(left) and self._operand(right) is not None:
@@ -171,7 +179,8 @@ class _Checker:
         return _negated(raw.negated, Member(subject.operand, tuple(found), (raw.start, raw.end)))
 
     def _ranged(self, raw: Ranged) -> Expr:
-        if any(map(computes, (raw.left, raw.low, raw.high))) or any(map(names_field, (raw.low, raw.high))):
+        computed = any(map(computes, (raw.left, raw.low, raw.high))) or any(map(names_field, (raw.low, raw.high)))
+        if computed or firsts.named(raw.left):
             bounds = ((">=", raw.low), ("<=", raw.high))
             halves = (self._compare(Binary(symbol, raw.left, bound, raw.start, raw.end)) for symbol, bound in bounds)
             return _negated(raw.negated, And(tuple(halves)))
@@ -209,6 +218,8 @@ class _Checker:
         if function is None:
             raise _no_function(raw)
         name = function.name
+        if function.name == FIRST_SEEN:
+            raise QueryError(f"{FIRST_SEEN} compares with a time: {function.example}", raw.start, raw.end)
         if not function.condition or len(raw.arguments) != 2:
             raise QueryError(f"{name} is written {function.example}", raw.start, raw.end)
         subject = self._subject(raw.arguments[0])
@@ -251,6 +262,8 @@ class _Checker:
             function = function_named(raw.name.text)
             if function is None:
                 raise _no_function(raw)
+            if function.name == FIRST_SEEN:
+                raise QueryError(f"{FIRST_SEEN} compares with a time by <, <=, > or >=", raw.start, raw.end)
             what = "a condition by itself; it is not compared" if function.condition else "a value, no field; it is"
             example = "" if function.condition else f" written {function.example}"
             raise QueryError(f"{function.name}(...) is {what}{example}", raw.start, raw.end)

@@ -10,7 +10,17 @@ from enum import Enum, auto
 from afterfact_protocol.session import FIELDS
 
 from .errors import QueryError
-from .functions import DERIVED, EITHER, FAR_HELP, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS
+from .functions import (
+    DERIVED,
+    EITHER,
+    FAR_HELP,
+    FIRST_SEEN,
+    FIRST_SEEN_FIELDS,
+    FUNCTIONS,
+    NETWORK_FIELDS,
+    PREDICATES,
+    TIME_WORDS,
+)
 from .lexer import Lexeme, Token, tokens
 from .measures import WORDS
 from .nodes import Column, Derived
@@ -48,6 +58,9 @@ class _Place(Enum):
     NULL = auto()
     MASK = auto()
     MASKED = auto()
+    FIRSTS_FIELD = auto()
+    FIRSTS_NEXT = auto()
+    FIRSTS_COMPARED = auto()
     FLAGS_FIELD = auto()
     FLAGS_COMMA = auto()
     FLAGS = auto()
@@ -121,10 +134,37 @@ def complete(text: str, cursor: int, sensors: Iterable[str] = (), networks: Iter
 def _walk(found: list[Token]) -> tuple[_Place, Subject | None]:
     """The place after these tokens, and the subject that a value or operator there belongs to."""
     place, subject = _Place.START, None
-    for at, token in enumerate(found):
+    at = 0
+    while at < len(found):
+        token = found[at]
         call = at + 1 < len(found) and found[at + 1].is_symbol("(")
-        place, subject = _step(place, subject, token, call)
+        if call and token.text.lower() == FIRST_SEEN:
+            end = _closed(found, at + 1)
+            if end is None:
+                return _firsts(found[at + 2 :])
+            place, subject, at = _Place.FIRSTS_COMPARED, None, end
+        else:
+            place, subject = _step(place, subject, token, call)
+        at += 1
     return place, subject
+
+
+def _closed(found: list[Token], at: int) -> int | None:
+    """Where the parenthesis that opens at `at` is closed; None if it is not."""
+    depth = 0
+    for place, token in enumerate(found[at:], at):
+        depth += token.is_symbol("(") - token.is_symbol(")")
+        if not depth:
+            return place
+    return None
+
+
+def _firsts(inside: list[Token]) -> tuple[_Place, Subject | None]:
+    """The place after these tokens, which follow `first_seen(`."""
+    where = next((at for at, token in enumerate(inside) if token.keyword == "WHERE"), None)
+    if where is not None:
+        return _walk(inside[where:])
+    return (_Place.FIRSTS_NEXT if inside and not inside[-1].is_symbol(",") else _Place.FIRSTS_FIELD), None
 
 
 def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> tuple[_Place, Subject | None]:
@@ -164,6 +204,8 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
             return (_Place.AFTER, None) if token.is_symbol(")") else (_Place.ITEM, subject)
         case _Place.NULL:
             return (_Place.NULL, subject) if word == "NOT" else (_Place.AFTER, None)
+        case _Place.FIRSTS_COMPARED:
+            return _Place.END_MOMENT, None
         case _Place.FLAGS_FIELD:
             return (place, None) if token.is_symbol("(") else (_Place.FLAGS_COMMA, resolve(token.text))
         case _Place.FLAGS_COMMA:
@@ -238,7 +280,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
             yield from _operands()
             yield from _operators("NOT", "DURING", "LAST")
             yield from ((name, "function", f"{entry.help}: {entry.example}") for name, entry in FUNCTIONS.items()
-                        if entry.condition)  # fmt: skip
+                        if entry.condition or name == FIRST_SEEN)  # fmt: skip
             if place is _Place.START:
                 yield "WHERE", "keyword", _KEYWORDS["WHERE"]
                 yield from _operators("ONCE", "ORDER BY", "LIMIT")
@@ -274,6 +316,13 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
                 yield from ((name, "keyword", _KEYWORDS[name]) for name in ("ASC", "DESC"))
             yield from _operators("LIMIT")
             yield "|", "keyword", WORDS["|"].help
+        case _Place.FIRSTS_FIELD:
+            taken = {name for names in FIRST_SEEN_FIELDS for name in names}
+            yield from (offer for offer in _operands() if offer[0] in taken)
+        case _Place.FIRSTS_NEXT:
+            yield "WHERE", "keyword", "which sessions count"
+        case _Place.FIRSTS_COMPARED:
+            yield from _operators("<", "<=", ">", ">=")
         case _Place.FLAGS_FIELD:
             yield from ((field.name, "field", field.doc) for field in FIELDS if _is_flags(field.name))
 

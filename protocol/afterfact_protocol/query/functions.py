@@ -169,6 +169,13 @@ _CONDITIONS: tuple[NamedCondition | HomeCondition, ...] = (
 
 PREDICATES: dict[str, NamedCondition | HomeCondition] = {entry.name: entry for entry in _CONDITIONS}
 
+FIRST_SEEN = "first_seen"
+FIRST_SEEN_FIELDS: tuple[tuple[str, ...], ...] = (
+    ("src_ip", "src_port", "dst_ip", "dst_port", "proto", "sensor"),
+    ("ip", "port", "proto", "sensor"),
+)
+"""What first_seen takes: fields of one of these lists. With `ip` and `port` a combination is of one side, whichever."""
+
 _FLAGS = "a flags field, flags"
 
 FUNCTIONS: dict[str, Function] = {
@@ -178,6 +185,8 @@ FUNCTIONS: dict[str, Function] = {
         Function("flags_all", _FLAGS, "at least all of these flags", "flags_all(dst_flags, 'SYN,ACK')", True),
         Function("flags_any", _FLAGS, "at least one of these flags", "flags_any(marks, 'PARTIAL,FLIP')", True),
         Function("flags_none", _FLAGS, "none of these flags", "flags_none(src_flags, 'RST')", True),
+        Function(FIRST_SEEN, "fields, and which sessions count", "when they were first seen together, in all that is "
+                 "stored", "first_seen(dst_ip, dst_port where established) > now - 7d", False),
         Function("INET_ATON", "an IPv4 address", "that address", "src_ip = INET_ATON('1.2.3.4')", False),
         Function("net", "the name of a network", "the addresses of that network of networks.toml", "ip = net('dmz')",
                  False),

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from afterfact_protocol.communityid import digests
 from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, KEY, Kind
 
+from .errors import QueryError
 from .functions import DERIVED, EITHER, PREDICATES, HomeCondition
 from .language import Query
 from .like import like_matches
@@ -39,6 +40,7 @@ from .nodes import (
     Endpoint,
     Expr,
     Far,
+    FirstSeen,
     Instant,
     IsNull,
     Like,
@@ -77,7 +79,7 @@ def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int], networks
 
     `rows` is a structured array with the fields of session.FIELDS that the condition needs (ROW or RECORD; the latter
     has no sensor). QueryError if the condition names a sensor that `sensors` (name to number) does not have, a network
-    that `networks` does not have, or rests on home networks and there are none.
+    that `networks` does not have, rests on home networks and there are none, or asks when something was first seen.
     """
     if where is None:
         return np.ones(len(rows), np.bool_)
@@ -131,6 +133,9 @@ class _Matcher:
             case During():
                 there = (self._rows["start_time"] <= expr.last) & (self._rows["end_time"] >= expr.first)
                 return there, ~there
+            case FirstSeen():
+                raise QueryError("when something was first seen only the server can tell, of all that it has; ask it",
+                                 *expr.span)  # fmt: skip
         if isinstance(expr.operand, Far):
             return self._far(expr, expr.operand)
         if isinstance(expr.operand, Either):

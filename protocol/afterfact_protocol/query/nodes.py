@@ -320,6 +320,25 @@ class Predicate:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """`first_seen(fields [WHERE where]) op time`: when what the session has in `fields` was first seen together, by any
+    sensor in all that is stored, counting only sessions for which `where` is TRUE. Not to be judged from a row."""
+
+    fields: tuple[str, ...]
+    """Session fields of one side or of none, or either-side fields (functions.FIRST_SEEN_FIELDS); at least one."""
+    where: "Expr | None"
+    """Holds no FirstSeen."""
+    op: Op
+    """< <= > >="""
+    us: int
+    """Microseconds since 1970 UTC."""
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+    judged: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    """Filled in when it is asked: of each sensor (its number) that has watched for long enough, the time from which on
+    what it sees first is new. What the others see first may have been there before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """Three-valued negation."""
 
@@ -342,7 +361,7 @@ class Or:
 
 Test = Compare | Member | Between | Like | Regexp | IsNull
 """Conditions on one operand."""
-Condition = Test | Relation | During | Predicate
+Condition = Test | Relation | During | FirstSeen | Predicate
 Expr = Condition | Not | And | Or
 
 

@@ -10,12 +10,13 @@ from .lexer import Token
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`name(arguments)`."""
+    """`name(arguments [WHERE where])`."""
 
     name: Token
     arguments: tuple["Raw", ...]
     start: int
     end: int
+    where: "Raw | None" = None
 
 
 @dataclass(frozen=True, slots=True)

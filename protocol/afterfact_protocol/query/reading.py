@@ -23,6 +23,7 @@ from .nodes import (
     During,
     Either,
     Expr,
+    FirstSeen,
     Instant,
     IsNull,
     Like,
@@ -208,6 +209,8 @@ def phrase(expr: Expr) -> str:
             return _relation(expr)
         case During():
             return _during(expr)
+        case FirstSeen():
+            return _first_seen(expr)
     subject = subject_of(expr.operand)
     noun = _noun(expr.operand)
     match expr:
@@ -237,6 +240,13 @@ def _during(window: During) -> str:
     if window.first == window.last:
         return f"active at {canonical.instant(window.first)} UTC"
     return f"active from {canonical.instant(window.first)} UTC to {canonical.instant(window.last)} UTC"
+
+
+def _first_seen(first: FirstSeen) -> str:
+    nouns = [_noun(Either(name) if name in EITHER else Column(name)) for name in first.fields]
+    what = f"{_joined(nouns, 'and')}{' of either side' if any(name in EITHER for name in first.fields) else ''}"
+    among = "" if first.where is None else f" among {_sessions(first.where)},"
+    return f"{what} first seen{among} {_TIME_WORDS[first.op]} {canonical.instant(first.us)} UTC"
 
 
 def _relation(relation: Relation) -> str:

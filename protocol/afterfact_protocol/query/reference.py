@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from afterfact_protocol.session import FIELDS, Role
 
-from . import check, cursor, lexer, stagecheck, stages, syntax, terms
+from . import check, cursor, firsts, lexer, stagecheck, stages, syntax, terms
 from .functions import (
     DERIVED,
     DURATION_UNITS,
@@ -151,6 +151,7 @@ def _limits() -> str:
         ("conditions", f"{cursor.MAX_CONDITIONS}"),
         ("values in all IN lists together", f"{syntax.MAX_LIST_ITEMS:,}"),
         ("`+ - * /` in one comparison", f"{terms.MAX_OPERATIONS}"),
+        ("`first_seen` in one query", f"{firsts.MAX_FIRSTS}"),
         ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),
         ("LIMIT", f"1 to {check.MAX_LIMIT:,}"),
         ("stages", f"{stages.MAX_STAGES}"),

@@ -35,6 +35,9 @@ MAX_LIST_ITEMS = 2000
 
 MAX_ORDER = 8
 
+HAS_WHERE = "FIRST_SEEN"
+"""The function that takes a condition after its arguments."""
+
 _TESTS = frozenset({"IN", "NOT", "BETWEEN", "LIKE", "REGEXP", "RLIKE", "IS"})
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 
@@ -291,11 +294,17 @@ class _Parser(StageGrammar):
         opening = self._next()
         self._deeper(name)
         arguments: list[Raw] = []
+        where: Raw | None = None
         while not self._token.is_symbol(")"):
+            if arguments and name.keyword == HAS_WHERE and self._take("WHERE"):
+                where = self._condition()
+                if not self._token.is_symbol(")"):
+                    self._closing(opening)  # says what is wrong
+                break
             if arguments and self._take_symbol(",") is None:
                 if self._token.lexeme is Lexeme.END:
                     raise QueryError("this parenthesis is not closed", opening.start, opening.end)
-                raise self._wanted("a comma or `)`")
-            arguments.append(self._masked("a value"))
+                raise self._wanted("a comma, WHERE or `)`" if name.keyword == HAS_WHERE else "a comma or `)`")
+            arguments.append(self._masked("a field" if name.keyword == HAS_WHERE else "a value"))
         self._depth -= 1
-        return Call(name, tuple(arguments), name.start, self._next().end)
+        return Call(name, tuple(arguments), name.start, self._next().end, where)

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.nodes import Column, Derived, Far, Order
 from afterfact_server.query.computed import derived
-from afterfact_server.query.conditions import Parameters, absent_mask, condition, far_end
+from afterfact_server.query.conditions import absent_mask, condition, far_end
 from afterfact_server.query.needles import needles
+from afterfact_server.query.parameters import Parameters
 from afterfact_server.store.packed import COLUMN, FOUND_KEY
 
 TABLE = "sessions"

@@ -8,10 +8,9 @@ are TRUE. "Known" is asked only where the stored 0 would pass the test: `dst_por
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
-from typing import Any
 
 from afterfact_protocol.query.functions import EITHER, PREDICATES, NamedCondition
 from afterfact_protocol.query.like import like_parts
@@ -28,6 +27,7 @@ from afterfact_protocol.query.nodes import (
     Endpoint,
     Expr,
     Far,
+    FirstSeen,
     Instant,
     IsNull,
     Like,
@@ -50,7 +50,8 @@ from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.sensors import sensor_number, sensors_like
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
-from afterfact_server.query import computed
+from afterfact_server.query import computed, firsts
+from afterfact_server.query.parameters import Parameters, address_text
 from afterfact_server.store.community import DIGEST
 
 _TRUE, _FALSE = "1", "0"
@@ -62,32 +63,6 @@ _INVERSE = {Op.EQ: Op.NE, Op.NE: Op.EQ, Op.LT: Op.GE, Op.GE: Op.LT, Op.GT: Op.LE
 
 ENOUGH_FOR_A_SET = 4
 """Networks of one prefix length that are looked up as a set."""
-
-
-@dataclass(slots=True)
-class Parameters:
-    """The values of a statement, by parameter name."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def bind(self, value: Any, clickhouse: str) -> str:
-        """The placeholder that stands for `value` in the SQL."""
-        name = f"p{len(self.values)}"
-        self.values[name] = value
-        return f"{{{name}:{clickhouse}}}"
-
-    def time(self, us: int) -> str:
-        """A time, exact to the microsecond; a constant expression, so that it still prunes days and granules."""
-        return f"fromUnixTimestamp64Micro({self.bind(us, 'Int64')}, 'UTC')"
-
-    def address(self, number: int) -> str:
-        """An address of 128 bits."""
-        return self.bind(address_text(number), "IPv6")
-
-
-def address_text(number: int) -> str:
-    """The store's notation of an address of 128 bits."""
-    return ":".join(f"{number >> shift & 0xFFFF:x}" for shift in range(112, -1, -16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +85,15 @@ def condition(where: Expr | None, sensors: Mapping[str, int], parameters: Parame
 
     QueryError if the condition names a sensor that is not among them. What it says of networks must be resolved.
     """
-    return _TRUE if where is None else _Compiler(sensors, parameters).compile(where, True).closed()
+    return _TRUE if where is None else _Compiler(sensors, parameters, where).compile(where, True).closed()
 
 
 class _Compiler:
-    def __init__(self, sensors: Mapping[str, int], parameters: Parameters) -> None:
+    def __init__(self, sensors: Mapping[str, int], parameters: Parameters, whole: Expr | None = None) -> None:
         self._sensors = sensors
         self._parameters = parameters
+        self._whole = whole
+        """What a first_seen is part of."""
 
     def compile(self, expr: Expr, holds: bool) -> _Piece:
         """The piece that is true where `expr` is TRUE or, with `holds` False, where it is FALSE."""
@@ -133,10 +110,16 @@ class _Compiler:
                 return _Piece(sql, computed.known(expr.left) | computed.known(expr.right))
             case During():
                 return self._during(expr, holds)
+            case FirstSeen():
+                sql = firsts.first_seen(expr, holds, self._whole, self._parameters, self._sub)
+                return _Piece(sql)
             case Compare() if expr.op is Op.NE:
                 return self._test(Compare(expr.operand, Op.EQ, expr.value, expr.span), not holds)
             case _:
                 return self._test(expr, holds)
+
+    def _sub(self, expr: Expr, holds: bool) -> str:
+        return self.compile(expr, holds).closed()
 
     def _test(self, test: Test, holds: bool) -> _Piece:
         if isinstance(test.operand, Either):

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from afterfact_protocol.event import EVENT_ROW, Events
 from afterfact_protocol.session import ADDRESS_BYTES, FOREIGN_ID_BYTES, KEY, ROW
 from afterfact_server.query.compile import Compiled, spans
-from afterfact_server.query.conditions import Parameters
 from afterfact_server.query.needles import MAX_TOKENS
+from afterfact_server.query.parameters import Parameters
 from afterfact_server.store.needles import TOKENS, address_token
 from afterfact_server.store.schema import EVENTS, SESSIONS
 

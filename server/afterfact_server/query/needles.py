@@ -19,7 +19,7 @@ from afterfact_protocol.query.nodes import (
     Or,
     Value,
 )
-from afterfact_server.query.conditions import Parameters
+from afterfact_server.query.parameters import Parameters
 from afterfact_server.store.needles import PREFIX_BITS, TOKENS, address_token, port_token, prefix_token
 
 MAX_TOKENS = 16

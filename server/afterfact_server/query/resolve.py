@@ -15,6 +15,7 @@ from afterfact_protocol.query.nodes import (
     During,
     Expr,
     Far,
+    FirstSeen,
     Member,
     NamedNetwork,
     Network,
@@ -61,6 +62,8 @@ class _Resolver:
                 return self._home(condition, expr.span) if isinstance(condition, HomeCondition) else expr
             case Relation() | During():
                 return expr
+            case FirstSeen():
+                return expr if expr.where is None else replace(expr, where=self.expr(expr.where))
             case _ if isinstance(expr.operand, Far) and any(isinstance(n, NamedNetwork) for n in expr.operand.near):
                 return self.expr(replace(expr, operand=self._far(expr.operand, expr.span)))
             case Compare() if isinstance(expr.value, NamedNetwork):

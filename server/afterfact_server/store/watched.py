@@ -131,6 +131,14 @@ class Watched:
             own = self._of.get(sensor)
             return [] if own is None else [one for one in own.late if one[0] <= end and one[1] >= start]
 
+    def stretches(self) -> dict[int, list[Stretch]]:
+        """Per sensor all that it watched, whenever it came, in order of starts; what came late may overlap."""
+        with self._lock:
+            return {
+                sensor: sorted([*zip(own.starts, own.ends, strict=True), *(one[:2] for one in own.late)])
+                for sensor, own in self._of.items()
+            }
+
     def lost(self, sensor: int, start: int | None = None, end: int | None = None) -> int:
         """Packets lost in the intervals that reach into [start, end], or in all."""
         with self._lock:

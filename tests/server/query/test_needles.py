@@ -18,8 +18,8 @@ from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.match import matches
 from afterfact_protocol.query.nodes import Expr
 from afterfact_protocol.records import Records
-from afterfact_server.query.conditions import Parameters
 from afterfact_server.query.needles import MAX_TOKENS, needles
+from afterfact_server.query.parameters import Parameters
 from afterfact_server.query.resolve import resolved
 from afterfact_server.store.needles import TOKENS, address_token, port_token, prefix_token
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from clickhouse_connect.driver.client import Client
 from helpers.oracle import Oracle, community_id, session_of
-from helpers.query_strategies import NAMED, SENSORS, queries, sessions
+from helpers.query_strategies import NAMED, SENSORS, WATCHED, queries, sessions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.match import matches
 from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
+from afterfact_server.judged import judged
 from afterfact_server.query.compile import key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
 from afterfact_server.results import KEY_ROW, distinct, newest_in_order
@@ -30,7 +31,7 @@ from afterfact_server.store.schema import STATEMENTS
 
 Rows = npt.NDArray[np.void]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-ORACLE = Oracle(SENSORS, NAMED)
+ORACLE = Oracle(SENSORS, NAMED, WATCHED)
 _GROWING = [field.name for field in FIELDS if field.role is not Role.IDENTITY and field.name not in KEY]
 _GROWING_BITS = np.uint64(absent_bits(*(f.name for f in FIELDS if f.nullable and f.role is Role.GROWING)))
 
@@ -67,7 +68,7 @@ def revised(draw: st.DrawFn) -> tuple[Rows, list[Rows]]:
 
 def found(client: Client, query: Query) -> Rows:
     """The rows that the server sends: keys by any revision, each once, and the newest revision of each."""
-    asked = resolved(query, NAMED)
+    asked = judged(resolved(query, NAMED), WATCHED)
     compiled = key_query(asked, SENSORS, 1000)
     raw = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
     keys = distinct(np.frombuffer(raw, KEY_ROW))
@@ -77,7 +78,7 @@ def found(client: Client, query: Query) -> Rows:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(revised(), st.lists(queries(), min_size=8, max_size=8))
+@given(revised(), st.lists(queries(history=True), min_size=8, max_size=8))
 def test_server_finds_what_the_language_says(
     client: Client, stored: tuple[Rows, list[Rows]], asked: list[Query]
 ) -> None:
