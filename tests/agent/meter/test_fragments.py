@@ -60,6 +60,16 @@ def test_ipv6_fragments() -> None:
     assert row["src_ip_bytes"] == 3000 + 3 * 48
 
 
+def test_ipv6_options_behind_the_fragment_header() -> None:
+    """The fragments say that options come next; only the first has them, and the ports behind."""
+    options = bytes([UDP, 1]) + bytes([1, 12]) + bytes(12)
+    frames = pieces(0, options + DATAGRAM, proto=60, six=True)
+    for order in (frames, frames[::-1]):
+        (row,) = sessions(order)
+        assert (row["proto"], row["src_port"], row["dst_port"], row["src_pkts"]) == (UDP, 40001, 2049, len(frames))
+        assert (row["src_bytes"], row["marks"]) == (2992, Mark.FRAGMENTS)
+
+
 def test_fragments_in_any_order() -> None:
     first, second, third = pieces(0, DATAGRAM)
     for order in ([second, first, third], [third, second, first]):

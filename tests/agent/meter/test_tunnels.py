@@ -86,6 +86,12 @@ TUNNELS = {
         lambda p, back: gre(ERSPAN_III(session_id=4) / framed(p), back, proto=0x22EB, seqnum_present=1),
         Tunnel.GRE | Tunnel.ERSPAN, 4, True,
     ),
+    "erspan 3, with a platform's header": (
+        lambda p, back: gre(
+            Raw(struct.pack(">HHIHH", 0x2000, 5, 0, 0, 1) + bytes(8) + bytes(framed(p))), back, proto=0x22EB,
+            seqnum_present=1,
+        ), Tunnel.GRE | Tunnel.ERSPAN, 5, True,
+    ),
     "ip in ip": (lambda p, back: outer(back) / p, Tunnel.IPIP, None, True),
     "vxlan": (lambda p, back: vxlan(framed(p), 7, back), Tunnel.VXLAN, 7, True),
     "geneve": (
