@@ -187,6 +187,8 @@ class Mark(IntFlag):
     """The packet clock stepped backwards during the session."""
     HISTORY_CUT = 256
     """The history was longer than its field."""
+    SAMPLED = 512
+    """Its meter saw a sample of the packets: counts are estimates, or of the sample alone."""
 
 
 class Tunnel(IntFlag):

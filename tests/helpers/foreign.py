@@ -143,6 +143,22 @@ def eve_netflow() -> str:
     )  # fmt: skip
 
 
+def netflow_csv() -> str:
+    """Two records a session, one each way, as nfdump 1.7.1 writes them; and its summary."""
+    rows = []
+    for m in CASE:
+        ends = ((m.src, m.sport), (m.dst, m.dport))
+        for way, ((near, port), (far, other)) in enumerate((ends, ends[::-1])):
+            first = m.start if way == 0 else m.start + ".120"
+            rows.append(
+                f"{first},{m.stop},{DURATION}.000,{near},{far},{port},{other},TCP,...AP.SF,0,0,{PKTS[way]},"
+                f"{BYTES[way] + 40 * PKTS[way]},0,0,192.0.2.1"
+            )
+    head = "ts,te,td,sa,da,sp,dp,pr,flg,fwd,stos,ipkt,ibyt,opkt,obyt,ra"
+    tail = ["Summary", "flows,bytes,packets,avg_bps,avg_pps,avg_bpp", "14,14630,77,0,0,190"]
+    return "\n".join([head, *rows, *tail]) + "\n"
+
+
 def _eve(made: Made, number: int, kind: str) -> dict[str, object]:
     return {
         "timestamp": _iso(made.seconds + DURATION), "flow_id": 659094007817795 + number, "event_type": kind,
@@ -171,5 +187,6 @@ WRITTEN: dict[str, tuple[str, Callable[[], str]]] = {
     "conn.json.log": ("zeek", zeek_json),
     "eve.json": ("suricata", eve_flow),
     "eve-netflow.json": ("suricata", eve_netflow),
+    "nfdump.csv": ("netflow", netflow_csv),
 }
 """File name: the format it is in, and its text."""

@@ -4,12 +4,16 @@ import csv
 import gzip
 import io
 import json
+import os
 import shutil
 import signal
+import socket
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from helpers.argus import ARGUS, RA
 from helpers.case import CAPTURES, WORM
 from helpers.foreign import CASE, QUESTION, WRITTEN
 from helpers.processes import Process, Server, agent, ask, call, deliver, module
@@ -44,8 +48,10 @@ def test_the_founding_question_over_each_format(site: Server, tmp_path: Path, na
     assert len(found(console, f"sensor = '{sensor}'")) == len(CASE)
     # The same file again, and packed, and as a copy of half of it: nothing is added.
     lines = path.read_text().splitlines(keepends=True)
-    head = [line for line in lines if line.startswith(("#", "StartTime"))]
-    (tmp_path / f"{name}.half").write_text("".join(head + lines[-2:]))
+    head = [line for line in lines if line.startswith(("#", "StartTime", "ts,"))]
+    (tmp_path / f"{name}.half").write_text(
+        "".join(head + [line for line in lines if line not in head and line[0] in "0123456789{"][-2:])
+    )
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     for again in (path, tmp_path / f"{name}.gz", tmp_path / f"{name}.half"):
         done = call(agent(join, tmp_path / "spool", "--import", form, again, "--until-delivered"))
@@ -142,3 +148,55 @@ def test_the_case_as_argus_saw_it(site: Server, tmp_path: Path) -> None:
             found(console, WORM.replace("LIMIT", f"and sensor = '{meter}-{name}' LIMIT")) for meter in ("argus", "ours")
         )
         assert of_argus == of_ours and of_ours, name
+
+
+@pytest.mark.skipif(ARGUS is None or RA is None, reason="argus and ra are not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="argus captures as root only")
+def test_a_live_argus_is_delivered_through_kills_and_never_twice(site: Server, tmp_path: Path) -> None:
+    """The agent is killed, then Argus is: what Argus told of is in sessions, each packet once."""
+    console, join = site.console_file(), site.enrol("argus-live")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert ARGUS is not None
+    argus = [ARGUS, "-X", "-S", "1", "-i", "lo", "-P", str(port), "-B", "127.0.0.1"]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here,
+    ):
+        there.bind(("127.0.0.1", 0))
+        address = there.getsockname()
+        sent = 0
+
+        def told() -> int:
+            done = ask(console, f"sensor = 'argus-live' and dst_port = {address[1]}", "--format", "csv")
+            return sum(int(row["src_pkts"]) for row in csv.DictReader(io.StringIO(done.stdout)))
+
+        def more() -> None:
+            """Until a packet that was sent after this was called is told of."""
+            nonlocal sent
+            before, deadline = told(), time.monotonic() + 60
+            while told() <= before:
+                assert time.monotonic() < deadline and reading.popen.poll() is None, reading.lines
+                here.sendto(b"x" * 100, address)
+                sent += 1
+                time.sleep(0.2)
+            assert told() <= sent
+
+        with subprocess.Popen(argus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+            command = agent(join, tmp_path / "spool", "--import", "argus", f"127.0.0.1:{port}")
+            reading = Process(command)
+            try:
+                more()
+                reading.end(signal.SIGKILL)
+                reading = Process(command)
+                more()
+            finally:
+                first.terminate()
+        with subprocess.Popen(argus, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as second:
+            try:
+                more()
+            finally:
+                second.terminate()
+        assert reading.end() == 0
+        assert told() <= sent

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from afterfact_agent.jit import call
 from afterfact_protocol.session import EARLIEST_US
 
-from .cells import table
+from .cells import flows, table
 from .cells.table import UNSET
 from .format import Reject
 from .lines import Block
@@ -24,8 +24,11 @@ _NO_LIMIT = 2**61
 _WHAT = {
     table.DECIMAL: "no number", table.EITHER_BASE: "no number", table.SECONDS: "no time",
     table.DATE_TIME: "no date and time", table.ADDRESS: "no address", table.TEXT: "no plain text",
-    table.LETTERS: "no plain text", table.WORD: "no word",
+    table.LETTERS: "no plain text", table.WORD: "no word", table.PORT: "no port", table.ANY_TIME: "no time",
 }  # fmt: skip
+
+
+_NUMBERS = (table.DECIMAL, table.EITHER_BASE, table.PORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,13 @@ class Column:
     limit: int = _NO_LIMIT
     """The largest value; the longest text."""
     optional: bool = False
+    padded: bool = False
+    """Blanks around it say nothing."""
 
     @property
     def fault(self) -> str:
         """Why a line whose cell cannot be read is rejected."""
-        largest = (
-            f" up to {self.limit}" if self.limit < _NO_LIMIT and self.kind in (table.DECIMAL, table.EITHER_BASE) else ""
-        )
+        largest = f" up to {self.limit}" if self.limit < _NO_LIMIT and self.kind in _NUMBERS else ""
         if self.kind == table.TEXT and self.limit < _NO_LIMIT:
             return f"{self.name} is {_WHAT[self.kind]} of up to {self.limit} characters"
         return f"{self.name} is {_WHAT.get(self.kind, 'not read')}{largest}"
@@ -134,7 +137,7 @@ class Plan:
         self._words = np.zeros((len(self.columns), table.P_COLUMNS), np.int64)
         for words, column in zip(self._words, self.columns, strict=True):
             place = self.address_places.get(column.name, self.text_places.get(column.name, 0))
-            words[:] = column.kind, self.rows.get(column.name, 0), place, column.limit, column.optional
+            words[:] = column.kind, self.rows.get(column.name, 0), place, column.limit, column.optional, column.padded
 
     def read(self, data: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Cells:
         """What the lines data[starts[i]:ends[i]] say."""
@@ -175,3 +178,5 @@ def warm() -> None:
     starts, ends = np.zeros(1, np.int64), np.full(1, 3)
     Plan((Column("one", table.DECIMAL), SKIPPED), b"|").read(line, starts, ends)
     count_cells(Block(line, starts, ends, ends), b"|")
+    rows = np.zeros((1, flows.COLUMNS), np.int64)
+    call(flows.join, rows, ends, rows.copy(), starts, np.zeros(2, np.int64))

@@ -62,6 +62,8 @@ class Follower:
         self._followed: dict[int, _Followed] = {}
         self._given: dict[int, Position] = {}
         self._said: set[str] = set()
+        self._series: dict[str, Reader] = {}
+        """Readers of formats whose sessions go on from file to file."""
         self._passed: dict[int, tuple[int, float]] = {}
         """Files that are of no known format: size and time of change when they were looked at."""
         self.counters = {"lines": 0, "lines_rejected": 0, "lines_skipped": 0, "files": 0}
@@ -112,7 +114,9 @@ class Follower:
             followed.path = path
             return followed
         if known is not None and known.done:
-            return None
+            if known.offset == status.st_size:
+                return None
+            known = None  # it went on after all, and is read once more, which adds nothing twice
         seen = (status.st_size, status.st_mtime)
         if not status.st_size or self._passed.get(status.st_ino) == seen:
             return None
@@ -123,8 +127,11 @@ class Follower:
             self._say(str(error))
             return None
         self._passed.pop(status.st_ino, None)
+        if form.unfinished(path):
+            return None
         position = known or Position(status.st_ino, "", 0, 0, 1)
-        followed = _Followed(path, position, form, form.reader(), ImportReport(str(path), form.name))
+        reader = self._series.setdefault(form.name, form.reader()) if form.series else form.reader()
+        followed = _Followed(path, position, form, reader, ImportReport(str(path), form.name))
         self.counters["files"] += 1
         if position.offset:
             self._preamble(followed)
@@ -209,7 +216,8 @@ class Follower:
                 yield self._count(followed, followed.reader.read(block))
         except ImportFailure as error:
             self._say(str(error))
-        yield self._count(followed, followed.reader.finish())
+        # What goes on in another file is given as far as it has come: the journal goes on, and nothing may be lost.
+        yield self._count(followed, followed.reader.pause() if followed.known.series else followed.reader.finish())
         length = min(FINGERPRINT_BYTES, status.st_size)
         followed.position = replace(
             followed.position, offset=status.st_size, length=length, done=True,

@@ -61,6 +61,11 @@ class Reader(ABC):
         """Whether lines that were read are held back, to be merged with later ones."""
         return False
 
+    def pause(self) -> Taken:
+        """What was held back as far as it has come, as interim records, so that nothing is lost if no more comes: of
+        readers of a series."""
+        return Taken()
+
     def finish(self) -> Taken:
         """What was held back until the end: lines that might have been merged with later ones."""
         return Taken()
@@ -76,6 +81,8 @@ class Format(ABC):
     """Raised when the same line becomes another record: then the same file is another stream."""
     describe: ClassVar[str]
     """For people, in a few words."""
+    series: ClassVar[bool] = False
+    """Whether sessions go on from file to file, so that one reader reads the files of a call, one after another."""
 
     @abstractmethod
     def recognise(self, head: bytes, name: str) -> bool:
@@ -88,6 +95,10 @@ class Format(ABC):
     def remote(self, path: Path) -> "Format | None":
         """What reads this where it is no file but the address of a live stream of this format; else None."""
         return None
+
+    def unfinished(self, path: Path) -> bool:
+        """Whether a file is by its name one that is being written and cannot be read before it is done."""
+        return False
 
     def grows(self, path: Path) -> bool:
         """Whether such a file can be read as it is written, from any line on: plain text that no program must turn into

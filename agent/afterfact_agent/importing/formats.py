@@ -5,6 +5,7 @@ from pathlib import Path
 from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
+from .netflow.format import NetFlow
 from .sancp import Cxtracker, Sancp
 from .snort3 import Snort3
 from .stream4 import Stream4
@@ -14,6 +15,7 @@ from .zeek_tsv import ZeekTsv
 
 FORMATS: tuple[Format, ...] = (
     Argus(),
+    NetFlow(),
     ZeekTsv(),
     ZeekOpenJson(),
     ZeekJson(),
@@ -31,6 +33,12 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(known.name for known in FORMATS))
 
 
+def stream_of(path: Path, chosen: str) -> Format | None:
+    """What reads a live stream of the `chosen` format, if this is the address of one."""
+    streams = (known.remote(path) for known in FORMATS if known.name == chosen)
+    return next((stream for stream in streams if stream is not None), None)
+
+
 def format_of(path: Path, chosen: str | None = None) -> Format:
     """The format of a file, of the `chosen` name if one is given (a name may have several layouts), or of a live stream
     if it is that.
@@ -38,10 +46,8 @@ def format_of(path: Path, chosen: str | None = None) -> Format:
     ImportFailure if it is of none, or cannot be read.
     """
     candidates = [known for known in FORMATS if chosen is None or known.name == chosen]
-    if chosen is not None:
-        for known in candidates:
-            if (stream := known.remote(path)) is not None:
-                return stream
+    if chosen is not None and (stream := stream_of(path, chosen)) is not None:
+        return stream
     text = head(path)
     for known in candidates:
         if known.recognise(text, path.name):

@@ -6,9 +6,9 @@ Knows nothing of what the lines say.
 import gzip
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,14 @@ def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
         yield from blocks_of(file, str(path), size)
 
 
-def blocks_of(file: BinaryIO, name: str, size: int = BLOCK_BYTES, first_line: int = 1) -> Iterator[Block]:
-    """The lines of an open file or pipe, `name` in complaints."""
+class Readable(Protocol):
+    """A file, or a pipe that gives None where nothing has come."""
+
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+def blocks_of(file: Readable, name: str, size: int = BLOCK_BYTES, first_line: int = 1) -> Iterator[Block]:
+    """The lines of an open file or pipe, `name` in complaints; a block without lines where nothing has come."""
     rest = b""
     number = first_line
     skipping = False  # within a line that is too long
@@ -100,6 +106,9 @@ def blocks_of(file: BinaryIO, name: str, size: int = BLOCK_BYTES, first_line: in
         except (EOFError, zlib.error, OSError) as error:
             damage = f"{name}: damaged or cut off after line {number - 1}: {error}"
             more = b""
+        if more is None:  # a pipe that does not wait, with nothing in it
+            yield no_lines()
+            continue
         if not more:
             break
         if skipping:
@@ -143,6 +152,10 @@ def cut_lines(text: bytes, first_line: int) -> Block:
     return Block(data, starts[keep], ends[keep], numbers[keep], tuple(numbers[long].tolist()), half)
 
 
-def _overlong(number: int) -> Block:
+def no_lines() -> Block:
     none = np.zeros(0, np.int64)
-    return Block(np.zeros(0, np.uint8), none, none, none, (number,))
+    return Block(np.zeros(0, np.uint8), none, none, none)
+
+
+def _overlong(number: int) -> Block:
+    return replace(no_lines(), overlong=(number,))

@@ -5,6 +5,8 @@ what a column means nor what a session is.
 """
 
 import os
+import re
+import select
 import shutil
 import socket
 import subprocess
@@ -26,6 +28,7 @@ Mask = NDArray[np.bool_]
 
 MAX_CELL = 64
 """Bytes. The longest that a column which is read can have is an IPv6 address; a longer cell is cut to this."""
+IDLE_SECONDS = 0.5
 _MAX_DIGITS = 18
 _LATEST_S = 4_102_444_800.0
 """2100-01-01. Seconds since 1970 up to there have their microseconds in a float."""
@@ -39,32 +42,58 @@ def program(name: str, package: str, path: str) -> str:
     return found
 
 
-def run(command: Sequence[str], path: str, live: bool = False) -> Iterator[Block]:
+def environment() -> dict[str, str]:
+    """What programs are run in: times are UTC's, words English."""
+    return {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
+
+
+def run(
+    command: Sequence[str], path: str, live: bool = False, harmless: re.Pattern[str] | None = None
+) -> Iterator[Block]:
     """The lines that a program writes. ImportFailure, with what it says itself, if it fails, once they have been given.
 
-    live: a block is whatever has come; else as large as lines.py makes them.
+    live: a block is whatever has come, one without lines if nothing came for IDLE_SECONDS; else as large as lines.py
+    makes them. harmless: for a program that ends with 0
+    where it failed, so that any word of complaint is a failure: the lines that are none.
     """
-    environment = {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
     with tempfile.TemporaryFile() as complaints:
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,
-            env=environment,
+            env=environment(),
             bufsize=0 if live else -1,
         ) as running:
+            pipe = cast(BinaryIO, running.stdout)
             try:
-                yield from blocks_of(cast(BinaryIO, running.stdout), path)
+                yield from blocks_of(_Patient(pipe) if live else pipe, path)
             except GeneratorExit:
                 running.kill()
                 raise
             status = running.wait()
         complaints.seek(0)
-        said = complaints.read(4096).decode("utf-8", "replace").split("\n")[0].strip()
+        lines = [line.strip() for line in complaints.read(4096).decode("utf-8", "replace").splitlines() if line.strip()]
+    if harmless is not None:
+        lines = [line for line in lines if not harmless.match(line)]
+    said = lines[0] if lines else ""
+    if status == 0 and harmless is not None and said:
+        raise ImportFailure(f"{path}: {os.path.basename(command[0])}: {said}")
     if status != 0:
         what = f"ended with {status}" if status > 0 else f"was ended by signal {-status}"
         raise ImportFailure(f"{path}: {os.path.basename(command[0])} {what}: {said or 'it does not say why'}")
+
+
+class _Patient:
+    """A pipe that is waited for so long only: reading gives None if nothing came."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        self._pipe = pipe
+
+    def read(self, size: int) -> bytes | None:
+        select.select([self._pipe], [], [], IDLE_SECONDS)
+        return self._pipe.read(size)
 
 
 def table(block: Block, separator: bytes, columns: int) -> tuple[list[Cells], NDArray[np.int64], NDArray[np.int64]]:

@@ -13,7 +13,7 @@ from afterfact_protocol.event import Events
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 
-from .format import Format, Reject, Taken
+from .format import Format, Reader, Reject, Taken
 from .formats import format_of
 from .lines import ImportFailure
 from .rejects import RejectsFile
@@ -107,21 +107,29 @@ class ImportRun:
 
     def takings(self) -> Iterator[Taken]:
         """What became of the lines, some at a time. OutputError if the rejects file cannot be written."""
-        for (path, known), report in zip(self._files, self.reports, strict=True):
-            yield from self._file(path, known, report)
+        series: dict[str, Reader] = {}
+        last = {known.name: number for number, (_, known) in enumerate(self._files)}
+        for number, ((path, known), report) in enumerate(zip(self._files, self.reports, strict=True)):
+            if not known.series:
+                yield from self._file(path, known, report, known.reader())
+                continue
+            reader = series.setdefault(known.name, known.reader())
+            yield from self._file(path, known, report, reader, goes_on=number < last[known.name])
 
-    def _file(self, path: Path, known: Format, report: ImportReport) -> Iterator[Taken]:
-        reader = known.reader()
+    def _file(
+        self, path: Path, known: Format, report: ImportReport, reader: Reader, goes_on: bool = False
+    ) -> Iterator[Taken]:
         try:
             for block in known.blocks(path):
                 report.lines += len(block) + len(block.overlong)
-                yield self._counted(reader.read(block), report)
+                yield self._counted(reader.read(block) if len(block) else Taken(), report)
                 if block.overlong:
                     rejects = tuple(Reject(line, "longer than 1 MiB") for line in block.overlong)
                     yield self._counted(Taken(rejects=rejects), report)
         except ImportFailure as error:
             report.damage.append(str(error))
-        yield self._counted(reader.finish(), report)
+        if not goes_on:
+            yield self._counted(reader.finish(), report)
 
     def _counted(self, taken: Taken, report: ImportReport) -> Taken:
         report.take(taken)

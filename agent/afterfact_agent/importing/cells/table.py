@@ -5,18 +5,19 @@ from numpy.typing import NDArray
 
 from afterfact_agent.jit import entry, i64, kernel
 
-from .values import BAD, Bytes, address, date_time, decimal, either_base, seconds
+from .values import BAD, Bytes, address, any_time, date_time, decimal, either_base, port, seconds
 
 Words = NDArray[np.int64]
 
-SKIP, DECIMAL, EITHER_BASE, SECONDS, DATE_TIME, ADDRESS, TEXT, LETTERS, WORD = 0, 1, 2, 3, 4, 5, 6, 7, 8
+SKIP, DECIMAL, EITHER_BASE, SECONDS, DATE_TIME, ADDRESS, TEXT, LETTERS, WORD, PORT, ANY_TIME = range(11)
 """How a column is read: not at all; as an unsigned number; the same, or hexadecimal after 0x; as seconds or as a date
 with a time, in microseconds; as an address; as text of printable ASCII without spaces, its length being the value; the
-same, the value being the letters in it (`letter`); as a word of at most 7 characters, packed (`packed`)."""
-P_KIND, P_TO, P_TEXT, P_LIMIT, P_OPTIONAL = 0, 1, 2, 3, 4
+same, the value being the letters in it (`letter`); as a word of at most 7 characters, packed (`packed`); as a port, or
+ICMP's type and code with a point between; as a date with a time or as seconds or milliseconds since 1970."""
+P_KIND, P_TO, P_TEXT, P_LIMIT, P_OPTIONAL, P_PADDED = 0, 1, 2, 3, 4, 5
 """A column of the plan: how it is read; which row of the values it becomes; which address or text; the largest value;
-whether it may be unset."""
-P_COLUMNS = 5
+whether it may be unset; whether blanks around a cell say nothing."""
+P_COLUMNS = 6
 
 UNSET = -1
 """The value of a cell that says nothing, where it may."""
@@ -28,6 +29,7 @@ FLIPPED = 52
 """The bit of `^` among letters: A to Z are 0 to 25, a to z 26 to 51."""
 CUT = 53
 """The bit among letters that says that there are more than TEXT_BYTES."""
+BLANK = 32
 LONG_WORD = 0
 """A packed word that does not fit."""
 
@@ -108,6 +110,10 @@ def cell(
         return either_base(data, at, end)
     if kind == WORD:
         return word(data, at, end)
+    if kind == PORT:
+        return port(data, at, end)
+    if kind == ANY_TIME:
+        return any_time(data, at, end)
     length = i64(text(data, at, end, texts, (line * places[1] + plan[column, P_TEXT]) * TEXT_BYTES))
     if kind == LETTERS and length >= 0:
         return letters(data, at, end)
@@ -143,10 +149,16 @@ def read_cells(
             while end < stop and data[np.uint64(end)] != separator:
                 end += 1
             if column < columns and plan[column, P_KIND] != SKIP and wrong == FINE:
-                if plan[column, P_OPTIONAL] and (same(data, at, end, unset) or same(data, at, end, empty)):
+                last = i64(end)
+                if plan[column, P_PADDED]:
+                    while at < last and data[np.uint64(at)] == BLANK:
+                        at += 1
+                    while last > at and data[np.uint64(last - 1)] == BLANK:
+                        last -= 1
+                if plan[column, P_OPTIONAL] and (same(data, at, last, unset) or same(data, at, last, empty)):
                     value = i64(UNSET)
                 else:
-                    value = i64(cell(data, at, end, column, plan, line, addresses, texts, places))
+                    value = i64(cell(data, at, last, column, plan, line, addresses, texts, places))
                     if value < 0 or value > plan[column, P_LIMIT]:
                         wrong = column + 1
                 values[plan[column, P_TO], line] = value

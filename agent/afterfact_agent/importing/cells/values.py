@@ -16,6 +16,8 @@ _ZERO, _NINE, _DOT, _COLON, _DASH, _SPACE, _T = 48, 57, 46, 58, 45, 32, 84
 _X, _SMALL_X, _A, _F, _SMALL_A, _SMALL_F = 88, 120, 65, 70, 97, 102
 _MOST = (2**63 - 1 - 9) // 10
 """A larger number may not fit once it has another digit."""
+_MILLISECONDS_FROM = 10**11
+"""Seconds since 1970 reach this in the year 5138."""
 _MOST_SECONDS = 10**12
 """A larger number of seconds would not fit as microseconds; it is 30,000 years."""
 
@@ -94,6 +96,21 @@ def seconds(data: Bytes, at: int, end: int) -> int:
 
 
 @kernel
+def port(data: Bytes, at: int, end: int) -> int:
+    """A port; or an ICMP type and code with a point between them, as type * 256 + code."""
+    point = i64(at)
+    while point < end and data[np.uint64(point)] != _DOT:
+        point += 1
+    whole = i64(decimal(data, at, point))
+    if point == end:
+        return whole
+    code = i64(decimal(data, point + 1, end))
+    if whole < 0 or whole > 255 or code < 0 or code > 255:
+        return BAD
+    return i64(whole * 256 + code)
+
+
+@kernel
 def two_digits(data: Bytes, at: int) -> int:
     tens, ones = i64(data[np.uint64(at)]) - _ZERO, i64(data[np.uint64(at + 1)]) - _ZERO
     if tens < 0 or tens > 9 or ones < 0 or ones > 9:
@@ -137,6 +154,17 @@ def date_time(data: Bytes, at: int, end: int) -> int:
         return BAD
     part = i64(fraction(data, at + 20, end))
     return BAD if part < 0 else i64(value + part)
+
+
+@kernel
+def any_time(data: Bytes, at: int, end: int) -> int:
+    """A date with a time, or seconds or milliseconds since 1970, as microseconds."""
+    if end - at > 4 and data[np.uint64(at + 4)] == _DASH:
+        return i64(date_time(data, at, end))
+    whole = i64(decimal(data, at, end))
+    if whole > _MILLISECONDS_FROM:
+        return i64(whole * 1_000) if whole < _MOST_SECONDS * 1_000 else BAD
+    return i64(seconds(data, at, end))
 
 
 @kernel
