@@ -18,7 +18,8 @@ from afterfact_agent.delivery.source import FileSource
 from afterfact_agent.delivery.spool import WAITING_BYTES, Spool, SpoolError
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.follow import deliver_followed, start_following
-from afterfact_agent.importing.formats import names
+from afterfact_agent.importing.format import Format
+from afterfact_agent.importing.formats import names, stream_of
 from afterfact_agent.importing.lines import ImportFailure
 from afterfact_agent.live import deliver_live, start_capture
 from afterfact_agent.machine_code import use_cache
@@ -31,6 +32,7 @@ from afterfact_agent.options import (
     seconds,
     size,
 )
+from afterfact_agent.stream import StreamDelivery
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.output import OutputError
 
@@ -50,7 +52,7 @@ def add_parser(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--read", metavar="FILE", nargs="+", type=Path, help="capture files, in order")
     source.add_argument("--import", dest="imported", metavar=("FORMAT", "FILE"), nargs="+", type=Path,
-                        help=f"files of other meters: {', '.join(names())}, or auto")  # fmt: skip
+                        help=f"files of other meters: {', '.join(names())}, or auto; or argus HOST:PORT")  # fmt: skip
     source.add_argument("--follow", metavar="DIR", type=Path,
                         help="files of other meters, as they appear and grow there")  # fmt: skip
     source.add_argument(
@@ -118,6 +120,10 @@ def main(arguments: argparse.Namespace) -> int:
             follower = start_following(arguments.follow, arguments.format, _rejects(arguments), arguments.spool, _log)
             counted = follower.counters
             return DONE if deliver_followed(follower, spool, uplink, stop, _log) else FAILED
+        if (live := _live(arguments)) is not None:
+            streamed = StreamDelivery(*live, _rejects(arguments), spool, uplink, stop, _log)
+            counted = streamed.counters
+            return DONE if streamed.run() else FAILED
         files = FilesDelivery(_source(arguments, config), join.name, spool, uplink, stop, _log)
         files.take(arguments.replace)
         return _wait(arguments.until_delivered, files, uplink, stop)
@@ -132,6 +138,19 @@ def main(arguments: argparse.Namespace) -> int:
     finally:
         uplink.stop()
         spool.close()
+
+
+def _live(arguments: argparse.Namespace) -> tuple[Path, Format] | None:
+    """The live stream that is to be imported, if it is one. ImportFailure if there are others beside it."""
+    named = arguments.imported or []
+    if len(named) < 2 or str(named[0]) not in names():
+        return None
+    streams = [(path, stream) for path in named[1:] if (stream := stream_of(path, str(named[0]))) is not None]
+    if not streams:
+        return None
+    if len(named) > 2:
+        raise ImportFailure(f"--import {named[0]}: a live stream is read alone, with a spool of its own")
+    return streams[0]
 
 
 def _source(arguments: argparse.Namespace, config: MeterConfig) -> FileSource:
