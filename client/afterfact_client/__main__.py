@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 
-from afterfact_client.cli import events, query, status
+from afterfact_client.cli import events, exclusion, query, sets, status
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.link import ConnectError, LinkLost
 from afterfact_protocol.joinfile import JoinError
@@ -15,7 +15,7 @@ from afterfact_protocol.output import OutputError
 def main(words: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 3 coverage was demanded and is missing."""
     words = sys.argv[1:] if words is None else words
-    if not words or words[0] not in ("console", "query", "events", "status", "-h", "--help"):
+    if not words or words[0] not in ("console", "query", "events", "set", "exclusion", "status", "-h", "--help"):
         words = ["console", *words]
     arguments = _parser().parse_args(words)
     try:
@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
 
     query.add_parser(commands, password)
     events.add_parser(commands, password)
+    sets.add_parser(commands, password)
+    exclusion.add_parser(commands, password)
     status.add_parser(commands, password)
     return parser
 

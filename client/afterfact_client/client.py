@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -12,9 +13,22 @@ from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
-from afterfact_protocol.messages import MAX_BATCH_BYTES, Answer, Page, Progress, SensorHealth, Status
+from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
+    Answer,
+    ExclusionInfo,
+    Page,
+    Progress,
+    Removed,
+    SensorHealth,
+    SetInfo,
+    SetKind,
+    SetMode,
+    Status,
+)
 from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
 from afterfact_protocol.session import ROW
+from afterfact_protocol.sets import DTYPES, Values
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 """Sessions a pull asks for: as many as fit a page."""
@@ -84,6 +98,17 @@ class Result:
         self._link.cancel(self.answer.request)
 
 
+@dataclass(frozen=True, slots=True)
+class SavedValues:
+    """The values of a set: an array of sets.DTYPES for its kind; what is said of some by their place; of sessions the
+    sensors' names by number."""
+
+    info: SetInfo
+    values: Values
+    comments: dict[int, str]
+    sensors: dict[int, str]
+
+
 class Client:
     """A logged-in connection. Use it as a context manager, or `close` it."""
 
@@ -126,6 +151,63 @@ class Client:
                 left = None if left is None else left - len(rows)
             if found.ended or not len(rows):
                 return
+
+    def sets(self, name: str = "") -> tuple[SetInfo, ...]:
+        """All named sets, or with a name every version that it had."""
+        return self.link.sets(name).result().sets
+
+    def set_values(self, name: str, number: int = 0) -> SavedValues:
+        """The values of a set now, or of one of its versions. RequestFailed if there is none."""
+        parts: list[bytes] = []
+        comments: dict[int, str] = {}
+        sensors: dict[int, str] = {}
+        count = 0
+        while True:
+            found = self.link.set_values(name, count, number=number).result()
+            dtype = DTYPES[found.info.kind]
+            comments |= {count + place: text for place, text in found.comments.items()}
+            sensors |= found.sensors
+            parts.append(found.values)
+            count += len(found.values) // dtype.itemsize
+            if found.ended or not found.values:
+                return SavedValues(found.info, np.frombuffer(b"".join(parts), dtype), comments, sensors)
+
+    def save_set(
+        self, name: str, text: str, field: str, *, live: bool = False, replace: bool = False, note: str = ""
+    ) -> SetInfo:
+        """Save what a query finds under a name: the values of a field, `"session"` for the sessions themselves.
+        RequestFailed if the name is taken and not to be replaced, or the account may not."""
+        return self.link.save_set(name, text, field, live, replace, note).result().info
+
+    def put_set(
+        self, name: str, kind: SetKind, values: Values, *, comments: dict[int, str] | None = None,
+        mode: SetMode = "new", note: str = "",
+    ) -> SetInfo:  # fmt: skip
+        """Save values (an array of sets.DTYPES) under a name, add them to a set or remove them from it."""
+        return self.link.put_set(name, kind, values.tobytes(), comments or {}, mode, note).result().info
+
+    def remove_set(self, name: str) -> SetInfo:
+        """Delete a set; its history stays."""
+        return self.link.remove_set(name).result().info
+
+    def exclusions(self) -> tuple[ExclusionInfo, ...]:
+        """All shared exclusions, expired ones too."""
+        return self.link.exclusions().result().exclusions
+
+    def save_exclusion(
+        self, name: str, condition: str, *, expires: int = 0, by_default: bool = False, replace: bool = False,
+        note: str = "",
+    ) -> ExclusionInfo:  # fmt: skip
+        """Make a shared exclusion, until a time (microseconds since 1970; 0: for ever)."""
+        return self.link.save_exclusion(name, condition, expires, by_default, replace, note).result().info
+
+    def remove_exclusion(self, name: str) -> ExclusionInfo:
+        """Take a shared exclusion away for all."""
+        return self.link.remove_exclusion(name).result().info
+
+    def removed(self, text: str) -> Removed:
+        """What each exclusion leaves out of a query's answer."""
+        return self.link.removed(text).result()
 
     def close(self) -> None:
         self.link.close()

@@ -19,14 +19,22 @@ from afterfact_protocol.codec import WireError
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.mailbox import Mailbox
 from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
+    MAX_COMMENTS,
     Alive,
     Answer,
     Ask,
     AskEvents,
+    AskExclusions,
     AskHealth,
+    AskRemoved,
+    AskSets,
+    AskSetValues,
     AskStatus,
     Cancel,
     EventsFound,
+    Exclusions,
+    ExclusionSaved,
     Failed,
     Hello,
     LoggedIn,
@@ -35,13 +43,25 @@ from afterfact_protocol.messages import (
     Page,
     Progress,
     Pull,
+    PutSet,
     Refused,
+    Removed,
+    RemoveExclusion,
+    RemoveSet,
     Reported,
+    SaveExclusion,
+    SaveSet,
     SensorHealth,
+    SetKind,
+    SetMode,
+    Sets,
+    SetSaved,
+    SetValues,
     Status,
     Welcome,
 )
 from afterfact_protocol.session import SCHEMA_VERSION
+from afterfact_protocol.sets import DTYPES
 from afterfact_protocol.transport import Connection, Down, Up
 from afterfact_protocol.versions import EVENTS_SINCE, HIGHEST, LOWEST, SOFTWARE
 
@@ -171,11 +191,74 @@ class Link:
         """A page of events (alerts) from `start` to `end` (microseconds), newest first, those behind `after`. Fails at
         once with LinkLost where the server does not know events."""
         request = self._number()
-        if self._welcome is not None and self._welcome.protocol < EVENTS_SINCE:
-            refused: Future[EventsFound] = Future()
-            refused.set_exception(LinkLost(f"the server ({self._welcome.software}) does not know alerts: update it"))
-            return refused
-        return self._send((request, -1), AskEvents(request, start, end, count, sensor, signature, after))
+        return self._unknown("alerts") or self._send(
+            (request, -1), AskEvents(request, start, end, count, sensor, signature, after)
+        )
+
+    def sets(self, name: str = "") -> "Future[Sets]":
+        """All named sets, or every version that one has had."""
+        return self._one(lambda request: AskSets(request, name))
+
+    def set_values(self, name: str, first: int = 0, count: int = 65_536, number: int = 0) -> "Future[SetValues]":
+        """Values of a set from the `first` on, as many as fit a message; of a version, or 0 for what counts."""
+        return self._one(lambda request: AskSetValues(request, name, number, first, count))
+
+    def save_set(
+        self, name: str, text: str, field: str, live: bool = False, replace: bool = False, note: str = ""
+    ) -> "Future[SetSaved]":
+        """Have what a query finds saved: the values of a field, or with "session" the sessions."""
+        return self._one(lambda request: SaveSet(request, name, text, field, live, replace, note))
+
+    def put_set(
+        self, name: str, kind: SetKind, values: bytes, comments: dict[int, str], mode: SetMode, note: str = ""
+    ) -> "Future[SetSaved]":
+        """Bring packed values (sets.DTYPES) in; `comments` by their place."""
+        size = DTYPES[kind].itemsize
+        step = min(MAX_BATCH_BYTES // size, MAX_COMMENTS) if comments else MAX_BATCH_BYTES // size
+        request, count = self._number(), len(values) // size
+        parts = []
+        for part, first in enumerate(range(0, max(1, count), step)):
+            said = {place: comments[place + first] for place in range(step) if place + first in comments}
+            data, last = values[first * size : (first + step) * size], first + step >= count
+            parts.append(PutSet(request, name, kind, mode, part, last, data, said, note))
+        future = self._unknown("sets and exclusions") or self._send((request, -1), parts[0])
+        if not future.done():
+            for message in parts[1:]:
+                self._mail.post(message)
+        return future
+
+    def remove_set(self, name: str) -> "Future[SetSaved]":
+        return self._one(lambda request: RemoveSet(request, name))
+
+    def exclusions(self) -> "Future[Exclusions]":
+        """All shared exclusions."""
+        return self._one(AskExclusions)
+
+    def save_exclusion(
+        self, name: str, condition: str, expires: int = 0, by_default: bool = False, replace: bool = False,
+        note: str = "",
+    ) -> "Future[ExclusionSaved]":  # fmt: skip
+        """Make a shared exclusion, until a time (microseconds since 1970; 0: for ever)."""
+        return self._one(lambda request: SaveExclusion(request, name, condition, expires, by_default, replace, note))
+
+    def remove_exclusion(self, name: str) -> "Future[ExclusionSaved]":
+        return self._one(lambda request: RemoveExclusion(request, name))
+
+    def removed(self, text: str) -> "Future[Removed]":
+        """What each exclusion leaves out of a query's answer."""
+        return self._one(lambda request: AskRemoved(request, text))
+
+    def _one(self, make: Callable[[int], Message]) -> "Future[Any]":
+        request = self._number()
+        return self._unknown("sets and exclusions") or self._send((request, -1), make(request))
+
+    def _unknown(self, what: str) -> "Future[Any] | None":
+        """What fails at once, where the server is too old to know what is asked."""
+        if self._welcome is None or self._welcome.protocol >= EVENTS_SINCE:
+            return None
+        refused: Future[Any] = Future()
+        refused.set_exception(LinkLost(f"the server ({self._welcome.software}) does not know {what}: update it"))
+        return refused
 
     def close(self) -> None:
         self._mail.post(None)
@@ -277,7 +360,11 @@ class Link:
                     pending = self._pending.get((request, -1))
                 if pending is not None and pending.progress is not None:
                     pending.progress(event)
-            case Answer(request) | Status(request) | SensorHealth(request) | EventsFound(request):
+            case (
+                Answer(request) | Status(request) | SensorHealth(request) | EventsFound(request) | Sets(request)
+                | SetValues(request) | SetSaved(request) | Exclusions(request) | ExclusionSaved(request)
+                | Removed(request)
+            ):  # fmt: skip
                 self._resolve((request, -1), event)
             case Page(request, first):
                 self._resolve((request, first), event)

@@ -69,6 +69,8 @@ EVENT_FIELDS: tuple[Field, ...] = (
     Field(18, "ingest_time", *_TIME, _DELTA, Kind.TIME, _S, "Stored", "time the server stored it", "UTC"),
     Field(19, "stream", "V16", "FixedString(16)", _PLAIN, Kind.BYTES, _S, "Stream", "the stream that brought it"),
     Field(20, "seq", *_U64, _DELTA, Kind.NUMBER, _S, "Batch", "number of the batch in its stream"),
+    Field(24, "number", *_U32, _DELTA, Kind.IDENT, _S, "No", "the server's number of it, from 1 in the order of "
+          "storing: what queries call it by, as in DURING event(4711)"),
 )  # fmt: skip
 
 SESSION_FIELDS: tuple[Field, ...] = (

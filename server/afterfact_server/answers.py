@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -25,23 +25,32 @@ from afterfact_protocol.messages import (
     Message,
     Page,
     Pull,
+    SaveSet,
+    SetInfo,
 )
 from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.query.firsts import firsts
+from afterfact_protocol.query.stagenodes import Save
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import ROW
+from afterfact_protocol.sets import Values
 from afterfact_server import lanes
 from afterfact_server.config import Allowed, Limits, Roles
 from afterfact_server.conversations import ENDS, collapsed, conversations
-from afterfact_server.coverage import coverage, dropped_days
+from afterfact_server.coverage import coverage, covered_text, dropped_days
 from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import YEAR_2299, now_us
 from afterfact_server.judged import judged
+from afterfact_server.keeping import Keeper, Refusal, Upload, exclusion_info
+from afterfact_server.meaning import Asking, Meaning
 from afterfact_server.networks import NetworksFile
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
-from afterfact_server.query.resolve import resolved
+from afterfact_server.registry.accounts import WRITERS
+from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Admission
+from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
 from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure
@@ -52,6 +61,7 @@ PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
 """Keys fetched at a time while a result is paged through beyond its bound."""
 MAX_READING = 2000
+MAX_NOTES = 256
 COUNT_CONVERSATIONS = 50_000
 """Larger results of several sensors are not looked through for conversations seen twice."""
 READ_AHEAD = 8
@@ -107,6 +117,10 @@ class Scope:
     role: str = ""
     """Of the account that logged in; its limits hold."""
     user: str = ""
+    uploads: dict[int, Upload] = field(default_factory=dict)
+    """Values of sets that come in parts, by request."""
+    live_values: dict[str, Values] = field(default_factory=dict)
+    """Of the live set that it is reading."""
 
 
 def pages_on(running: Running, message: Pull) -> bool:
@@ -122,8 +136,10 @@ class Answers:
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
-        limits: Limits, roles: Roles,
+        limits: Limits, roles: Roles, sets: SetsTable, exclusions: ExclusionsTable, log: Callable[[str], None],
     ) -> None:  # fmt: skip
+        self._meaning = Meaning(sets, exclusions)
+        self._keeper = Keeper(sets, exclusions, self._meaning, self._covered, log)
         self._engine = engine
         self._admission = admission
         self._ledger = ledger
@@ -156,6 +172,33 @@ class Answers:
             raise
         return np.frombuffer(data, dtype)
 
+    def _asking(self, client: Client, running: Running, now: int) -> Asking:
+        def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
+            return self._fetch(client, compiled, dtype, running)
+
+        return Asking(fetch, client, self._sensors(), self._networks.current()[1], now, self._judged,
+                      self._allowed(running).caps)  # fmt: skip
+
+    def _covered(self, query: Query, asking: Asking) -> str:
+        """What was watched of a resolved query's time, in words."""
+        start, end = self._span(asking.client, query, asking.now)
+        covered = coverage(query.where, self._networks.current()[0], self._admission.sensors().values(), self._ledger,
+                           self._health, start, end, asking.now)  # fmt: skip
+        return covered_text(covered, start, end)
+
+    def keep(self, running: Running, message: Message, upload: Upload | None) -> None:
+        """Do what a message asks of sets and exclusions. QueryError, StoreFailure, Unanswerable, Cancelled; TooSlow in
+        the quick lane, and nothing is told."""
+        client = self._engine.client()
+        asking = self._asking(client, running, now_us())
+        sensors = {number: sensor.name for number, sensor in self._admission.sensors().items()}
+        scope = running.scope
+        try:
+            answer = self._keeper.answer(message, upload, scope.live_values, scope.user, asking, sensors)
+        except (Refusal, RegistryError) as error:
+            raise Unanswerable(str(error)) from None
+        running.send(answer)
+
     def events(self, running: Running, message: AskEvents) -> None:
         """Send a page of events. StoreFailure, Cancelled; TooSlow in the quick lane, and nothing is told."""
         client = self._engine.client()
@@ -183,11 +226,14 @@ class Answers:
         now = now_us()
         allowed = self._allowed(running)
         asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), allowed.caps)
-        if asked.stages:
+        if asked.table is not None:
             raise QueryError("this server cannot run stages yet", text.find("|"), len(text))
-        configured, networks = self._networks.current()
-        # Resolved once: the pages of an export are of the networks that there were when it was asked for.
-        query = running.query = self._judged(resolved(asked, networks))
+        configured, _ = self._networks.current()
+        # Resolved once: the pages of an export are of the networks and sets that there were when it was asked for.
+        asking = self._asking(client, running, now)
+        self._may_save(running, asked)
+        meant = self._meaning.of(asked, asking)
+        query = running.query = meant.query
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
         observations, sightings = 0, None
@@ -203,7 +249,7 @@ class Answers:
         observers = np.unique(keys["sensor"] if sightings is None else np.append(keys["sensor"], sightings["sensor"]))
         names = self._admission.sensors()
         start, end = self._span(client, query, now)
-        covered = coverage(query.where, configured, names.values(), self._ledger, self._health, start, end, now)
+        covered = coverage(meant.base.where, configured, names.values(), self._ledger, self._health, start, end, now)
         answer = Answer(
             request=running.request,
             total=len(keys),
@@ -221,9 +267,14 @@ class Answers:
             named=covered.named,
             unseen=covered.unseen,
             more_unseen=covered.more_unseen,
-            notes=self._notes(query, end),
+            notes=(*meant.notes, *self._notes(query, end))[:MAX_NOTES],
             observations=observations,
+            sets=meant.sets,
+            exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
+            by_default=meant.by_default,
         )
+        if asked.save is not None:  # last: what fails or begins anew before has saved nothing
+            answer = replace(answer, saved=self._save(running, asked, asked.save, asking))
         running.result = result  # first: it may be pulled as soon as it is told of
         try:
             running.send(answer)
@@ -233,6 +284,27 @@ class Answers:
 
     def _judged(self, query: Query) -> Query:
         return judged(query, self._ledger.watched.stretches()) if any(firsts(query.where)) else query
+
+    def _may_save(self, running: Running, asked: Query) -> None:
+        """QueryError if the query saves a set and may not, before anything is looked for."""
+        save = asked.save
+        if save is None:
+            return
+        if running.scope.role and running.scope.role not in WRITERS:
+            raise QueryError(f"saving a set is not for the role {running.scope.role}", *save.span)
+        try:
+            self._keeper.check_name(save.name, save.replace)
+        except Refusal as error:
+            raise QueryError(str(error), *save.span) from None
+
+    def _save(self, running: Running, asked: Query, save: Save, asking: Asking) -> SetInfo:
+        text = asked.text[: asked.text.rindex("|")].rstrip()
+        wanted = SaveSet(running.request, save.name, text, save.operand.name if save.operand else "session", save.live,
+                         save.replace)  # fmt: skip
+        try:
+            return self._keeper.save(wanted, running.scope.user, asking)
+        except (Refusal, RegistryError) as error:
+            raise QueryError(str(error), *save.span) from None
 
     def _notes(self, query: Query, end: int) -> tuple[str, ...]:
         dropped = dropped_days(self._ledger.dropped.all(), query.span[0], end)

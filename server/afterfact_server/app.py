@@ -26,6 +26,8 @@ from afterfact_server.queries import QueryService
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
+from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.sets import SetsTable
 from afterfact_server.retention import Retention
 from afterfact_server.sensors import SensorsPort
 from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
@@ -142,7 +144,8 @@ def _serve(
         networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
         networks.current()  # says now what is wrong with it, not at the first query
         queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch,
-                               config.roles)  # fmt: skip
+                               config.roles, sets=SetsTable(database),
+                               exclusions=ExclusionsTable(database))  # fmt: skip
 
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)

@@ -11,28 +11,66 @@ from afterfact_protocol.messages import (
     Alive,
     Ask,
     AskEvents,
+    AskExclusions,
     AskHealth,
+    AskRemoved,
+    AskSets,
+    AskSetValues,
     AskStatus,
     Cancel,
+    Failed,
     Hello,
     LoggedIn,
     Login,
     Message,
     Pull,
+    PutSet,
+    RemoveExclusion,
+    RemoveSet,
     Reported,
+    SaveExclusion,
+    SaveSet,
 )
 from afterfact_protocol.versions import agree
 from afterfact_server.answers import Scope
 from afterfact_server.ingest import now_us
 from afterfact_server.port import Port
 from afterfact_server.queries import QueryService
-from afterfact_server.registry.accounts import AccountInfo, Accounts
+from afterfact_server.registry.accounts import ROLES, WRITERS, AccountInfo, Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.router import Peer
 from afterfact_server.status import for_version_1
 
-_TAKEN: tuple[type[Message], ...] = (Alive, Ask, Pull, Cancel, AskStatus, AskHealth, AskEvents)
-"""From a console that logged in, whatever its role."""
+_EVERYBODY = frozenset(ROLES)
+_WRITERS = frozenset(WRITERS)
+MAY: dict[type[Message], frozenset[str]] = {
+    Alive: _EVERYBODY,
+    Ask: _EVERYBODY,
+    Pull: _EVERYBODY,
+    Cancel: _EVERYBODY,
+    AskStatus: _EVERYBODY,
+    AskHealth: _EVERYBODY,
+    AskEvents: _EVERYBODY,
+    AskSets: _EVERYBODY,
+    AskSetValues: _EVERYBODY,
+    SaveSet: _WRITERS,
+    PutSet: _WRITERS,
+    RemoveSet: _WRITERS,
+    AskExclusions: _EVERYBODY,
+    SaveExclusion: _WRITERS,
+    RemoveExclusion: _WRITERS,
+    AskRemoved: _EVERYBODY,
+}
+"""What is taken from a console that logged in, and from which roles; from others it is refused as a request."""
+
+
+_DONE_BY: dict[type[Message], str] = {
+    SaveSet: "saving a set",
+    PutSet: "saving a set",
+    RemoveSet: "deleting a set",
+    SaveExclusion: "adding an exclusion",
+    RemoveExclusion: "removing an exclusion",
+}
 
 
 @dataclass(slots=True)
@@ -74,7 +112,7 @@ class ConsolesPort(Port[Conversation]):
         return Conversation(self._name_of(peer) or "", agree(hello)), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Login,) if talk.account is None else _TAKEN
+        return (Login,) if talk.account is None else MAY
 
     def _end(self, talk: Conversation) -> None:
         self._queries.drop(talk.scope)
@@ -90,6 +128,12 @@ class ConsolesPort(Port[Conversation]):
             frame = encode(told)  # where it was made: what is too large is its maker's failure, not the port's
             self.post(lambda: self._router.send_frame(peer, frame))
 
+        role = talk.account.role if talk.account is not None else ""
+        if talk.account is not None and role not in MAY[type(message)]:
+            what = _DONE_BY[type(message)]
+            request = getattr(message, "request", 0)
+            send(Failed(request, "role", f"{what} is not for the role {role}", -1, -1))
+            return
         match message:
             case Login():
                 self._check_password(peer, talk, message)
@@ -107,6 +151,11 @@ class ConsolesPort(Port[Conversation]):
                 self._queries.events(talk.scope, message, send)
             case AskHealth():
                 self._queries.health(message, send)
+            case (
+                AskSets() | AskSetValues() | SaveSet() | PutSet() | RemoveSet() | AskExclusions() | SaveExclusion()
+                | RemoveExclusion() | AskRemoved()
+            ):  # fmt: skip
+                self._queries.keep(talk.scope, message, send)
 
     def _check_password(self, peer: Peer, talk: Conversation, message: Login) -> None:
         if talk.checking:

@@ -9,6 +9,7 @@ import numpy as np
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import MAX_LATE, MAX_SENSORS_TOLD, MAX_UNSEEN, Gap, Late, SensorCoverage
 from afterfact_protocol.query.nodes import Expr
+from afterfact_protocol.statustext import time_text
 from afterfact_server.health import HealthBoard
 from afterfact_server.networks import Configured
 from afterfact_server.registry.enrolment import EnrolledSensor
@@ -112,6 +113,24 @@ def coverage(
         )
     unseen, more = written(watching.unseen, MAX_UNSEEN)
     return Coverage(tuple(result), watching.named, unseen, more)
+
+
+def covered_text(covered: Coverage, start: int, end: int) -> str:
+    """A coverage in one line, to keep with what rests on it."""
+    told = []
+    for one in sorted(covered.sensors, key=lambda each: each.sensor):
+        faults = [] if one.first else ["never delivered data"]
+        if one.first and one.first > start:
+            faults.append(f"first data {time_text(one.first)}")
+        if gaps := len(one.gaps) + one.more_gaps:
+            faults.append(f"{gaps:,} gap{'s' * (gaps != 1)}")
+        if one.lost:
+            faults.append(f"{one.lost:,} packets lost")
+        if one.backlog_since:
+            faults.append(f"batches wait since {time_text(one.backlog_since)}")
+        told.append(f"{one.sensor} {', '.join(faults) or 'watched throughout'}")
+    span = f"{time_text(start)} to {time_text(end)} UTC"
+    return f"{span}: {'; '.join(told) or 'nobody watched'}"
 
 
 def dropped_days(days: Sequence[int], first: int | None, end: int) -> str:

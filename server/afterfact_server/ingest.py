@@ -38,6 +38,7 @@ from afterfact_protocol.session import EARLIEST_US, RECORD, ROW, SCHEMA_VERSION
 from afterfact_server.eventbatch import events_of
 from afterfact_server.router import Peer
 from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.eventnumbers import EventNumbers
 from afterfact_server.store.events import insert_events, insert_events_quarantined
 from afterfact_server.store.ledger import Ledger, Stream
 from afterfact_server.store.write import (
@@ -225,6 +226,7 @@ class Ingest:
     def __init__(
         self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Job, Message], None], log: Callable[[str], None]
     ) -> None:
+        self._numbers = EventNumbers()
         self._engine = engine
         self._ledger = ledger
         self._between: deque[tuple[Callable[[Client], None], Callable[[], object]]] = deque()
@@ -480,7 +482,7 @@ class Ingest:
         """Whatever of it was written already, by a try that failed later, is written again: it is the same rows."""
         left = MAX_DAYS
         for queue, time_of, insert in (
-            (group.days, "start_time", insert_day), (group.events, "time", insert_events),
+            (group.days, "start_time", insert_day), (group.events, "time", self._insert_events),
         ):  # fmt: skip
             while queue and left and not self._stopping.is_set():
                 # Asked at the last moment: retention may have dropped it since the batch came.
@@ -501,6 +503,9 @@ class Ingest:
             insert_observed(client, intervals, now)
             self._ledger.watched.add(intervals, now)
             group.written = True
+
+    def _insert_events(self, client: Client, rows: Records) -> None:
+        insert_events(client, self._numbers.numbered(client, rows))
 
     def _write_ledger(self, client: Client) -> None:
         if self._entries and self._until_done(partial(insert_batches, client, self._entries, now_us())):

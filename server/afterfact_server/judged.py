@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from afterfact_protocol.query import Query
-from afterfact_protocol.query.nodes import And, Expr, FirstSeen, Not, Or
+from afterfact_protocol.query.nodes import And, Expr, FirstSeen, Not, Or, Unless
 from afterfact_server.store.watched import Stretch
 
 SETTLING = 86_400_000_000
@@ -40,8 +40,8 @@ def judged(query: Query, watched: Mapping[int, Sequence[Stretch]]) -> Query:
         match expr:
             case And() | Or():
                 return type(expr)(tuple(map(filled, expr.items)))
-            case Not():
-                return Not(filled(expr.item))
+            case Not() | Unless():
+                return type(expr)(filled(expr.item))
             case FirstSeen():
                 found = ((sensor, judged_from(stretches, expr.us)) for sensor, stretches in sorted(watched.items()))
                 return replace(expr, judged=tuple((sensor, since) for sensor, since in found if since is not None))

@@ -23,13 +23,22 @@ from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
     Ask,
     AskEvents,
+    AskExclusions,
     AskHealth,
+    AskRemoved,
+    AskSets,
+    AskSetValues,
     AskStatus,
     Cancel,
     Failed,
     Message,
     Progress,
     Pull,
+    PutSet,
+    RemoveExclusion,
+    RemoveSet,
+    SaveExclusion,
+    SaveSet,
     SensorHealth,
 )
 from afterfact_protocol.printable import printable
@@ -38,14 +47,22 @@ from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, U
 from afterfact_server.config import Limits, Roles
 from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
+from afterfact_server.keeping import Refusal, Upload
 from afterfact_server.lanes import Lanes, TooSlow
 from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.enrolment import Admission
+from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.sets import SetsTable
 from afterfact_server.status import Watch, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
 
+Kept = (
+    AskSets | AskSetValues | SaveSet | PutSet | RemoveSet | AskExclusions | SaveExclusion | RemoveExclusion | AskRemoved
+)
+"""What is asked of sets and exclusions."""
+MAX_UPLOADS = 2
 MAX_REASON = 1000
 """Characters of a message that may hold some of the query's text."""
 PROGRESS_SECONDS = 0.3
@@ -73,6 +90,7 @@ class QueryService:
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
         limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch, roles: Roles | None = None,
+        *, sets: SetsTable, exclusions: ExclusionsTable,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -82,7 +100,7 @@ class QueryService:
         self._log = log
         self._roles = roles or Roles()
         self._networks = networks
-        self._answers = Answers(engine, admission, ledger, health, networks, limits, self._roles)
+        self._answers = Answers(engine, admission, ledger, health, networks, limits, self._roles, sets, exclusions, log)
         self._watch = watch
         self.tally = Tally()
         self._lanes = Lanes(limits.query_workers)
@@ -122,18 +140,43 @@ class QueryService:
             self._lanes.submit(True, self._work, running, partial(self._answers.ask, running, message.text))
 
     def events(self, scope: Scope, message: AskEvents, send: Send) -> None:
+        self._once(scope, message.request, send, lambda running: self._answers.events(running, message))
+
+    def keep(self, scope: Scope, message: Kept, send: Send) -> None:
+        """Sets and exclusions: tell of them, or change them."""
+        upload = None
+        if isinstance(message, PutSet):
+            if message.part and message.request not in scope.uploads:
+                return  # of one that was refused already
+            try:
+                if message.request not in scope.uploads and len(scope.uploads) >= MAX_UPLOADS:
+                    raise Refusal(f"{MAX_UPLOADS} sets are coming in on this connection already")
+                upload = scope.uploads.setdefault(message.request, Upload())
+                upload.add(message)
+            except Refusal as error:
+                scope.uploads.pop(message.request, None)
+                send(Failed(message.request, "request", str(error), -1, -1))
+                return
+            if not message.last:
+                return
+            del scope.uploads[message.request]
+        self._once(scope, message.request, send, lambda running: self._answers.keep(running, message, upload))
+
+    def _once(self, scope: Scope, request: int, send: Send, work: Callable[[Running], None]) -> None:
+        """Work on a request that is over with its answer: nothing is held for it."""
         running: Running | None = None
 
-        def answered(answer: Message) -> None:  # nothing is held for it: its number is free before it is told
+        def answered(answer: Message) -> None:  # its number is free before it is told
             if not isinstance(answer, Progress):
                 with self._lock:
-                    if running is not None and scope.running.get(message.request) is running:
-                        del scope.running[message.request]
+                    if running is not None and scope.running.get(request) is running:
+                        del scope.running[request]
             send(answer)
 
-        running = self._begin(scope, message.request, answered)
+        running = self._begin(scope, request, answered)
         if running is not None:
-            self._lanes.submit(True, self._work, running, partial(self._answers.events, running, message))
+            begun = running
+            self._lanes.submit(True, self._work, running, lambda: work(begun))
 
     def _begin(self, scope: Scope, request: int, send: Send, everything: bool = False) -> Running | None:
         """Enter a request; None if it cannot be taken, which is told."""

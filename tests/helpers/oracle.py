@@ -58,10 +58,13 @@ class Oracle:
     """Answers queries over sessions."""
 
     def __init__(
-        self, sensors: Mapping[str, int], networks: Networks, watched: Mapping[int, Sequence[tuple[int, int]]] = {}
-    ) -> None:
+        self, sensors: Mapping[str, int], networks: Networks, watched: Mapping[int, Sequence[tuple[int, int]]] = {},
+        sets: Mapping[str, npt.NDArray[np.void]] | None = None,
+    ) -> None:  # fmt: skip
         """`watched` is when each sensor watched, for first_seen."""
+        self._sets = {name: [_member(value) for value in values] for name, values in (sets or {}).items()}
         self._names = {number: name for name, number in sensors.items()}
+        self._numbers = sensors
         self._networks = networks
         self._watched = {self._names[sensor]: sorted(times) for sensor, times in watched.items()}
         self._all: list[Session] = []
@@ -97,6 +100,8 @@ class Oracle:
                 return self._first_seen(expr, one)
             case n.During():
                 return bool(one["start_time"] <= expr.last and expr.first <= one["end_time"])
+            case n.InSet():
+                return self._in_set(expr.sets, expr.operand, one)
             case n.Relation():
                 left, right = self._term(expr.left, one), self._term(expr.right, one)
                 return None if left is None or right is None else _COMPARE[expr.op](left, right)
@@ -162,6 +167,35 @@ class Oracle:
                 runs.append([start, end])
         known = [run for run in runs if run[0] <= asked <= run[1] + 7 * day and run[0] + day <= run[1]]
         return bool(known) and seen >= known[-1][0] + day
+
+    def _in_set(self, sets: n.SetTerm, operand: n.Operand, one: Session) -> bool | None:
+        if isinstance(operand, n.Either):
+            sides = [n.Column(f"{side}_{operand.name}") for side in ("src", "dst")]
+            if operand.name != "endpoint":
+                return _any([self._in_set(sets, side, one) for side in sides])
+            return _any([self._ends_in(sets, one[f"{side}_ip"], one[f"{side}_port"]) for side in ("src", "dst")])
+        if isinstance(operand, n.Whole):
+            return self._held(sets, (one["start_time"], self._numbers[one["sensor"]], one["session_id"]))
+        value = self._value(operand, one)
+        return None if value is None else self._held(sets, value)
+
+    def _ends_in(self, sets: n.SetTerm, ip: int, port: int | None) -> bool | None:
+        """An unknown port could be any: what is so whichever it is, is so."""
+        if port is not None:
+            return self._held(sets, (ip, port))
+        if isinstance(sets, n.NamedSet):
+            return None if any(member[0] == ip for member in self._sets[sets.name]) else False
+        left, right = self._ends_in(sets.left, ip, None), self._ends_in(sets.right, ip, None)
+        if sets.symbol == "+":
+            return _any([left, right])
+        return _all([left, right if sets.symbol == "&" else None if right is None else not right])
+
+    def _held(self, sets: n.SetTerm, value: Any) -> bool:
+        if isinstance(sets, n.NamedSet):
+            members = self._sets[sets.name]
+            return any(self._inside(value, one) if isinstance(one, n.Network) else one == value for one in members)
+        left, right = self._held(sets.left, value), self._held(sets.right, value)
+        return left or right if sets.symbol == "+" else left and right if sets.symbol == "&" else left and not right
 
     def _either(self, test: Any, name: str, one: Session) -> bool | None:
         if isinstance(test, n.Compare) and test.op is n.Op.NE:
@@ -242,6 +276,18 @@ class Oracle:
         if term.symbol == "/":
             return Fraction(left) / Fraction(right)
         return {"+": left + right, "-": left - right, "*": left * right}[term.symbol]
+
+
+def _member(value: np.void) -> Any:
+    """A value of a set in plain Python."""
+    names = value.dtype.names or ()
+    if "bits" in names:
+        return n.Network(int.from_bytes(value["ip"].tobytes(), "big"), int(value["bits"]))
+    if "digest" in names:
+        return value["digest"].tobytes()
+    if "ip" in names:
+        return int.from_bytes(value["ip"].tobytes(), "big"), int(value["port"])
+    return int(value["port"]) if "port" in names else tuple(int(part) for part in value.tolist())
 
 
 def community_id(one: Session) -> bytes:

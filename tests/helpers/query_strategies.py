@@ -37,12 +37,14 @@ from afterfact_protocol.query.nodes import (
     Expr,
     Far,
     FirstSeen,
+    InSet,
     Instant,
     IsNull,
     Like,
     Masked,
     Member,
     NamedNetwork,
+    NamedSet,
     Network,
     Not,
     Number,
@@ -53,14 +55,19 @@ from afterfact_protocol.query.nodes import (
     Predicate,
     Regexp,
     Relation,
+    SetAlgebra,
+    SetTerm,
     Term,
     Text,
     Value,
+    Whole,
 )
 from afterfact_protocol.query.operators import COMPUTED, OPERATORS, Type
 from afterfact_protocol.query.rational import check_size
+from afterfact_protocol.query.setterms import KINDS
 from afterfact_protocol.query.subjects import Subject, subject_of
 from afterfact_protocol.session import FIELDS, ROW, Kind
+from afterfact_protocol.sets import DTYPES, Values, from_parts, read_value, unique
 
 SENSORS = {"border": 1, "inside": 2, "dmz-1": 7}
 
@@ -133,6 +140,40 @@ def _numbers(maximum: int) -> list[int]:
 
 _COLUMNS: list[Operand] = [Column(field.name) for field in FIELDS]
 _OPERANDS: list[Operand] = [*_COLUMNS, *map(Either, EITHER), *map(Derived, DERIVED)]
+
+
+def _values(kind: str, *texts: str) -> Values:
+    return unique(from_parts(kind, [read_value(kind, text) for text in texts]))
+
+
+SETS: dict[str, Values] = {
+    "addresses": _values("address", "1.2.3.4", "10.0.0.1", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    "networks": _values("address", "10.0.0.0/31", "2001:db8::/32", "::/96", "::1", "::/0"),
+    "no_address": from_parts("address", []),
+    "ports": _values("port", "0", "53", "1034"),
+    "others": _values("port", "53", "65535"),
+    "endpoints": _values("endpoint", "10.0.0.1:53", "0.0.0.0:0", "[::1]:1034"),
+    "ends": _values("endpoint", "10.0.0.1:53", "1.2.3.4:65535"),
+    "talks": from_parts("community_id", [bytes(20), *(one.value for one in _community_ids() if isinstance(one, Blob))]),
+    "kept": np.array([(0, 1, 0), (-1, 2, 1), (DAY, 7, 2)], DTYPES["session"]),
+}
+"""Sets to ask about, of every kind; small, one of none."""
+KIND_OF = {"addresses": "address", "networks": "address", "no_address": "address", "ports": "port", "others": "port",
+            "endpoints": "endpoint", "ends": "endpoint", "talks": "community_id", "kept": "session"}  # fmt: skip
+
+
+@st.composite
+def memberships(draw: st.DrawFn) -> Expr:
+    """A field in a set, or in what is made of two or three."""
+    operands = [*(one for one in _OPERANDS if subject_of(one).type in KINDS), Whole()]
+    operand = draw(st.sampled_from(operands))
+    names = [name for name, kind in KIND_OF.items() if kind == KINDS[subject_of(operand).type]]
+    term: SetTerm = NamedSet(draw(st.sampled_from(names)))
+    for symbol in draw(st.lists(st.sampled_from("+-&"), max_size=2)):
+        other = NamedSet(draw(st.sampled_from(names)))
+        term = SetAlgebra(symbol, term, other) if draw(st.booleans()) else SetAlgebra(symbol, other, term)
+    return InSet(operand, term)
+
 
 # --- what is computed
 
@@ -246,11 +287,14 @@ def firsts(draw: st.DrawFn) -> FirstSeen:
 
 
 @st.composite
-def conditions(draw: st.DrawFn, history: bool = False) -> Expr:
-    """One condition that the language can say; with `history` one on what else is stored, too."""
+def conditions(draw: st.DrawFn, history: bool = False, sets: bool = False) -> Expr:
+    """One condition that the language can say; with `history` one on what else is stored, too;
+    with `sets` on SETS."""
     kind = draw(st.integers(-2 if history else 0, 9))
     if kind < 0:
         return draw(firsts())
+    if kind == 3 and sets:
+        return draw(memberships())
     if kind == 0:
         return Predicate(draw(st.sampled_from(sorted(PREDICATES))))
     if kind == 1:
@@ -310,7 +354,7 @@ def _joined(kind: type[And] | type[Or], items: list[Expr]) -> Expr:
     return kind(tuple(flat))
 
 
-def expressions(history: bool = False) -> st.SearchStrategy[Expr]:
+def expressions(history: bool = False, sets: bool = False) -> st.SearchStrategy[Expr]:
     """Conditions joined by AND, OR and NOT."""
 
     def extended(inner: st.SearchStrategy[Expr]) -> st.SearchStrategy[Expr]:
@@ -321,7 +365,7 @@ def expressions(history: bool = False) -> st.SearchStrategy[Expr]:
             st.builds(Not, inner),
         )
 
-    leaves = st.one_of(*[conditions(history)] * 9, far_ends())
+    leaves = st.one_of(*[conditions(history, sets)] * 9, far_ends())
     made = st.recursive(leaves, extended, max_leaves=6).map(bound)
     return made.filter(lambda expr: len(list(all_firsts(expr))) <= MAX_FIRSTS) if history else made
 
@@ -333,10 +377,12 @@ def orders() -> st.SearchStrategy[tuple[Order, ...]]:
     return keys.map(tuple)
 
 
-def queries(history: bool = False) -> st.SearchStrategy[Query]:
+def queries(history: bool = False, sets: bool = False) -> st.SearchStrategy[Query]:
     """Whole queries."""
     limit = st.none() | st.integers(1, 1_000_000)
-    return st.builds(Query, st.none() | expressions(history), orders(), limit, st.booleans())
+    names = st.lists(st.sampled_from(["web", "scanners", "a1"]), max_size=2, unique=True).map(tuple)
+    excluding = st.none() | names if sets else st.none()
+    return st.builds(Query, st.none() | expressions(history, sets), orders(), limit, st.booleans(), excluding)
 
 
 @st.composite

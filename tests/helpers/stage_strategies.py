@@ -29,6 +29,7 @@ from afterfact_protocol.query.nodes import (
 )
 from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.rational import check_size
+from afterfact_protocol.query.setterms import KINDS
 from afterfact_protocol.query.stagenodes import Key, Save, Stage, Table, TableOrder
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import FIELDS
@@ -134,6 +135,11 @@ def staged_queries(draw: st.DrawFn, saved: bool = False, once: bool = False) -> 
     table = draw(tables(where))
     stages: list[Stage] = [table]
     if saved and draw(st.booleans()):
-        operand = draw(st.sampled_from(table.keys)) if table.keys else None
-        stages = [table, Save("a1", operand)] if operand is not None else [Save("b_", draw(st.sampled_from(_KEYS)))]
+        able = [key for key in table.keys if subject_of(key).type in KINDS]
+        flags = draw(st.booleans()), draw(st.booleans())
+        if able:
+            stages = [table, Save("a1", draw(st.sampled_from(able)), replace=flags[0])]
+        else:
+            fields = [None, *(one for one in _OPERANDS if subject_of(one).type in KINDS)]
+            stages = [Save("b_", draw(st.sampled_from(fields)), live=flags[0], replace=flags[1])]
     return Query(where, once=once and draw(st.booleans()), stages=tuple(stages))

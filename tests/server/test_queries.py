@@ -18,6 +18,8 @@ from afterfact_server.health import HealthBoard
 from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.database import open_database, utc_now
 from afterfact_server.registry.enrolment import Admission, Enrolment
+from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.sets import SetsTable
 from afterfact_server.registry.tables import Sensor
 from afterfact_server.store import schema, write
 from afterfact_server.store.engine import StoreEngine
@@ -46,7 +48,8 @@ def send(message):
 def start(**limits):
     networks = NetworksFile(ServerDir(folder), list, said.append)
     made = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks,
-                               Limits(**limits), said.append)
+                               Limits(**limits), said.append,
+                               sets=SetsTable(database), exclusions=ExclusionsTable(database))
     made.start()
     return made
 def wait(condition):

@@ -73,7 +73,9 @@ def test_each_alert_is_there_once_with_its_session(site: Server, tmp_path: Path)
     path = tmp_path / "eve.json"
     path.write_text(eve())
     assert f"{FLOWS} sessions and {3 * FLOWS + 1} alerts in" in delivered(join, tmp_path / "spool", path)
-    # Again from another spool, and again in another file: the same alerts.
+    numbers = {row["event_id"]: row["number"] for row in rows(console, "--sensor", "eve")}
+    assert len(set(numbers.values())) == 3 * FLOWS + 1 and "0" not in numbers.values()
+    # Again from another spool, and again in another file: the same alerts, under the same numbers.
     delivered(join, tmp_path / "other", path)
     path.write_text(eve() + "\n")
     delivered(join, tmp_path / "other", path)
@@ -81,7 +83,15 @@ def test_each_alert_is_there_once_with_its_session(site: Server, tmp_path: Path)
     assert len(found) == 3 * FLOWS + 1 and [row["time"] for row in found] == sorted(
         (row["time"] for row in found), reverse=True
     )
+    assert {row["event_id"]: row["number"] for row in found} == numbers
     alone, *others = found
+    # Acceptance question 6: what an address did about an alert.
+    about = f"ip = 10.0.0.0/8 and sensor = 'eve' and during event({others[-1]['number']})"
+    for window, count in (("-1s..+1s", 1), ("-10s..+60s", 2), ("+1h..+2h", 0)):
+        done = ask(console, f"{about} {window}", "--format", "csv")
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 1 + count), done.stderr
+    done = ask(console, "ip = 10.0.0.1 and during event(99999) -10m..+10m")
+    assert done.returncode == 2 and "column 19 (during event(99999) -10m..+10m): there is no alert 99999" in done.stderr
     assert (alone["signature"], alone["action"], alone["session_id"]) == ("alone", "blocked", "")
     sessions = csv.DictReader(io.StringIO(ask(console, "sensor = 'eve'", "--format", "csv").stdout))
     flows = {row["foreign_id"]: (row["start_time"], row["sensor"], row["session_id"]) for row in sessions}

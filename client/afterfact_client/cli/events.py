@@ -28,8 +28,8 @@ _SESSIONLESS = event_absent_bits("session_id")
 TABLE_LIMIT = 1000
 """Without --limit: a table is looked through by eye, and its widths need all of it at once."""
 TABLE_COLUMNS = (
-    "time", "sensor", "severity", "signature_id", "signature", "action", "proto", "src_ip", "src_port", "dst_ip",
-    "dst_port", "session_start", "session_sensor", "session_id",
+    "number", "time", "sensor", "severity", "signature_id", "signature", "action", "proto", "src_ip", "src_port",
+    "dst_ip", "dst_port", "session_start", "session_sensor", "session_id",
 )  # fmt: skip
 
 
@@ -122,5 +122,5 @@ def _write_table(client: Client, arguments: argparse.Namespace, start: int, end:
     count, without = len(shown), int(((shown["absent"] & np.uint64(_SESSIONLESS)) != 0).sum())
     told = f"{count:,} {'alert' if count == 1 else 'alerts'}" + (f", {without:,} without a session" if without else "")
     if len(found) > limit:
-        told += f"; older ones follow: raise --limit, or go on with --until {texts[0][-1]!r}"
+        told += f"; older ones follow: raise --limit, or go on with --until {texts[1][-1]!r}"
     sys.stderr.write(told + "\n")

@@ -16,7 +16,7 @@ from afterfact_client.client import Result, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import complete, counted, told
-from afterfact_protocol.messages import Answer
+from afterfact_protocol.messages import Answer, Removed
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -25,6 +25,7 @@ from afterfact_protocol.query.subjects import nearest, resolve
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import BY_NAME as FIELD_BY_NAME
 from afterfact_protocol.session import ROW, packed
+from afterfact_protocol.sets import told as held
 from afterfact_protocol.statustext import time_text
 from afterfact_protocol.text import CsvWriter, Extra, JsonLinesWriter, JsonWriter, column_text
 
@@ -55,6 +56,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         action="store_true",
         help="exit with 3 if a sensor that should have seen it missed anything, or none should have",
     )
+    parser.add_argument("--removed", action="store_true", help="count what each exclusion left out")
     parser.set_defaults(work=lambda arguments: _work(arguments, password))
 
 
@@ -77,6 +79,7 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
             result = client.query(text, everything)
             with output(arguments.out) as out:
                 total = _write(result, arguments.format, chosen, query.once, out)
+            removed = client.removed(text) if arguments.removed else None
         except RequestFailed as error:
             code = WRONG_CALL if error.code == "query" else FAILED
             raise Failure(_located(text, str(error), error.start, error.end), code) from None
@@ -86,6 +89,8 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
             out.write(json.dumps(_meta(answer, total), indent=2) + "\n")
     else:
         sys.stderr.write(_told(answer, total))
+    if removed is not None:
+        sys.stderr.write(_left_out(removed))
     return UNCOVERED if arguments.require_coverage and not complete(answer) else DONE
 
 
@@ -206,7 +211,20 @@ def _told(answer: Answer, total: int) -> str:
         f"{counted(answer, total)}; {answer.elapsed / 1000:,.0f} ms",
         f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
     ]
+    if answer.saved is not None:
+        saved = answer.saved
+        live = ", live" if saved.live else ""
+        count = held(saved.kind, saved.count, saved.networks)
+        lines.append(f"saved @{saved.name}: {count}{live}, version {saved.number}")
     return "\n".join([*lines, *told(answer)]) + "\n"
+
+
+def _left_out(removed: Removed) -> str:
+    if not removed.exclusions:
+        return "left out: nothing\n"
+    each = ", ".join(f"{one.name}: {one.sessions:,}" for one in removed.exclusions)
+    lines = [f"left out: {removed.sessions:,} sessions ({each}); to see them:"]
+    return "\n".join([*lines, *(f"  {one.text}" for one in removed.exclusions)]) + "\n"
 
 
 def _meta(answer: Answer, total: int) -> dict[str, Any]:

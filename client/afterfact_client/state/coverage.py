@@ -103,9 +103,10 @@ def _left(gap: tuple[int, int], gaps: list[tuple[int, int]]) -> list[tuple[int, 
 
 
 def complete(answer: Answer) -> bool:
-    """Whether the answer rests on everything: sensors see each address asked about, and each watched throughout."""
+    """Whether the answer rests on everything: sensors see each address asked about, each watched throughout, and
+    nothing was left out but what the query itself names."""
     found = verdicts(answer)
-    return bool(found) and not answer.unseen and all(item.complete for item in found)
+    return bool(found) and not answer.unseen and not answer.by_default and all(item.complete for item in found)
 
 
 def unseen(answer: Answer) -> str:

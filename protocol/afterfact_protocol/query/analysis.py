@@ -1,6 +1,6 @@
 """What can be told of a condition without any data: the fields it rests on, whether these grow, the times it spans."""
 
-from afterfact_protocol.session import FIXED
+from afterfact_protocol.session import FIXED, KEY
 
 from .functions import DERIVED, EITHER, PREDICATES
 from .nodes import (
@@ -13,6 +13,7 @@ from .nodes import (
     Derived,
     During,
     Either,
+    EventWindow,
     Expr,
     Far,
     FirstSeen,
@@ -27,6 +28,8 @@ from .nodes import (
     Predicate,
     Relation,
     Term,
+    Unless,
+    Whole,
 )
 from .stagenodes import Save, Stage
 
@@ -45,6 +48,8 @@ def operand_fields(operand: Operand) -> frozenset[str]:
             return frozenset(DERIVED[operand.name].fields)
         case Far():
             return frozenset({"src_ip", "dst_ip"})
+        case Whole():
+            return frozenset(KEY)
 
 
 def term_fields(term: Term) -> frozenset[str]:
@@ -68,13 +73,13 @@ def fields(where: Expr | None, order: tuple[Order, ...] = ()) -> frozenset[str]:
             return found
         case And() | Or():
             return found.union(*(fields(item) for item in where.items))
-        case Not():
+        case Not() | Unless():
             return found | fields(where.item)
         case Predicate():
             return found.union(PREDICATES[where.name].fields)
         case Relation():
             return found | term_fields(where.left) | term_fields(where.right)
-        case During():
+        case During() | EventWindow():
             return found | {"start_time", "end_time"}
         case FirstSeen():  # its own condition is on other sessions
             sides = (EITHER[name].sides if name in EITHER else ((name,),) for name in where.fields)

@@ -11,6 +11,7 @@ from .nodes import (
     Compare,
     During,
     Either,
+    EventWindow,
     Expr,
     Far,
     FirstSeen,
@@ -22,6 +23,7 @@ from .nodes import (
     Or,
     Predicate,
     Relation,
+    Unless,
 )
 
 _IP = Either("ip")
@@ -59,7 +61,9 @@ def bound(expr: Expr, around: Far | None = None) -> Expr:
             return Or(tuple(bound(item, around) for item in expr.items))
         case Not():
             return Not(bound(expr.item, around))
-        case Predicate() | Relation() | During():
+        case Unless():
+            return Unless(bound(expr.item, around))
+        case Predicate() | Relation() | During() | EventWindow():
             return expr
         case FirstSeen():  # an `ip =` beside it is not one of the sessions that it counts
             return expr if expr.where is None else replace(expr, where=bound(expr.where))

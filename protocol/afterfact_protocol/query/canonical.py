@@ -21,8 +21,10 @@ from .nodes import (
     Duration,
     During,
     Endpoint,
+    EventWindow,
     Expr,
     FirstSeen,
+    InSet,
     Instant,
     IsNull,
     Like,
@@ -30,6 +32,7 @@ from .nodes import (
     Measure,
     Member,
     NamedNetwork,
+    NamedSet,
     Network,
     Not,
     Number,
@@ -39,11 +42,15 @@ from .nodes import (
     Predicate,
     Regexp,
     Relation,
+    SetTerm,
+    Stored,
     Term,
     Text,
+    Unless,
     Value,
 )
 from .operators import Type
+from .setterms import written
 from .stagenodes import TIME, Key, Save, Stage
 from .subjects import Subject, name_of, subject_of
 
@@ -51,12 +58,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def query_text(
-    where: Expr | None, order: tuple[Order, ...], limit: int | None, once: bool = False, stages: tuple[Stage, ...] = ()
-) -> str:
+    where: Expr | None, order: tuple[Order, ...], limit: int | None, once: bool = False, stages: tuple[Stage, ...] = (),
+    excluding: tuple[str, ...] | None = None,
+) -> str:  # fmt: skip
     """The standard spelling of a query; empty for the query that asks for everything."""
     parts = []
     if where is not None:
         parts.append(f"WHERE {condition(where)}")
+    if excluding is not None:
+        parts.append(f"EXCLUDING {', '.join(excluding) or 'NONE'}")
     if once:
         parts.append("ONCE")
     if order:
@@ -71,7 +81,8 @@ def query_text(
 def stage(node: Stage) -> str:
     """The standard spelling of a stage, without the `|`."""
     if isinstance(node, Save):
-        return f"SAVE @{node.name}" if node.operand is None else f"SAVE @{node.name} {node.operand.name}"
+        of = "" if node.operand is None else f" {node.operand.name}"
+        return f"SAVE @{node.name}{of}{' LIVE' * node.live}{' REPLACE' * node.replace}"
     parts = ["PERIODIC" if node.periodic else ", ".join(map(_measure, node.measures))]
     if node.keys:
         parts.append(f"BY {', '.join(key.name for key in node.keys)}")
@@ -118,6 +129,10 @@ def condition(expr: Expr) -> str:
         case FirstSeen():
             where = "" if expr.where is None else f" WHERE {condition(expr.where)}"
             return f"first_seen({', '.join(expr.fields)}{where}) {expr.op.value} '{instant(expr.us)}'"
+        case EventWindow():
+            return f"DURING event({expr.number}){_shift(expr.before)} .. {_signed(expr.after)}"
+        case Unless():
+            return f"NOT ({condition(expr.item)})"
     left, subject = operand(expr.operand), subject_of(expr.operand)
     match expr:
         case Compare():
@@ -132,6 +147,23 @@ def condition(expr: Expr) -> str:
             return f"{left} REGEXP {quoted(expr.pattern)}"
         case IsNull():
             return f"{left} IS NULL"
+        case InSet():
+            return f"{left} IN {_sets(expr.sets)}"
+        case Stored():
+            return f"{left} IN @..."
+
+
+def _signed(us: int) -> str:
+    return f"{'-' if us < 0 else '+'}{duration(abs(us))}"
+
+
+def _shift(us: int) -> str:
+    return f" {'-' if us < 0 else '+'} {duration(abs(us))}" if us else ""
+
+
+def _sets(sets: SetTerm) -> str:
+    text = written(sets)
+    return text if isinstance(sets, NamedSet) else f"({text})"
 
 
 def _within_and(item: Expr) -> str:
@@ -146,6 +178,8 @@ def _negation(item: Expr) -> str:
             return f"{operand(item.operand)} NOT IN {_listed(item, subject_of(item.operand))}"
         case IsNull():
             return f"{operand(item.operand)} IS NOT NULL"
+        case InSet():
+            return f"{operand(item.operand)} NOT IN {_sets(item.sets)}"
         case _:
             return f"NOT {condition(item)}"
 

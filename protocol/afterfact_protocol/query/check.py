@@ -5,7 +5,7 @@ Meaning only: the grammar is syntax.py's, single values are values.py's.
 
 from datetime import datetime
 
-from . import binding, firsts, regexp
+from . import binding, firsts, regexp, setterms
 from .addresses import network
 from .errors import QueryError
 from .functions import DERIVED, EITHER, FIRST_SEEN, FUNCTIONS, NETWORK_FIELDS, PREDICATES, TIME_WORDS, function_named
@@ -19,6 +19,7 @@ from .nodes import (
     Duration,
     Expr,
     Far,
+    InSet,
     Instant,
     IsNull,
     Like,
@@ -51,7 +52,7 @@ from .rawtree import (
     Recent,
     Window,
 )
-from .subjects import Subject, nearest, number_of, resolve, subject_of, unknown
+from .subjects import SESSION, SESSION_EXAMPLE, Subject, nearest, number_of, resolve, subject_of, unknown
 from .terms import SYMBOLS, computes, names_field, relation
 from .values import value
 from .windows import window
@@ -87,6 +88,8 @@ def order(keys: tuple[RawOrder, ...], condition: Expr | None) -> tuple[Order, ..
             if end is None:
                 raise binding.unbound(key.name.start, key.name.end)
             operand = end
+        if subject.type is Type.SESSION:
+            raise QueryError("`session` has no order; sort by start_time", key.name.start, key.name.end)
         if not isinstance(operand, Column | Derived | Far):
             raise QueryError(f"`{subject.name}` has two sides; sort by one of them", key.name.start, key.name.end)
         if any(other.operand == operand for other in found):
@@ -105,6 +108,25 @@ def limit(token: Token | None) -> int | None:
     return number
 
 
+NONE = "NONE"
+"""After EXCLUDING: nothing is left out."""
+
+
+def excluding(names: tuple[Token, ...] | None) -> tuple[str, ...] | None:
+    """The names after EXCLUDING in small letters, none of NONE; None if it does not stand there."""
+    if names is None:
+        return None
+    found: list[str] = []
+    for token in names:
+        name = token.text.lower()
+        if token.keyword == NONE and len(names) > 1:
+            raise QueryError("NONE stands alone: EXCLUDING NONE leaves nothing out", token.start, token.end)
+        if name in found:
+            raise QueryError(f"{name} is excluded already", token.start, token.end)
+        found.append(name)
+    return () if found == [NONE.lower()] else tuple(found)
+
+
 def _join(kind: type[And] | type[Or], items: tuple[Expr, ...]) -> Expr:
     flat: list[Expr] = []
     for item in items:
@@ -115,6 +137,7 @@ def _join(kind: type[And] | type[Or], items: tuple[Expr, ...]) -> Expr:
 class _Checker:
     def __init__(self, now: datetime) -> None:
         self._now = now
+        self._sets = 0
 
     # --- conditions
 
@@ -144,6 +167,8 @@ class _Checker:
                 return window(raw, self._now)
             case Token() if raw.lexeme is Lexeme.WORD:
                 return _named(raw)
+            case Token() if raw.lexeme is Lexeme.SET:
+                raise QueryError(f"which field is to be in the set? src_ip IN @{raw.text}, say", raw.start, raw.end)
             case _:
                 raise QueryError("a value alone is no condition; compare a field with it", raw.start, raw.end)
 
@@ -153,6 +178,8 @@ class _Checker:
             raise problem
         if firsts.named(left) or firsts.named(right):
             return firsts.first_seen(left, symbol, right, self._now, self.condition, (raw.start, raw.end))
+        if setterms.names_set(right):
+            raise QueryError("a set is asked with IN or NOT IN, as in src_ip IN @infected", right.start, right.end)
         if self._relates(left, right):
             return relation(left, Op(symbol), right, self._now, (raw.start, raw.end))
         if not _may_name(left) and self._operand(right) is not None:
@@ -169,14 +196,35 @@ class _Checker:
         return computes(left) or computes(right) or (names_field(left) and names_field(right))
 
     def _listed(self, raw: Listed) -> Expr:
+        sets = [item for item in raw.items if setterms.names_set(item)]
+        if sets:
+            return self._in_sets(raw, sets)
         if computes(raw.left):
             place = (raw.start, raw.end)
             equal = tuple(relation(raw.left, Op.EQ, item, self._now, place) for item in raw.items)
             return _negated(raw.negated, _join(Or, equal))
         subject = self._subject(raw.left)
         _allow("IN", subject, raw)
+        if subject.type is Type.SESSION:
+            raise QueryError("session is asked of sets: session IN @suspects", raw.start, raw.end)
         found = dict.fromkeys(self._value(item, subject) for item in raw.items)
         return _negated(raw.negated, Member(subject.operand, tuple(found), (raw.start, raw.end)))
+
+    def _in_sets(self, raw: Listed, sets: list[Raw]) -> Expr:
+        """Sets, perhaps with values beside them in a list: in any of them."""
+        subject = self._subject(raw.left)
+        setterms.operand(subject, raw.left)
+        found: list[Expr] = []
+        if others := tuple(item for item in raw.items if item not in sets):
+            values = dict.fromkeys(self._value(item, subject) for item in others)
+            found.append(Member(subject.operand, tuple(values), (raw.start, raw.end)))
+        for item in sets:
+            term = setterms.term(item)
+            self._sets += len(setterms.named(term))
+            if self._sets > setterms.MAX_SETS:
+                raise QueryError(f"a query names at most {setterms.MAX_SETS} sets", item.start, item.end)
+            found.append(InSet(subject.operand, term, (item.start, item.end)))
+        return _negated(raw.negated, _join(Or, tuple(found)))
 
     def _ranged(self, raw: Ranged) -> Expr:
         computed = any(map(computes, (raw.left, raw.low, raw.high))) or any(map(names_field, (raw.low, raw.high)))
@@ -333,6 +381,7 @@ def _named(token: Token) -> Expr:
     subject = resolve(name)
     if subject is not None:
         examples = {name: entry.example for name, entry in (EITHER | DERIVED | NETWORK_FIELDS).items()}
+        examples[SESSION.name] = SESSION_EXAMPLE
         asks = subject.type in OPERATORS["IS NOT NULL"].types
         example = f"{subject.name} IS NOT NULL" if asks else examples[subject.name]
         raise QueryError(f"`{token.text}` alone is no condition; compare it, or ask {example}", token.start, token.end)

@@ -3,7 +3,7 @@
 Walks the tokens before the cursor, however unfinished, and never fails. It checks nothing: that is the parser's part.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -26,8 +26,9 @@ from .measures import WORDS
 from .nodes import Column, Derived
 from .operators import COMPUTED, OPERATORS, Operator, Type
 from .services import SERVICES
+from .setterms import KINDS
 from .stagecomplete import Offer, stage_offers
-from .subjects import Subject, resolve, spellings
+from .subjects import SESSION, SESSION_HELP, Subject, resolve, spellings
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class _Place(Enum):
     MOMENT_GIVEN = auto()
     END_MOMENT = auto()
     LENGTH = auto()
+    EXCLUDE = auto()
+    EXCLUDED = auto()
     ORDER_BY = auto()
     ORDER = auto()
     ORDERED = auto()
@@ -86,6 +89,7 @@ _KEYWORDS = {
     "DESC": "largest or latest first",
     "NULL": "not known to the source",
     "NOT NULL": "known to the source",
+    "NONE": "leave nothing out, not even what the server leaves out by default",
     "..": "and the time that it ends",
 }
 
@@ -96,17 +100,27 @@ class _Names:
 
     sensors: Iterable[str]
     networks: Iterable[str]
+    sets: Mapping[str, str]
+    exclusions: Mapping[str, str]
 
 
-def complete(text: str, cursor: int, sensors: Iterable[str] = (), networks: Iterable[str] = ()) -> list[Suggestion]:
+NOTHING: Mapping[str, str] = {}
+
+
+def complete(
+    text: str, cursor: int, sensors: Iterable[str] = (), networks: Iterable[str] = (),
+    sets: Mapping[str, str] = NOTHING, exclusions: Mapping[str, str] = NOTHING,
+) -> list[Suggestion]:  # fmt: skip
     """Suggestions for the place `cursor` (a character offset), best first. `sensors` and `networks` are the names to
-    offer."""
+    offer; `sets` (without their `@`, with the kind of their values) and `exclusions` (with their conditions) too."""
     try:
         found = tokens(text[:cursor])[:-1]
     except QueryError:
         return []
     start, typed, quoted = cursor, "", False
-    if found and found[-1].end == cursor and found[-1].lexeme is Lexeme.WORD:
+    if found and found[-1].end == cursor and (found[-1].lexeme is Lexeme.SET or text[found[-1].start :] == "@"):
+        start, typed = found[-1].start, text[found.pop().start : cursor]
+    elif found and found[-1].end == cursor and found[-1].lexeme is Lexeme.WORD:
         start, typed = found[-1].start, found.pop().text
     elif found and found[-1].lexeme is Lexeme.REFUSED and text[found[-1].start] in "'\"":
         opening = found.pop().start
@@ -116,7 +130,7 @@ def complete(text: str, cursor: int, sensors: Iterable[str] = (), networks: Iter
     if any(token.is_symbol("|") for token in found):
         offers: Iterable[Offer] = () if quoted else stage_offers(found, _operands())
     else:
-        offers = _offers(*_walk(found), _Names(sensors, networks), quoted)
+        offers = _offers(*_walk(found), _Names(sensors, networks, sets, exclusions), quoted)
     table, dot, rest = typed.rpartition(".")
     prefix = table + dot if table.lower() in ("sessions", "sancp") else ""
     wanted = (rest if prefix else typed).lower()
@@ -177,8 +191,8 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
                 return _Place.NOTHING, None
             if word in ("DURING", "LAST"):
                 return (_Place.MOMENT if word == "DURING" else _Place.LENGTH), None
-            if word == "ONCE":
-                return _Place.DIRECTED, None
+            if word in ("ONCE", "EXCLUDING"):
+                return (_Place.DIRECTED if word == "ONCE" else _Place.EXCLUDE), None
             if word in ("WHERE", "NOT") or token.is_symbol("(", "!"):
                 return _Place.CONDITION, None
             if word.lower() in FUNCTIONS and call:
@@ -197,7 +211,11 @@ def _step(place: _Place, subject: Subject | None, token: Token, call: bool) -> t
         case _Place.LOW_GIVEN:
             return (_Place.VALUE, subject) if word == "AND" else (place, subject)
         case _Place.LIST:
-            return _Place.ITEM, subject
+            return (_Place.AFTER, None) if token.lexeme is Lexeme.SET else (_Place.ITEM, subject)
+        case _Place.EXCLUDE:
+            return _Place.EXCLUDED, None
+        case _Place.EXCLUDED:
+            return (_Place.EXCLUDE, None) if token.is_symbol(",") else _after(place, token)
         case _Place.ITEM:
             return _Place.NEXT_ITEM, subject
         case _Place.NEXT_ITEM:
@@ -260,7 +278,12 @@ def _operator(place: _Place, subject: Subject | None, token: Token) -> tuple[_Pl
 def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
     if token.keyword in ("AND", "OR", "UNION") or token.is_symbol("&&", "||"):
         return _Place.CONDITION, None
-    places = {"ORDER": _Place.ORDER_BY, "LIMIT": _Place.NOTHING, "ONCE": _Place.DIRECTED}
+    places = {
+        "ORDER": _Place.ORDER_BY,
+        "LIMIT": _Place.NOTHING,
+        "ONCE": _Place.DIRECTED,
+        "EXCLUDING": _Place.EXCLUDE,
+    }
     return places.get(token.keyword, place), None
 
 
@@ -268,6 +291,10 @@ def _after(place: _Place, token: Token) -> tuple[_Place, Subject | None]:
 
 
 def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool) -> Iterator[Offer]:
+    if place in (_Place.LIST, _Place.ITEM) and subject and subject.type in KINDS and not quoted:
+        for name, kind in sorted(names.sets.items()):
+            if kind == KINDS[subject.type]:
+                yield f"@{name}", "value", f"a set of {kind}"
     if place in (_Place.VALUE, _Place.LOW, _Place.ITEM, _Place.MASK, _Place.FLAGS) and subject:
         yield from _values(subject, names, quoted)
         if place is _Place.VALUE and not quoted:
@@ -283,7 +310,7 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
                         if entry.condition or name == FIRST_SEEN)  # fmt: skip
             if place is _Place.START:
                 yield "WHERE", "keyword", _KEYWORDS["WHERE"]
-                yield from _operators("ONCE", "ORDER BY", "LIMIT")
+                yield from _operators("EXCLUDING", "ONCE", "ORDER BY", "LIMIT")
                 yield "|", "keyword", WORDS["|"].help
         case _Place.OPERATOR | _Place.NEGATED:
             usable = [op for op in OPERATORS.values() if subject is None or subject.type in op.types]
@@ -304,12 +331,18 @@ def _offers(place: _Place, subject: Subject | None, names: _Names, quoted: bool)
         case _Place.AFTER | _Place.MOMENT_GIVEN:
             if place is _Place.MOMENT_GIVEN:
                 yield "..", "keyword", _KEYWORDS[".."]
-            yield from _operators("AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT")
+            yield from _operators("AND", "OR", "UNION", "EXCLUDING", "ONCE", "ORDER BY", "LIMIT")
+            yield "|", "keyword", WORDS["|"].help
+        case _Place.EXCLUDE:
+            yield from ((name, "value", f"leave out: {what}") for name, what in sorted(names.exclusions.items()))
+            yield "NONE", "keyword", _KEYWORDS["NONE"]
+        case _Place.EXCLUDED:
+            yield from _operators("ONCE", "ORDER BY", "LIMIT")
             yield "|", "keyword", WORDS["|"].help
         case _Place.ORDER_BY:
             yield "BY", "keyword", OPERATORS["ORDER BY"].help
         case _Place.ORDER:
-            unordered = {*EITHER, *NETWORK_FIELDS}
+            unordered = {*EITHER, *NETWORK_FIELDS, SESSION.name}
             yield from (offer for offer in _operands() if offer[0] not in unordered and offer[1] == "field")
         case _Place.ORDERED | _Place.DIRECTED:
             if place is _Place.ORDERED:
@@ -338,6 +371,7 @@ def _operands() -> Iterator[Offer]:
     yield from ((name, "field", entry.help) for name, entry in DERIVED.items())
     yield from ((name, "field", entry.help) for name, entry in NETWORK_FIELDS.items())
     yield "other_ip", "field", FAR_HELP
+    yield SESSION.name, "field", SESSION_HELP
     yield from ((name, "condition", entry.help) for name, entry in PREDICATES.items())
 
 
@@ -347,7 +381,7 @@ def _operators(*names: str) -> Iterator[Offer]:
 
 
 def _offer(operator: Operator) -> Offer:
-    keyword = operator.name in ("ORDER BY", "LIMIT", "UNION", "ONCE", "DURING", "LAST")
+    keyword = operator.name in ("ORDER BY", "LIMIT", "UNION", "EXCLUDING", "ONCE", "DURING", "LAST")
     return operator.name, "keyword" if keyword else "operator", f"{operator.help}: {operator.example}"
 
 

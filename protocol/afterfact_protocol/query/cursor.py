@@ -46,7 +46,7 @@ SQL_ONLY: dict[str, str] = {
 _UNITS = frozenset(unit.lower() for unit in (*DURATION_UNITS, *SIZE_UNITS))
 
 CLAUSES = frozenset({"ORDER", "LIMIT", "UNION", "WHERE", "AND", "OR", "IN", "BETWEEN", "LIKE", "REGEXP", "RLIKE",
-                      "IS", "NULL", "ASC", "DESC", "BY", "ONCE"})  # fmt: skip
+                      "IS", "NULL", "ASC", "DESC", "BY", "ONCE", "EXCLUDING"})  # fmt: skip
 
 
 class Cursor:

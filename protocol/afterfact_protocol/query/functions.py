@@ -188,6 +188,8 @@ FUNCTIONS: dict[str, Function] = {
         Function(FIRST_SEEN, "fields, and which sessions count", "when they were first seen together, in all that is "
                  "stored", "first_seen(dst_ip, dst_port where established) > now - 7d", False),
         Function("INET_ATON", "an IPv4 address", "that address", "src_ip = INET_ATON('1.2.3.4')", False),
+        Function("event", "the number of an alert", "the time of that alert, after DURING only; its number is "
+                 "shown by `afterfact events`", "DURING event(4711) -10m..+10m", False),
         Function("net", "the name of a network", "the addresses of that network of networks.toml", "ip = net('dmz')",
                  False),
         Function("UTC_TIMESTAMP", "", "the time of asking", "start_time > UTC_TIMESTAMP() - 1h", False),

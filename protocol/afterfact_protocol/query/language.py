@@ -22,10 +22,14 @@ class Query:
     limit: int | None = None
     once: bool = False
     """Each conversation once, however many sensors saw it."""
+    excluding: tuple[str, ...] | None = None
+    """The shared exclusions to leave out, by name; None: those that the server leaves out by default."""
     text: str = field(default="", compare=False)
     """As typed; spans of nodes and errors point into it."""
     stages: tuple[Stage, ...] = ()
     """What is made of the sessions: at most one Table, and then at most one Save."""
+    excluding_at: tuple[int, int] = field(default=(0, 0), compare=False)
+    """Where in the text EXCLUDING stands, or where it could."""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -45,7 +49,7 @@ class Query:
 
     def __str__(self) -> str:
         """The standard spelling, which parses to an equal query; times of asking are fixed in it."""
-        return canonical.query_text(self.where, self.order, self.limit, self.once, self.stages)
+        return canonical.query_text(self.where, self.order, self.limit, self.once, self.stages, self.excluding)
 
     @property
     def table(self) -> Table | None:
@@ -65,4 +69,14 @@ def parse(text: str, now: datetime, caps: Caps = CAPS) -> Query:
     raw = syntax.parse(text, caps)
     where = check.where(raw.arms, now)
     order, limit = check.order(raw.order, where), check.limit(raw.limit)
-    return Query(where, order, limit, raw.once, text, stagecheck.stages(raw, where, now))
+    excluding = check.excluding(raw.excluding)
+    return Query(where, order, limit, raw.once, excluding, text, stagecheck.stages(raw, where, now), raw.excluding_at)
+
+
+def with_excluding(query: Query, names: tuple[str, ...] | None) -> str:
+    """The text of a parsed query with other exclusions, else as it was typed: None is the server's default, no name at
+    all EXCLUDING NONE."""
+    first, last = query.excluding_at
+    before, after = query.text[:first].rstrip(), query.text[last:].lstrip()
+    clause = "" if names is None else f"EXCLUDING {', '.join(names) or check.NONE}"
+    return " ".join(part for part in (before, clause, after) if part)

@@ -93,7 +93,7 @@ _REFUSED = {
     "`": "names are written without backticks",
     "<=>": "`<=>` is not part of the query language; use = or IS NULL",
     ":=": "`:=` is not part of the query language; a comparison is written =",
-    "@": "a set of results has a name behind the @: @infected",
+    "@": "`@` stands before the name of a set, such as @infected: letters, digits and _, no digit first",
     ":": "`:` stands only in IPv6 addresses and endpoints such as 1.2.3.4:80 or [2001:db8::1]:80",
     "[": "brackets stand only in endpoints such as [2001:db8::1]:80",
     "]": "brackets stand only in endpoints such as [2001:db8::1]:80",

@@ -29,6 +29,7 @@ TAKES = {
     Type.DURATION: "a length of time, such as 90s, 5m, 6h or 2d",
     Type.ENDPOINT: "an address and a port, such as '10.1.2.3:80' or '[2001:db8::1]:80'",
     Type.NETWORK: "the name of a network, in quotes",
+    Type.SESSION: "no values but sets, such as session IN @suspects",
     Type.COMMUNITY: "a Community ID of version 1 in quotes, such as '1:LQU9qZlK+B5F3KDmev6m5PMibrg='",
 }
 

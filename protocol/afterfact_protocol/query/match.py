@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from afterfact_protocol.communityid import digests
 from afterfact_protocol.session import BY_NAME, IPV4_PREFIX, KEY, Kind
+from afterfact_protocol.sets import Values
 
 from .errors import QueryError
 from .functions import DERIVED, EITHER, PREDICATES, HomeCondition
@@ -38,15 +39,18 @@ from .nodes import (
     During,
     Either,
     Endpoint,
+    EventWindow,
     Expr,
     Far,
     FirstSeen,
+    InSet,
     Instant,
     IsNull,
     Like,
     Masked,
     Member,
     NamedNetwork,
+    NamedSet,
     Network,
     Not,
     Number,
@@ -56,10 +60,14 @@ from .nodes import (
     Predicate,
     Regexp,
     Relation,
+    SetTerm,
+    Stored,
     Term,
     Test,
     Text,
+    Unless,
     Value,
+    Whole,
 )
 from .operators import Type
 from .rational import DAYS_BEFORE_1970
@@ -74,16 +82,23 @@ _Verdict = tuple[Mask, Mask]
 assert len(IPV4_PREFIX) == 12, "addresses compare as two big-endian halves"
 
 
-def matches(where: Expr | None, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS) -> Mask:
+NO_SETS: Mapping[str, Values] = {}
+
+
+def matches(
+    where: Expr | None, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS,
+    sets: Mapping[str, Values] = NO_SETS,
+) -> Mask:  # fmt: skip
     """The rows for which `where` is TRUE, as a mask of the length of `rows`.
 
     `rows` is a structured array with the fields of session.FIELDS that the condition needs (ROW or RECORD; the latter
     has no sensor). QueryError if the condition names a sensor that `sensors` (name to number) does not have, a network
-    that `networks` does not have, rests on home networks and there are none, or asks when something was first seen.
+    that `networks` does not have, rests on home networks and there are none, names a set that `sets` (its values by
+    name, afterfact_protocol.sets) does not have, or asks when something was first seen.
     """
     if where is None:
         return np.ones(len(rows), np.bool_)
-    return _Matcher(rows, sensors, networks).verdict(where)[0]
+    return _Matcher(rows, sensors, networks, sets).verdict(where)[0]
 
 
 def ordered(
@@ -109,7 +124,11 @@ def _rank(values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
 
 
 class _Matcher:
-    def __init__(self, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS) -> None:
+    def __init__(
+        self, rows: Rows, sensors: Mapping[str, int], networks: Networks = NO_NETWORKS,
+        sets: Mapping[str, Values] = NO_SETS,
+    ) -> None:  # fmt: skip
+        self._sets = sets
         self._rows = rows
         self._sensors = sensors
         self._networks = networks
@@ -136,6 +155,16 @@ class _Matcher:
             case FirstSeen():
                 raise QueryError("when something was first seen only the server can tell, of all that it has; ask it",
                                  *expr.span)  # fmt: skip
+            case EventWindow():
+                raise QueryError("only the server knows when an alert was raised", *expr.span)
+            case Unless():
+                true, _ = self.verdict(expr.item)
+                return ~true, true
+            case Stored():
+                raise AssertionError("sets are in the store at the server only")
+            case InSet() if isinstance(expr.operand, Whole):
+                held = self._held(expr.sets, self._whole_in)
+                return held, ~held
         if isinstance(expr.operand, Far):
             return self._far(expr, expr.operand)
         if isinstance(expr.operand, Either):
@@ -143,7 +172,56 @@ class _Matcher:
         if isinstance(expr, IsNull):
             absent = self.absent(expr.operand)
             return absent, ~absent
+        assert not isinstance(expr.operand, Whole), "only sets are asked of sessions"
         return self._judged(self._holds(expr, expr.operand), ~self.absent(expr.operand))
+
+    # --- sets
+
+    def _held(self, sets: SetTerm, one: Callable[[Values], Mask]) -> Mask:
+        """Where what is made of sets holds the value; `one` says it of the values of a single set."""
+        if isinstance(sets, NamedSet):
+            if sets.name not in self._sets:
+                raise QueryError(f"there is no set @{sets.name} here", *sets.span)
+            return one(self._sets[sets.name])
+        left, right = self._held(sets.left, one), self._held(sets.right, one)
+        return left | right if sets.symbol == "+" else left & right if sets.symbol == "&" else left & ~right
+
+    def _address_in(self, column: str, values: Values) -> Mask:
+        single = values["bits"] == 128
+        held = _isin(self._rows[column], values["ip"][single])
+        for value in values[~single]:
+            network = Network(int.from_bytes(value["ip"].tobytes(), "big"), int(value["bits"]))
+            held |= self._within(Column(column), Op.EQ, network)
+        return held
+
+    def _whole_in(self, values: Values) -> Mask:
+        keys = np.empty(len(self._rows), values.dtype)
+        for name in values.dtype.names or ():
+            keys[name] = self._rows[name]
+        return _isin(keys, values)
+
+    def _in_set(self, test: InSet, operand: Column | Derived) -> Mask:
+        if isinstance(operand, Derived):
+            ids = np.array(self._digests(), "S20").view("V20") if len(self._rows) else np.empty(0, "V20")
+            return self._held(test.sets, lambda values: _isin(ids, values["digest"]))
+        if BY_NAME[operand.name].kind is Kind.ADDRESS:
+            return self._held(test.sets, lambda values: self._address_in(operand.name, values))
+        return self._held(test.sets, lambda values: np.isin(self._rows[operand.name], values["port"]))
+
+    def _endpoint_in(self, sets: SetTerm, side: tuple[str, ...]) -> _Verdict:
+        """False already if no value has the address, whatever the port; NULL with such a value and no port."""
+        ip, port = side
+        ends = np.empty(len(self._rows), [("ip", "V16"), ("port", "<u2")])
+        ends["ip"], ends["port"] = self._rows[ip], self._rows[port]
+        known = ~self.absent(Column(port))
+        if isinstance(sets, NamedSet):
+            pair = self._held(sets, lambda values: _isin(ends, values))
+            some = self._held(sets, lambda values: _isin(ends["ip"], values["ip"]))
+            return pair & known, (~pair & known) | ~some
+        (true_a, false_a), (true_b, false_b) = self._endpoint_in(sets.left, side), self._endpoint_in(sets.right, side)
+        if sets.symbol == "+":
+            return true_a | true_b, false_a & false_b
+        return (true_a & true_b, false_a | false_b) if sets.symbol == "&" else (true_a & false_b, false_a | true_b)
 
     @staticmethod
     def _judged(holds: Mask, known: Mask) -> _Verdict:
@@ -233,6 +311,10 @@ class _Matcher:
             case Member() if isinstance(test.values[0], Endpoint):
                 verdicts = [self._endpoint(value, side) for value in test.values if isinstance(value, Endpoint)]
                 return reduce(np.logical_or, (t for t, _ in verdicts)), reduce(np.logical_and, (f for _, f in verdicts))
+            case InSet() if len(side) > 1:
+                return self._endpoint_in(test.sets, side)
+            case InSet():
+                return self.verdict(InSet(column, test.sets, test.span))
             case Member():
                 return self.verdict(Member(column, test.values, test.span))
             case Between():
@@ -249,8 +331,13 @@ class _Matcher:
 
     # --- single tests, absence aside
 
-    def _holds(self, test: Compare | Member | Between | Like | Regexp, operand: Column | Derived | Masked) -> Mask:
+    def _holds(
+        self, test: Compare | Member | Between | Like | Regexp | InSet, operand: Column | Derived | Masked
+    ) -> Mask:
         match test:
+            case InSet():
+                assert not isinstance(operand, Masked), "no set is of flags"
+                return self._in_set(test, operand)
             case Compare():
                 return self._compares(operand, test.op, test.value, test.span)
             case Member():
@@ -309,7 +396,7 @@ class _Matcher:
                 first, second = (self._rows[name] for name in DERIVED[operand.name].fields)
                 total: npt.NDArray[np.uint64] = first + second
                 return np.where(total < first, np.uint64(2**64 - 1), total)
-            case Either() | Far():
+            case Either() | Far() | Whole():
                 raise AssertionError("fields of either side are taken apart first")
 
     def _digests(self) -> list[bytes]:
@@ -347,7 +434,7 @@ class _Matcher:
     def absent(self, operand: Operand) -> Mask:
         """Where an operand is NULL."""
         assert not isinstance(operand, Either), "either-side fields are taken apart first"
-        if isinstance(operand, Far) or operand == Derived("community_id"):
+        if isinstance(operand, Far | Whole) or operand == Derived("community_id"):
             return np.zeros(len(self._rows), np.bool_)
         names = DERIVED[operand.name].fields if isinstance(operand, Derived) else (operand.name,)
         bits = sum(1 << BY_NAME[name].id for name in names if BY_NAME[name].nullable)
@@ -380,6 +467,14 @@ _FUNCTIONS: dict[Op, Callable[..., Mask]] = {
     Op.GT: np.greater,
     Op.GE: np.greater_equal,
 }
+
+
+def _isin(column: npt.NDArray[np.generic], values: npt.NDArray[np.generic]) -> Mask:
+    """Rows of fixed length as one opaque value each; numpy compares S, and all are of one length."""
+    size = column.dtype.itemsize
+    one, other = (np.ascontiguousarray(each).view(f"S{size}") for each in (column, values))
+    found: Mask = np.isin(one, other)
+    return found
 
 
 def _apply(op: Op, column: npt.NDArray[np.generic], number: int) -> Mask:

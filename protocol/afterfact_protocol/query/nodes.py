@@ -71,7 +71,17 @@ class Far:
         return "other_ip"
 
 
-Operand = Column | Either | Derived | Masked | Far
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The session itself, `session`: only whether it is in a set of saved sessions can be asked."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the language."""
+        return "session"
+
+
+Operand = Column | Either | Derived | Masked | Far | Whole
 
 
 # --- values ------------------------------------------------------------------------------------------------------
@@ -233,6 +243,29 @@ class Cell:
 Term = Column | Derived | Constant | Instant | Duration | Arithmetic | Applied | Cell
 
 
+# --- named sets ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSet:
+    """A set that the server keeps, by its name without the `@`; what is in it is known when it is asked."""
+
+    name: str
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlgebra:
+    """`left symbol right`: `+` is in either, `&` in both, `-` in the left and not in the right."""
+
+    symbol: str
+    left: "SetTerm"
+    right: "SetTerm"
+
+
+SetTerm = NamedSet | SetAlgebra
+
+
 # --- conditions --------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +345,50 @@ class IsNull:
 
 
 @dataclass(frozen=True, slots=True)
+class InSet:
+    """`operand IN @name`, or in what is made of several sets. Of an either-side field: one side is in it."""
+
+    operand: Operand
+    sets: SetTerm
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`operand` is in a set whose values lie in the store. The server puts it in place of a large set; no text says
+    it."""
+
+    operand: Operand
+    token: int
+    """Under which the store has the values; meaningless where there are none."""
+    bits: tuple[int, ...] = ()
+    """Of addresses: the prefix lengths among the values. Of others (128,); empty where there is no value."""
+    first: int = 0
+    """Of sessions: the first and the last start time, microseconds."""
+    last: int = 0
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EventWindow:
+    """DURING around an event (alert) by its number: from `before` to `after` microseconds after its time, both of which
+    may be negative. When it was is known when it is asked."""
+
+    number: int
+    before: int
+    after: int
+    span: Span = field(default=(0, 0), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """The item is not TRUE: what an exclusion leaves. Unlike NOT it is TRUE also where the item is NULL. No text says
+    it."""
+
+    item: "Expr"
+
+
+@dataclass(frozen=True, slots=True)
 class Predicate:
     """A condition by its name (`established`); see functions.PREDICATES."""
 
@@ -359,10 +436,10 @@ class Or:
     items: tuple["Expr", ...]
 
 
-Test = Compare | Member | Between | Like | Regexp | IsNull
+Test = Compare | Member | Between | Like | Regexp | IsNull | InSet | Stored
 """Conditions on one operand."""
-Condition = Test | Relation | During | FirstSeen | Predicate
-Expr = Condition | Not | And | Or
+Condition = Test | Relation | During | EventWindow | FirstSeen | Predicate
+Expr = Condition | Not | And | Or | Unless
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ class Type(Enum):
     ENDPOINT = "endpoint"
     NETWORK = "network"
     COMMUNITY = "community id"
+    SESSION = "session"
 
 
-_ALL = frozenset(Type)
+_ALL = frozenset(Type) - {Type.SESSION}
 _KNOWN = _ALL - {Type.ENDPOINT, Type.NETWORK, Type.COMMUNITY}
 COMPUTED = frozenset({Type.TIME, Type.NUMBER, Type.PORT, Type.DURATION})
 """Types of the fields that one can compute with."""
@@ -55,8 +56,13 @@ _LIST = (
     Operator("<=", "less or equal, or not later", "duration <= 90s", _ORDERED),
     Operator(">", "more, or later", "start_time > '2004-07-20'", _ORDERED),
     Operator(">=", "more or equal, or not earlier", "src_bytes >= 1MB", _ORDERED),
-    Operator("IN", "equal to one of a list", "dst_ip IN (10.0.0.0/8, 2001:db8::/32)", _ALL),
-    Operator("NOT IN", "equal to none of a list", "port NOT IN (80, 443)", _ALL),
+    Operator(
+        "IN",
+        "equal to one of a list, or in a set (of addresses, ports, endpoints, Community IDs or sessions)",
+        "dst_ip IN (10.0.0.0/8, 2001:db8::/32)",
+        frozenset(Type),
+    ),
+    Operator("NOT IN", "equal to none of a list, or not in a set", "port NOT IN (80, 443)", frozenset(Type)),
     Operator(
         "BETWEEN",
         "from one value to another, both included",
@@ -100,6 +106,11 @@ _LIST = (
     Operator("AND", "both conditions hold", "ip = 10.1.2.3 AND port = 53", others=("&&",)),
     Operator("OR", "at least one of the conditions holds", "src_port = 1034 OR dst_port = 1034", others=("||",)),
     Operator("NOT", "the condition does not hold", "NOT established", others=("!",)),
+    Operator(
+        "EXCLUDING",
+        "without what these shared exclusions are of, and no others; NONE leaves nothing out",
+        "port = 1034 EXCLUDING NONE",
+    ),
     Operator(
         "ONCE",
         "each conversation once, however many sensors saw it: the first of its sessions in the order, with the others",

@@ -195,12 +195,14 @@ class RawTable:
 
 @dataclass(frozen=True, slots=True)
 class RawSave:
-    """`SAVE @name field`."""
+    """`SAVE @name [field] [LIVE] [REPLACE]`."""
 
     name: Token
     field: Token | None
     start: int
     end: int
+    live: bool = False
+    replace: bool = False
 
 
 RawStage = RawTable | RawSave
@@ -215,3 +217,7 @@ class RawQuery:
     limit: Token | None
     once: bool = False
     stages: tuple[RawStage, ...] = ()
+    excluding: tuple[Token, ...] | None = None
+    """Names after EXCLUDING; None if it does not stand there."""
+    excluding_at: tuple[int, int] = (0, 0)
+    """Where it stands, or where it could: characters, from the first to after the last."""

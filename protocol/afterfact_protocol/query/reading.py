@@ -22,8 +22,10 @@ from .nodes import (
     Duration,
     During,
     Either,
+    EventWindow,
     Expr,
     FirstSeen,
+    InSet,
     Instant,
     IsNull,
     Like,
@@ -40,11 +42,15 @@ from .nodes import (
     Predicate,
     Regexp,
     Relation,
+    Stored,
     Term,
     Text,
+    Unless,
     Value,
+    Whole,
 )
 from .operators import Type
+from .setterms import written
 from .stagenodes import Save, Stage
 from .subjects import Subject, subject_of
 
@@ -76,6 +82,8 @@ _NUMBER_WORDS = {Op.LT: "under", Op.LE: "at most", Op.GT: "over", Op.GE: "at lea
 def reading(query: Query) -> str:
     """One English sentence, without a full stop."""
     parts = [_sessions(query.where)]
+    if query.excluding is not None:
+        parts.append(f"leaving out {_joined(list(query.excluding), 'and')}" if query.excluding else "leaving out none")
     if query.once:
         parts.append("each conversation once")
     if query.order:
@@ -90,7 +98,8 @@ def reading(query: Query) -> str:
 def _stage(stage: Stage) -> str:
     if isinstance(stage, Save):
         what = f"the values of {_noun(stage.operand)}" if stage.operand else "these"
-        return f"saved as @{stage.name}: {what}"
+        how = "kept up as" if stage.live else "saved as"
+        return f"{how} @{stage.name}: {what}{', in place of what it was' * stage.replace}"
     words = ["how regularly sessions begin" if stage.periodic else _joined([*map(_measure, stage.measures)], "and")]
     keys = [_noun(key) for key in stage.keys]
     if stage.every is not None:
@@ -140,7 +149,11 @@ def _is_adjective(item: Expr) -> bool:
 
 
 def _is_time(item: Expr) -> bool:
-    if isinstance(item, During):
+    if isinstance(item, During | EventWindow):
+        return True
+    if isinstance(item, Not):
+        item = item.item
+    if isinstance(item, InSet) and isinstance(item.operand, Whole):
         return True
     return isinstance(item, Compare | Between) and isinstance(item.operand, Column) and item.operand.name in _TIMES
 
@@ -211,6 +224,10 @@ def phrase(expr: Expr) -> str:
             return _during(expr)
         case FirstSeen():
             return _first_seen(expr)
+        case EventWindow():
+            return _around(expr)
+        case Unless():
+            return f"not ({phrase(expr.item)})"
     subject = subject_of(expr.operand)
     noun = _noun(expr.operand)
     match expr:
@@ -228,6 +245,12 @@ def phrase(expr: Expr) -> str:
             return f"{noun} matching {canonical.quoted(expr.pattern)}"
         case IsNull():
             return f"{noun} unknown{_on(expr.operand, 'both')}"
+        case InSet() if isinstance(expr.operand, Whole):
+            return f"in {written(expr.sets)}"
+        case InSet():
+            return f"{noun} in {written(expr.sets)}{_on(expr.operand, 'either')}"
+        case Stored():
+            return f"{noun} in a set{_on(expr.operand, 'either')}"
 
 
 _DAY = DURATION_UNITS["d"]
@@ -247,6 +270,15 @@ def _first_seen(first: FirstSeen) -> str:
     what = f"{_joined(nouns, 'and')}{' of either side' if any(name in EITHER for name in first.fields) else ''}"
     among = "" if first.where is None else f" among {_sessions(first.where)},"
     return f"{what} first seen{among} {_TIME_WORDS[first.op]} {canonical.instant(first.us)} UTC"
+
+
+def _around(window: EventWindow) -> str:
+    alert = f"alert {window.number}"
+    if window.before == window.after == 0:
+        return f"active at the time of {alert}"
+    first, last = (f"{canonical.duration(abs(us))} {'before' if us < 0 else 'after'} it" if us else "it" for us in
+                   (window.before, window.after))  # fmt: skip
+    return f"active about {alert}, from {first} to {last}"
 
 
 def _relation(relation: Relation) -> str:
@@ -291,6 +323,12 @@ def _negation(item: Expr) -> str:
             return PREDICATES[item.name].reading[1]
         case IsNull():
             return f"{_noun(item.operand)} known{_on(item.operand, 'either')}"
+        case InSet() if isinstance(item.operand, Whole):
+            return f"not in {written(item.sets)}"
+        case InSet() if isinstance(item.operand, Either):
+            return f"{_noun(item.operand)} in {written(item.sets)} on neither side"
+        case InSet():
+            return f"{_noun(item.operand)} not in {written(item.sets)}"
         case Member() if isinstance(item.operand, Either):
             return f"{_noun(item.operand)} {_alternatives(item, subject_of(item.operand))} on neither side"
         case Member():

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 
+from afterfact_protocol import sets
 from afterfact_protocol.session import FIELDS, Role
 
-from . import check, cursor, firsts, lexer, stagecheck, stages, syntax, terms
+from . import check, cursor, firsts, lexer, setterms, stagecheck, stages, syntax, terms
 from .functions import (
     DERIVED,
     DURATION_UNITS,
@@ -22,7 +23,7 @@ from .functions import (
 from .measures import MEASURES, PERIODIC, WORDS
 from .operators import OPERATORS, Type
 from .services import SERVICES
-from .subjects import resolve, spellings
+from .subjects import SESSION_EXAMPLE, SESSION_HELP, resolve, spellings
 
 _SECTION = re.compile(r"(<!-- begin (\w+)[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -56,6 +57,7 @@ def sections() -> dict[str, str]:
             (
                 *((f"`{e.name}`", e.help, f"`{e.example}`") for e in DERIVED.values()),
                 ("`other_ip`", FAR_HELP, f"`{FAR_EXAMPLE}`"),
+                ("`session`", SESSION_HELP, f"`{SESSION_EXAMPLE}`"),
                 *((f"`{e.name}`", e.help, f"`{e.example}`") for e in NETWORK_FIELDS.values()),
             ),
         ),
@@ -150,6 +152,8 @@ def _limits() -> str:
         ("parentheses, NOTs and calls within each other", f"{cursor.MAX_DEPTH}"),
         ("conditions", f"{cursor.MAX_CONDITIONS}"),
         ("values in all IN lists together", f"{syntax.MAX_LIST_ITEMS:,}"),
+        ("sets, counted as often as they are named", f"{setterms.MAX_SETS}"),
+        ("values of a set", f"{sets.MAX_VALUES:,}"),
         ("`+ - * /` in one comparison", f"{terms.MAX_OPERATIONS}"),
         ("`first_seen` in one query", f"{firsts.MAX_FIRSTS}"),
         ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),

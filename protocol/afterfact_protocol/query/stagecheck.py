@@ -33,8 +33,9 @@ from .rawtree import (
     Recent,
     Window,
 )
+from .setterms import KINDS
 from .stagenodes import TIME, Key, Save, Stage, Table, TableOrder
-from .subjects import Subject, nearest, resolve, unknown
+from .subjects import SESSION, Subject, nearest, resolve, unknown
 from .terms import Terms, Typed, compared
 from .values import length_of_time
 
@@ -70,10 +71,19 @@ def _stage(raw: RawStage, before: list[Stage], query: RawQuery, where: Expr | No
 
 def _save(raw: RawSave, before: list[Stage], where: Expr | None) -> Save:
     name, span = raw.name.text, (raw.start, raw.end)
-    if raw.field is None:
+    subject = resolve(raw.field.text) if raw.field is not None else None
+    if raw.field is None or subject == SESSION:
         if before:
             raise QueryError("of a table one of its fields is saved: save @name FIELD", raw.start, raw.end)
-        return Save(name, None, span)
+        return Save(name, None, span, raw.live, raw.replace)
+    if subject is not None and subject.type not in KINDS:
+        raise QueryError(f"{subject.name} cannot be saved: sets are of addresses, ports, endpoints, Community IDs or "
+                         "sessions", raw.field.start, raw.field.end)  # fmt: skip
+    if raw.live and before:
+        raise QueryError("a table's values are saved as they are; a live set is of a field of sessions",
+                         raw.start, raw.end)  # fmt: skip
+    if subject is not None and isinstance(subject.operand, Either) and not before:
+        return Save(name, subject.operand, span, raw.live, raw.replace)
     operand = _key(raw.field, where, "saved")
     if before:
         table = before[-1]
@@ -81,7 +91,7 @@ def _save(raw: RawSave, before: list[Stage], where: Expr | None) -> Save:
         if operand not in table.keys:
             keys = ", ".join(key.name for key in table.keys) or "and this one has none"
             raise QueryError(f"of a table one of the fields after BY is saved: {keys}", raw.field.start, raw.field.end)
-    return Save(name, operand, span)
+    return Save(name, operand, span, raw.live, raw.replace)
 
 
 def _key(token: Token, where: Expr | None, used: str) -> Key:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .nodes import Column, Derived, Expr, Far, Measure, Span
+from .nodes import Column, Derived, Either, Expr, Far, Measure, Span
 
 TIME = "time"
 """The title of the column that EVERY adds."""
@@ -56,9 +56,13 @@ class Save:
 
     name: str
     """In small letters, without the @."""
-    operand: Key | None
+    operand: Key | Either | None
     """The field; after a table one of its keys. None: the sessions themselves."""
     span: Span = field(default=(0, 0), compare=False, repr=False)
+    live: bool = False
+    """Whether its query is asked anew whenever it is used."""
+    replace: bool = False
+    """Whether a set of that name gives way, into its own history."""
 
 
 Stage = Table | Save

@@ -64,8 +64,10 @@ class StageGrammar(Cursor):
         if name.lexeme is not Lexeme.SET:
             raise self._wanted("the name of a set, such as @infected")
         self._at += 1
-        field = self._next() if self._token.lexeme is Lexeme.WORD else None
-        return RawSave(name, field, start, (field or name).end)
+        how = ("LIVE", "REPLACE")
+        field = self._next() if self._token.lexeme is Lexeme.WORD and self._token.keyword not in how else None
+        live, replaces = self._take("LIVE"), self._take("REPLACE")
+        return RawSave(name, field, start, self._tokens[self._at - 1].end, live, replaces)
 
     def _table(self) -> RawTable:
         start = self._token.start

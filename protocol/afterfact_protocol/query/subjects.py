@@ -12,7 +12,7 @@ import numpy as np
 from afterfact_protocol.session import ADDRESS_BYTES, BY_ALIAS, BY_NAME, FIELDS, Kind, Proto, State
 
 from .functions import DERIVED, EITHER, NETWORK_FIELDS, PREDICATES
-from .nodes import Column, Derived, Either, Far, Masked, Operand
+from .nodes import Column, Derived, Either, Far, Masked, Operand, Whole
 from .operators import Type
 
 PREFIXES = ("sessions", "sancp")
@@ -66,6 +66,11 @@ FAR = Subject(Far(()), "other_ip", Type.ADDRESS, "", 0, ADDRESS_BYTES, None)
 """`other_ip` before it is known of what it is the far end; see binding.py."""
 
 
+SESSION = Subject(Whole(), "session", Type.SESSION, "", 0, 0, None)
+SESSION_HELP = "the session itself, which a set of saved sessions may hold"
+SESSION_EXAMPLE = "session IN @suspects"
+
+
 def _network(name: str) -> Subject:
     of = NETWORK_FIELDS[name].of
     behind = _COLUMNS[of] if of in _COLUMNS else _VIRTUAL[of]
@@ -76,6 +81,7 @@ _KNOWN: dict[str, Subject] = {
     **{alias: _COLUMNS[field.name] for alias, field in BY_ALIAS.items()},
     **_VIRTUAL,
     FAR.name: FAR,
+    SESSION.name: SESSION,
     **{name: _network(name) for name in NETWORK_FIELDS},
     "sensor.hostname": _COLUMNS["sensor"],
 }
@@ -88,6 +94,8 @@ def subject_of(operand: Operand) -> Subject:
         return Subject(operand, column.name, column.type, "", column.maximum, 0, column.names)
     if isinstance(operand, Far):
         return FAR
+    if isinstance(operand, Whole):
+        return SESSION
     return _COLUMNS[operand.name] if isinstance(operand, Column) else _VIRTUAL[operand.name]
 
 

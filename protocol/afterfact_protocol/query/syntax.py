@@ -34,6 +34,7 @@ MAX_LIST_ITEMS = 2000
 """Items of all IN lists together. The longest text holds no more short ones."""
 
 MAX_ORDER = 8
+MAX_EXCLUDING = 20
 
 HAS_WHERE = "FIRST_SEEN"
 """The function that takes a condition after its arguments."""
@@ -54,18 +55,20 @@ class _Parser(StageGrammar):
         arms: tuple[Raw, ...] = ()
         where = self._take("WHERE")
         ends = self._token.lexeme is Lexeme.END or self._token.is_symbol("|")
-        if where or not (ends or self._token.keyword in ("ORDER", "LIMIT", "ONCE")):
+        if where or not (ends or self._token.keyword in ("ORDER", "LIMIT", "ONCE", "EXCLUDING")):
             arms = self._arms()
+        excluding, place = self._excluding()
         once = self._take("ONCE")
         order = self._order() if self._take("ORDER", "BY") else ()
         limit = self._limit() if self._take("LIMIT") else None
         once = once or self._take("ONCE")
         if self._token.is_symbol("|"):
-            return RawQuery(arms, order, limit, once, self._stages())
+            return RawQuery(arms, order, limit, once, self._stages(), excluding, place)
         token = self._token
         if token.lexeme is not Lexeme.END:
-            if token.keyword in ("ORDER", "UNION", "WHERE") and self._at:
+            if token.keyword in ("ORDER", "UNION", "WHERE", "EXCLUDING") and self._at:
                 places = {
+                    "EXCLUDING": "EXCLUDING comes once, after the condition and before ONCE, ORDER BY and LIMIT",
                     "ORDER": "ORDER BY comes once, before LIMIT",
                     "UNION": "ORDER BY and LIMIT come once, after the whole of a UNION",
                     "WHERE": "WHERE comes before ORDER BY and LIMIT",
@@ -77,8 +80,25 @@ class _Parser(StageGrammar):
                 raise self._wanted("`|` or the end of the query")
             if order:
                 raise self._wanted("a comma, LIMIT, `|` or the end of the query")
-            raise self._wanted("AND, OR, UNION, ONCE, ORDER BY, LIMIT, `|` or the end of the query")
-        return RawQuery(arms, order, limit, once)
+            raise self._wanted("AND, OR, UNION, EXCLUDING, ONCE, ORDER BY, LIMIT, `|` or the end of the query")
+        return RawQuery(arms, order, limit, once, (), excluding, place)
+
+    def _excluding(self) -> tuple[tuple[Token, ...] | None, tuple[int, int]]:
+        """The names after EXCLUDING, and where it stands or could stand."""
+        opening = self._token
+        if not self._take("EXCLUDING"):
+            end = self._tokens[self._at - 1].end if self._at else 0
+            return None, (end, end)
+        names: list[Token] = []
+        while True:
+            token = self._token
+            if token.lexeme is not Lexeme.WORD or token.keyword in CLAUSES:
+                raise self._wanted("the name of an exclusion, or NONE")
+            if len(names) == MAX_EXCLUDING:
+                raise QueryError(f"EXCLUDING takes at most {MAX_EXCLUDING} names", token.start, token.end)
+            names.append(self._next())
+            if self._take_symbol(",") is None:
+                return tuple(names), (opening.start, token.end)
 
     def _arms(self) -> tuple[Raw, ...]:
         arms = [self._arm()]
@@ -172,6 +192,9 @@ class _Parser(StageGrammar):
             return self._null_test(left)
         negated = self._token.keyword == "NOT" and self._take("NOT")
         if self._take("IN"):
+            if self._sets_follow():
+                sets = self._masked("a set")
+                return Listed(left, (sets,), negated, left.start, sets.end)
             items, end = self._list()
             return Listed(left, items, negated, left.start, end)
         if self._take("BETWEEN"):
@@ -205,13 +228,24 @@ class _Parser(StageGrammar):
             raise self._wanted("NULL" if negated else "NULL or NOT NULL")
         return NullTest(left, negated, left.start, self._next().end)
 
+    def _sets_follow(self) -> bool:
+        """Whether what comes is a set or what is made of several, and no list of values."""
+        at, depth, commas = self._at, 0, False
+        while self._tokens[at].is_symbol("("):
+            at += 1
+        if self._tokens[at].lexeme is not Lexeme.SET:
+            return False
+        for token in self._tokens[self._at :]:
+            depth += token.is_symbol("(") - token.is_symbol(")")
+            commas = commas or (depth == 1 and token.is_symbol(","))
+            if depth <= 0:
+                break
+        return not commas
+
     def _list(self) -> tuple[tuple[Raw, ...], int]:
         opening = self._token
-        if opening.lexeme is Lexeme.SET:
-            raise QueryError("conditions on named sets (@name) are not part of the query language yet",
-                             opening.start, opening.end)  # fmt: skip
         if self._take_symbol("(") is None:
-            raise self._wanted("a list of values in parentheses")
+            raise self._wanted("a list of values in parentheses, or a set such as @infected")
         items: list[Raw] = []
         while True:
             items.append(self._masked("a value"))
@@ -265,7 +299,7 @@ class _Parser(StageGrammar):
             item = self._primary(what)
             self._depth -= 1
             return Minus(item, minus.start, item.end)
-        nothing = token.lexeme in (Lexeme.SYMBOL, Lexeme.SET, Lexeme.REFUSED, Lexeme.END)
+        nothing = token.lexeme in (Lexeme.SYMBOL, Lexeme.REFUSED, Lexeme.END)
         if nothing or token.keyword in CLAUSES or token.keyword in SQL_ONLY:
             raise self._wanted(what)
         self._at += 1

@@ -25,9 +25,11 @@ from afterfact_protocol.query.nodes import (
     During,
     Either,
     Endpoint,
+    EventWindow,
     Expr,
     Far,
     FirstSeen,
+    InSet,
     Instant,
     IsNull,
     Like,
@@ -42,15 +44,18 @@ from afterfact_protocol.query.nodes import (
     Predicate,
     Regexp,
     Relation,
+    Stored,
     Test,
     Text,
+    Unless,
     Value,
+    Whole,
 )
 from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.sensors import sensor_number, sensors_like
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
-from afterfact_server.query import computed, firsts
+from afterfact_server.query import computed, firsts, stored
 from afterfact_server.query.parameters import Parameters, address_text
 from afterfact_server.store.community import DIGEST
 
@@ -113,6 +118,11 @@ class _Compiler:
             case FirstSeen():
                 sql = firsts.first_seen(expr, holds, self._whole, self._parameters, self._sub)
                 return _Piece(sql)
+            case Unless():
+                without = self.compile(expr.item, True).closed()
+                return _Piece(f"NOT ({without})" if holds else without)
+            case EventWindow():
+                raise AssertionError("alerts are resolved first")
             case Compare() if expr.op is Op.NE:
                 return self._test(Compare(expr.operand, Op.EQ, expr.value, expr.span), not holds)
             case _:
@@ -144,6 +154,11 @@ class _Compiler:
                 return self._member(test, holds)
             case Compare():
                 return self._compare(test, holds)
+            case Stored():
+                known = _bit(test.operand) if isinstance(test.operand, Column) else 0
+                return _Piece(stored.sql(test, holds, self._parameters), known)
+            case InSet():
+                raise AssertionError("sets are resolved first")
 
     def _during(self, window: During, holds: bool) -> _Piece:
         first, last = self._parameters.time(window.first), self._parameters.time(window.last)
@@ -165,6 +180,9 @@ class _Compiler:
         if isinstance(test, IsNull):
             # Neither side is known.
             return self.compile(And(tuple(IsNull(Column(side[0])) for side in sides)), holds)
+        if isinstance(test, Stored) and subject_of(operand).type is Type.ENDPOINT:
+            pieces = [_Piece(stored.endpoint(test, side, holds, self._parameters)) for side in sides]
+            return _any(pieces) if holds else _all(pieces)
         if subject_of(operand).type is Type.ENDPOINT:
             assert isinstance(test, Compare | Member), "endpoints have no order"
             values = (test.value,) if isinstance(test, Compare) else test.values
@@ -181,6 +199,8 @@ class _Compiler:
                     alternatives = tuple(Compare(column, test.op, test.value, test.span) for column in columns)
                 case Member():
                     alternatives = tuple(Member(column, test.values, test.span) for column in columns)
+                case Stored():
+                    alternatives = tuple(replace(test, operand=column) for column in columns)
                 case Between():
                     alternatives = tuple(Between(column, test.low, test.high, test.span) for column in columns)
                 case _:
@@ -279,7 +299,7 @@ class _Compiler:
                 return f"bitAnd({operand.name}, {self._parameters.bind(operand.mask, _clickhouse(operand))})"
             case Derived():
                 return computed.derived(operand)
-            case Either() | Far():
+            case Either() | Far() | Whole():
                 raise AssertionError("fields of either side are taken apart first")
 
     def _value(self, value: Value, test: _Valued) -> str:
@@ -310,7 +330,7 @@ class _Compiler:
         """Bits that must be clear: those of the operand's fields if their stored 0 would pass the test."""
         if isinstance(operand, Derived):
             return absent_mask(operand)
-        assert not isinstance(operand, Either | Far), "fields of either side are taken apart first"
+        assert not isinstance(operand, Either | Far | Whole), "fields of either side are taken apart first"
         return _bit(operand) if _passes_zero(test) is holds else 0
 
 
@@ -339,7 +359,7 @@ def _clickhouse(operand: Operand) -> str:
 
 
 def _is_null(operand: Operand, holds: bool) -> _Piece:
-    assert not isinstance(operand, Either | Far), "fields of either side are taken apart first"
+    assert not isinstance(operand, Either | Far | Whole), "fields of either side are taken apart first"
     mask = absent_mask(operand)
     if not mask:
         return _Piece(_FALSE if holds else _TRUE)

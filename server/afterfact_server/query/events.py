@@ -57,6 +57,13 @@ def page_query(
     )
 
 
+def time_of_event(number: int) -> Compiled:
+    """The time of the event with this number, if there is one."""
+    parameters = Parameters()
+    return Compiled(f"SELECT time FROM {EVENTS} WHERE number = {parameters.bind(number, 'UInt32')} LIMIT 1",
+                    parameters.values)  # fmt: skip
+
+
 def by_foreign_id(events: Events, slack: int, limit: int) -> Compiled:
     """Sessions (BY_FOREIGN_ID) that an event's meter and sensor call as it does, alive about the events' times."""
     parameters = Parameters()

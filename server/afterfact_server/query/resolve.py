@@ -13,6 +13,7 @@ from afterfact_protocol.query.nodes import (
     Column,
     Compare,
     During,
+    EventWindow,
     Expr,
     Far,
     FirstSeen,
@@ -26,6 +27,7 @@ from afterfact_protocol.query.nodes import (
     Predicate,
     Relation,
     Span,
+    Unless,
     Value,
 )
 
@@ -51,6 +53,8 @@ class _Resolver:
         match expr:
             case Not():
                 return Not(self.expr(expr.item))
+            case Unless():
+                return Unless(self.expr(expr.item))
             case And() | Or():
                 kind = type(expr)
                 flat: list[Expr] = []
@@ -60,7 +64,7 @@ class _Resolver:
             case Predicate():
                 condition = PREDICATES[expr.name]
                 return self._home(condition, expr.span) if isinstance(condition, HomeCondition) else expr
-            case Relation() | During():
+            case Relation() | During() | EventWindow():
                 return expr
             case FirstSeen():
                 return expr if expr.where is None else replace(expr, where=self.expr(expr.where))

@@ -15,6 +15,8 @@ from afterfact_server.registry.enrolment import check_name
 from afterfact_server.registry.tables import Account
 
 ROLES = ("admin", "analyst", "viewer")
+WRITERS = ("admin", "analyst")
+"""Who may change what all analysts share: sets, exclusions."""
 MIN_PASSWORD = 8
 
 _hasher = PasswordHasher()

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
@@ -59,3 +59,51 @@ class Account(Base):
     password_hash: Mapped[str] = mapped_column(String(255))
     created: Mapped[datetime]
     disabled: Mapped[datetime | None]
+
+
+class SetVersion(Base):
+    """A named result set as somebody saved it. The highest number of a name is what counts; older ones are its
+    history, and one whose action is "delete" says that there is none any more."""
+
+    __tablename__ = "set_versions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    number: Mapped[int]
+    token: Mapped[int] = mapped_column(BigInteger, unique=True)
+    """Random: what the session store calls the values, whatever registry it was used with before."""
+    action: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16))
+    live: Mapped[bool]
+    query: Mapped[str] = mapped_column(Text)
+    field: Mapped[str] = mapped_column(String(32))
+    made_by: Mapped[str] = mapped_column(String(64))
+    made: Mapped[datetime]
+    count: Mapped[int]
+    networks: Mapped[int]
+    coverage: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Its values, packed and compressed; of live ones, and of old versions, none."""
+    comments: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    __table_args__ = (UniqueConstraint("name", "number"),)
+
+
+class ExclusionVersion(Base):
+    """A shared exclusion as somebody made it; of a name the highest number counts."""
+
+    __tablename__ = "exclusion_versions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    number: Mapped[int]
+    condition: Mapped[str] = mapped_column(Text)
+    by_default: Mapped[bool]
+    expires: Mapped[datetime | None]
+    made_by: Mapped[str] = mapped_column(String(64))
+    made: Mapped[datetime]
+    note: Mapped[str] = mapped_column(Text)
+    removed: Mapped[bool]
+
+    __table_args__ = (UniqueConstraint("name", "number"),)

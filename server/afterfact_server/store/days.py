@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import FIELDS, KEY
+from afterfact_server.store.eventnumbers import remember
 from afterfact_server.store.layout import Layout
 from afterfact_server.store.schema import (
     EVENTS,
@@ -175,6 +176,7 @@ def drop_day(client: Client, layout: Layout, dropped: DroppedDays, day: int, rea
     dropped.add(day)  # said first: a crash leaves a day that is dropped and to be dropped, see finish_drops
     # Before the sessions: a day without sessions that counts as watched would be a lie, should this be cut off here.
     _forget_watching(client, layout, day, now)
+    remember(client)
     _drop_partition(client, layout, EVENTS, day)
     if name is not None:
         _replace(client, layout, name, kept)

@@ -14,9 +14,10 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.event import EVENT_FIELDS, EVENT_KEY
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_protocol.versions import SOFTWARE
-from afterfact_server.store import health, needles, packed
+from afterfact_server.store import health, needles, packed, sets
 from afterfact_server.store.community import DIGEST
 from afterfact_server.store.engine import StoreError
+from afterfact_server.store.eventnumbers import number_events
 from afterfact_server.store.layout import SINGLE, Layout, Table
 
 SESSIONS = "sessions"
@@ -111,7 +112,10 @@ TABLES: tuple[Table, ...] = (
         f"packets UInt64, lost UInt64, note String, stream FixedString(16), seq UInt64, item UInt16, "
         f"ingest_time {_TIME}", "sensor, start, stream, seq, item", version="ingest_time", shard="sensor",
     ),
+    # The highest number of an event when some were dropped: none is given twice.
+    Table("event_numbers", f"highest UInt32, since {_TIME}", "since"),
     *health.TABLES,
+    *sets.TABLES,
 )  # fmt: skip
 
 SESSION_TABLES = (SESSIONS, QUARANTINE, PINNED)
@@ -122,7 +126,7 @@ ASKED_TABLES = (SESSIONS, PINNED)
 STATEMENTS: tuple[str, ...] = tuple(statement for table in TABLES for statement in SINGLE.create(table))
 """What makes all tables on one server."""
 
-STORE_VERSION = 5
+STORE_VERSION = 6
 """Of the tables that this program makes. Raised with every step below, with a field that FIELDS gains, and with a table
 that is to be dropped from by day (5: events): a program that does not know it would keep what is to go."""
 
@@ -151,7 +155,7 @@ def _index_both_ends(client: Client, layout: Layout) -> None:
 
 
 STEPS: dict[int, Callable[[Client, Layout], None]] = {
-    2: _count_expired, 3: _index_ends_and_conversations, 4: _index_both_ends,
+    2: _count_expired, 3: _index_ends_and_conversations, 4: _index_both_ends, 6: number_events,
 }  # fmt: skip
 """To version N from the one before, on tables that exist; a version that only gained fields or tables has none.
 Each may be done twice: a crash repeats it."""

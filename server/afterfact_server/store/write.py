@@ -14,6 +14,7 @@ from afterfact_protocol.messages import Observed
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.store import packed
+from afterfact_server.store.eventnumbers import remember
 from afterfact_server.store.layout import SINGLE, Layout
 from afterfact_server.store.ledger import Stream
 from afterfact_server.store.schema import EVENTS, EVENTS_QUARANTINE, MICROSECONDS_A_DAY, QUARANTINE, SESSIONS
@@ -80,6 +81,7 @@ def delete_stream(client: Client, stream: bytes, layout: Layout = SINGLE) -> Non
     stay."""
     pinned = client.query("SELECT count() FROM pins").result_rows[0][0]
     spared = f" AND ({', '.join(KEY)}) NOT IN (SELECT {', '.join(KEY)} FROM pins)" if pinned else ""
+    remember(client)
     for table in (SESSIONS, QUARANTINE, EVENTS, EVENTS_QUARANTINE, "observed", "batches"):
         client.command(
             f"DELETE FROM {layout.local(table)}{layout.on_cluster} WHERE stream = unhex({{stream:String}})"

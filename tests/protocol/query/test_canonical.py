@@ -11,7 +11,7 @@ from afterfact_protocol.query.canonical import duration, instant
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=300)
-@given(queries(history=True))
+@given(queries(history=True, sets=True))
 def test_standard_spelling_parses_to_the_same_query(query: Query) -> None:
     assert parse(str(query), datetime(2026, 1, 2, tzinfo=UTC)) == query
 

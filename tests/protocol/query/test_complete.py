@@ -14,12 +14,13 @@ from afterfact_protocol.session import FIELDS
 
 SENSORS = ["border", "inside"]
 NETWORKS = ["office", "dmz"]
+SETS = {"infected": "address", "ports": "port"}
 
 
 def offered(text: str) -> list[Suggestion]:
     """Suggestions at the bar in the text."""
     cursor = text.index("¦")
-    return complete(text.replace("¦", ""), cursor, SENSORS, NETWORKS)
+    return complete(text.replace("¦", ""), cursor, SENSORS, NETWORKS, SETS, {"web": "port IN (80, 443)"})
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,10 @@ def offered(text: str) -> list[Suggestion]:
         ("flags_only(src_flags, 'S¦", ["SYN", "RST", "PSH"]),
         ("start_time > la¦", ["LASTWEEK"]),
         ("src_ip = ¦", ["net('dmz')", "net('office')", "net", "INET_ATON"]),
-        ("src_ip = net('dmz') ¦", ["AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT"]),
+        ("src_ip = net('dmz') ¦", ["AND", "OR", "UNION", "EXCLUDING", "ONCE", "ORDER BY", "LIMIT"]),
         ("inb¦", ["inbound"]),
         ("dst_port BETWEEN 1 ¦", ["AND"]),
-        ("port = 80 ¦", ["AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT"]),
+        ("port = 80 ¦", ["AND", "OR", "UNION", "EXCLUDING", "ONCE", "ORDER BY", "LIMIT"]),
         ("(port = 80 o¦", ["OR", "ONCE", "ORDER BY", "UNION"]),
         ("net = 'd¦", ["dmz"]),
         ("src_net IN (¦", ["'dmz'", "'office'"]),
@@ -92,6 +93,13 @@ def offered(text: str) -> list[Suggestion]:
         ("ORDER BY start_time ¦", ["ASC", "DESC", "LIMIT"]),
         ("port = 80¦", []),
         ("src_ip = 10.¦", []),
+        ("port = 80 EXCLUDING ¦", ["web", "NONE"]),
+        ("port = 80 EXCLUDING web, ¦", ["web", "NONE"]),
+        ("src_ip IN ¦", ["@infected"]),
+        ("src_ip IN @inf¦", ["@infected"]),
+        ("ip IN (10.0.0.1, @¦", ["@infected"]),
+        ("port NOT IN @¦", ["@ports"]),
+        ("src_ip IN @infected ¦", ["AND", "OR"]),
         ("history = 'S¦", []),
         ("LIMIT ¦", []),
         ("¦", None),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterfact_protocol.query import Query, QueryError, parse
+from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.query.functions import EITHER, FUNCTIONS, PREDICATES, TIME_WORDS
+from afterfact_protocol.query.language import with_excluding
 from afterfact_protocol.query.measures import MEASURES, WORDS
 from afterfact_protocol.query.operators import OPERATORS
 from afterfact_protocol.session import FIELDS
@@ -318,7 +319,7 @@ def test_meaning(text: str, canonical: str) -> None:
         ("port = AND port = 80", "`AND` cannot stand here: after `=` comes a value", "AND"),
         (
             "port = 80 port = 90",
-            "`port` cannot stand here: after `80` comes AND, OR, UNION, ONCE, ORDER BY, LIMIT, `|` or the end",
+            "`port` cannot stand here: after `80` comes AND, OR, UNION, EXCLUDING, ONCE, ORDER BY, LIMIT",
             "port",
         ),
         ("port NOT 80", "`80` cannot stand here: after `NOT` comes IN, BETWEEN, LIKE or REGEXP", "80"),
@@ -455,7 +456,24 @@ def test_meaning(text: str, canonical: str) -> None:
         ),
         ("flags_only(src_flags)", "flags_only is written flags_only(src_flags, 'SYN')", "flags_only(src_flags)"),
         # what comes later
-        ("dst_ip IN @infected", "conditions on named sets (@name) are not part of the query language yet", "@infected"),
+        ("dst_ip = @infected", "a set is asked with IN or NOT IN", "@infected"),
+        ("src_bytes IN @a", "src_bytes can be in no set", "src_bytes"),
+        ("ip IN @a + @b & @c", "say with parentheses what is done first", "@a + @b & @c"),
+        ("ip IN @a * @b", "sets are put together by + (in either)", "@a * @b"),
+        ("ip IN @a + 5", "a set such as @infected is expected here", "5"),
+        ("ip IN @1", "`@` stands before the name of a set", "@1"),
+        ("@a", "which field is to be in the set?", "@a"),
+        ("session = 5", "`=` cannot be asked of session", "session = 5"),
+        ("session IN (5)", "session is asked of sets", "session IN (5)"),
+        (" OR ".join(["ip IN @a"] * 101), "a query names at most 100 sets", "@a"),
+        ("port = 80 LIMIT 5 EXCLUDING web", "EXCLUDING comes once", "EXCLUDING"),
+        ("EXCLUDING none, web", "NONE stands alone", "none"),
+        ("EXCLUDING web, WEB", "web is excluded already", "WEB"),
+        ("EXCLUDING", "the query ends too early", ""),
+        ("DURING event('x')", "event takes the number of an alert", "event('x')"),
+        ("DURING event(0)", "alerts have numbers from 1", "0"),
+        ("DURING event(7) - 10m .. '2004-07-20'", "a window around an alert ends so long after", "'2004-07-20'"),
+        ("DURING event(7) +10m .. -10m", "this time ends before it begins", "DURING event(7) +10m .. -10m"),
         # characters
         ("history = 'abc", "this text has no closing '", "'abc"),
         ("port = \u201880\u2019", "`\u2018` only looks like the quote '; type the quote '", "\u2018"),
@@ -614,3 +632,36 @@ def test_anything_is_a_query_or_an_error_with_its_place(text: str) -> None:
     else:
         assert isinstance(query, Query)
         assert parse(str(query), NOW) == query
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled", "said"),
+    [
+        ("src_ip in @Infected", "WHERE src_ip IN @infected", "sessions with source address in @infected"),
+        ("not ip in (@a + @b) & @c", "WHERE ip NOT IN ((@a + @b) & @c)",
+         "sessions with address in (@a + @b) & @c on neither side"),
+        ("ip in (@a, 10.0.0.0/8)", "WHERE ip IN (10.0.0.0/8) OR ip IN @a",
+         "sessions with address 10.0.0.0/8 on either side or address in @a on either side"),
+        ("session in @kept", "WHERE session IN @kept", "sessions in @kept"),
+        ("port = 1 excluding web, scan limit 5", "WHERE port = 1 EXCLUDING web, scan LIMIT 5",
+         "sessions with port 1 on either side; leaving out web and scan; at most 5"),
+        ("excluding NONE", "EXCLUDING NONE", "all sessions; leaving out none"),
+        ("during event(4711) -10m..+10m", "WHERE DURING event(4711) - 10m .. +10m",
+         "sessions active about alert 4711, from 10m before it to 10m after it"),
+        ("during event(4711)", "WHERE DURING event(4711) .. +0s", "sessions active at the time of alert 4711"),
+    ],
+)  # fmt: skip
+def test_sets_exclusions_and_alerts(text: str, spelled: str, said: str) -> None:
+    query = parse(text, NOW)
+    assert (str(query), reading(query)) == (spelled, said)
+    assert parse(str(query), NOW) == query
+
+
+def test_exclusions_are_taken_out_of_a_text() -> None:
+    query = parse("port = 1 excluding web, scan limit 5", NOW)
+    assert with_excluding(query, ("scan",)) == "port = 1 EXCLUDING scan limit 5"
+    assert with_excluding(query, ()) == "port = 1 EXCLUDING NONE limit 5"
+    assert with_excluding(query, None) == "port = 1 limit 5"
+    plain = parse("where port = 1 order by start_time | save @x", NOW)
+    assert with_excluding(plain, ("web",)) == "where port = 1 EXCLUDING web order by start_time | save @x"
+    assert with_excluding(parse("", NOW), ("web",)) == "EXCLUDING web"

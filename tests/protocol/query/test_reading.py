@@ -117,7 +117,7 @@ def test_english(text: str, english: str) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(queries(history=True))
+@given(queries(history=True, sets=True))
 def test_every_query_reads_as_one_line(query: Query) -> None:
     english = reading(query)
     assert english and "\n" not in english and "  " not in english

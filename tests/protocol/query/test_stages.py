@@ -138,9 +138,10 @@ def test_reading(text: str, english: str) -> None:
         ("| count | count", "a table is made of sessions, not of another table", "count"),
         ("| save @x | count", "SAVE is the last stage of a query", "count"),
         ("| save x", "`x` cannot stand here: after `save` comes the name of a set", "x"),
-        ("| save @", "a set of results has a name behind the @", "@"),
+        ("| save @", "`@` stands before the name of a set", "@"),
         ("| save @x src_bites", "no field `src_bites`", "src_bites"),
-        ("| save @x ip", "`ip` has two sides", "ip"),
+        ("| save @x src_bytes", "src_bytes cannot be saved", "src_bytes"),
+        ("| count by src_ip | save @x src_ip live", "a table's values are saved as they are", "save @x src_ip live"),
         ("| save @x src_ip, dst_ip", "`,` cannot stand here: after `src_ip` comes `|` or the end", ","),
         ("| count by src_ip | save @x", "of a table one of its fields is saved", "save @x"),
         ("| count by src_ip | save @x dst_ip", "of a table one of the fields after BY is saved: src_ip", "dst_ip"),
@@ -172,7 +173,7 @@ def test_refusals(text: str, message: str, where: str) -> None:
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("port = 80 ¦", ["AND", "OR", "UNION", "ONCE", "ORDER BY", "LIMIT", "|"]),
+        ("port = 80 ¦", ["AND", "OR", "UNION", "EXCLUDING", "ONCE", "ORDER BY", "LIMIT", "|"]),
         ("port = 80 | c¦", ["count"]),
         ("| p¦", ["PERIODIC"]),
         ("| sum(total¦", ["total_bytes", "total_pkts"]),

@@ -5,6 +5,7 @@ not know. The oracle shares no code with what it judges.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import clickhouse_connect
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from clickhouse_connect.driver.client import Client
 from helpers.oracle import Oracle, community_id, session_of
-from helpers.query_strategies import NAMED, SENSORS, WATCHED, queries, sessions
+from helpers.query_strategies import KIND_OF, NAMED, SENSORS, SETS, WATCHED, queries, sessions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,14 +25,18 @@ from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
 from afterfact_server.judged import judged
 from afterfact_server.query.compile import key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
+from afterfact_server.query.setnodes import Held, Known, placed, sets_of, stored_as
 from afterfact_server.results import KEY_ROW, distinct, newest_in_order
 from afterfact_server.store.engine import MAKING
 from afterfact_server.store.packed import COLUMN, FOUND, to_rows, with_packed
 from afterfact_server.store.schema import STATEMENTS
+from afterfact_server.store.sets import SET_VALUES, insert
 
 Rows = npt.NDArray[np.void]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-ORACLE = Oracle(SENSORS, NAMED, WATCHED)
+ORACLE = Oracle(SENSORS, NAMED, WATCHED, SETS)
+LARGE = {name: token for token, name in enumerate(SETS, 1)}
+"""Under which the store has each set."""
 _GROWING = [field.name for field in FIELDS if field.role is not Role.IDENTITY and field.name not in KEY]
 _GROWING_BITS = np.uint64(absent_bits(*(f.name for f in FIELDS if f.nullable and f.role is Role.GROWING)))
 
@@ -42,6 +47,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
     )
     client.command(STATEMENTS[0])
+    client.command(next(statement for statement in STATEMENTS if SET_VALUES in statement))
+    for name, values in SETS.items():
+        insert(client, LARGE[name], values)
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
     yield client
     client.close()
@@ -66,9 +74,19 @@ def revised(draw: st.DrawFn) -> tuple[Rows, list[Rows]]:
     return newest, [part for part in parts if len(part)]
 
 
-def found(client: Client, query: Query) -> Rows:
+def kept(kind: str, values: Rows) -> Held:
+    return Held(kind, values)
+
+
+_FEW = {name: Held(kind, SETS[name]) for name, kind in KIND_OF.items() if kind != "session"}
+_MANY = {name: Held(kind, SETS[name], stored_as(LARGE[name], SETS[name])) for name, kind in KIND_OF.items()}
+SMALL, STORED = (Known(held, lambda _: None, kept) for held in (_FEW, _MANY))
+
+
+def found(client: Client, query: Query, known: Known) -> Rows:
     """The rows that the server sends: keys by any revision, each once, and the newest revision of each."""
-    asked = judged(resolved(query, NAMED), WATCHED)
+    where = placed(query.where, known) if query.where is not None else None
+    asked = judged(resolved(replace(query, where=where), NAMED), WATCHED)
     compiled = key_query(asked, SENSORS, 1000)
     raw = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
     keys = distinct(np.frombuffer(raw, KEY_ROW))
@@ -78,7 +96,7 @@ def found(client: Client, query: Query) -> Rows:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(revised(), st.lists(queries(history=True), min_size=8, max_size=8))
+@given(revised(), st.lists(queries(history=True, sets=True), min_size=8, max_size=8))
 def test_server_finds_what_the_language_says(
     client: Client, stored: tuple[Rows, list[Rows]], asked: list[Query]
 ) -> None:
@@ -89,14 +107,17 @@ def test_server_finds_what_the_language_says(
     for query in asked:
         typed = parse(str(query), NOW)
         expected = newest[ORACLE.answer(typed, newest)]
-        assert found(client, typed).tolist() == expected.tolist(), str(query)
+        assert found(client, typed, STORED).tolist() == expected.tolist(), str(query)
+        if not any(test.operand.name == "session" for test in sets_of(typed.where)):
+            # Few values become a list, and a list finds the same.
+            assert found(client, typed, SMALL).tolist() == expected.tolist(), str(query)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(sessions(), st.lists(queries(), min_size=4, max_size=4))
+@given(sessions(), st.lists(queries(sets=True), min_size=4, max_size=4))
 def test_matcher_finds_what_the_language_says(rows: Rows, asked: list[Query]) -> None:
     for query in asked:
-        mask = matches(query.where, rows, SENSORS, NAMED)
+        mask = matches(query.where, rows, SENSORS, NAMED, SETS)
         expected = ORACLE.answer(Query(query.where), rows)
         assert sorted(np.flatnonzero(mask).tolist()) == sorted(expected), str(query)
 

@@ -182,3 +182,33 @@ assert list(found()) == [1]
         embedded.folder / "backup",
         prepare=False,
     )
+
+
+def test_numbers_are_given_once(embedded: Store) -> None:
+    """An event that comes again keeps its number; one of a dropped event is not given again; older stores get some."""
+    embedded.run(
+        SETUP
+        + """
+from afterfact_server.store.eventnumbers import EventNumbers, number_events
+def made(*ids):
+    found = np.zeros(len(ids), EVENT_ROW)
+    found["event_id"], found["time"], found["sensor"] = ids, T, 1
+    return found
+def give(numbers, *ids):
+    found = numbers.numbered(client, made(*ids))
+    insert_events(client, found)
+    return found["number"].tolist()
+numbers = EventNumbers()
+assert give(numbers, 10, 11) == [1, 2]
+assert give(numbers, 11, 12, 12) == [2, 3, 3]
+assert give(EventNumbers(), 12, 13) == [3, 4], "after a restart"
+from afterfact_server.store.eventnumbers import remember
+remember(client)
+client.command("TRUNCATE TABLE events")
+assert give(EventNumbers(), 20) == [5]
+insert_events(client, made(30, 31))
+number_events(client, layout)
+number_events(client, layout)
+assert ask("SELECT event_id, number FROM events FINAL ORDER BY event_id") == [(20, 5), (30, 6), (31, 7)]
+"""
+    )
