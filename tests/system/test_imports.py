@@ -49,9 +49,9 @@ def test_the_founding_question_over_each_format(site: Server, tmp_path: Path, na
     # The same file again, and packed, and as a copy of half of it: nothing is added.
     lines = path.read_text().splitlines(keepends=True)
     head = [line for line in lines if line.startswith(("#", "StartTime", "ts,"))]
-    (tmp_path / f"{name}.half").write_text(
-        "".join(head + [line for line in lines if line not in head and line[0] in "0123456789{"][-2:])
-    )
+    # nfdump's summary, which begins with a number too, is no session; two of its lines are one.
+    sessions = [line for line in lines if line.count(",") != 5 and line[0] in "0123456789{"]
+    (tmp_path / f"{name}.half").write_text("".join(head + sessions[-2:]))
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     for again in (path, tmp_path / f"{name}.gz", tmp_path / f"{name}.half"):
         done = call(agent(join, tmp_path / "spool", "--import", form, again, "--until-delivered"))
