@@ -51,7 +51,8 @@ def main() -> int:
     return 0
 
 
-def show(running: ExitStack) -> None:
+def site(running: ExitStack) -> tuple[Path, Path, list[int]]:
+    """A server with the worm's day from two sensors, in demo/site: its directory, a console's join file, its ports."""
     shutil.rmtree(SITE, ignore_errors=True)
     SITE.mkdir(parents=True)
     password = SITE / "password"
@@ -79,7 +80,11 @@ def show(running: ExitStack) -> None:
         running.enter_context(started(
             "afterfact-agent", "run", "--join", join, "--spool", SITE / f"spool-{name}", "--read", capture
         ))  # fmt: skip
+    return server, console, [sensors_port, consoles_port]
 
+
+def show(running: ExitStack) -> None:
+    server, console, own_ports = site(running)
     os.environ["AFTERFACT_PASSWORD"] = PASSWORD
     asked = ("--join", console, "--user", "ana")
     say("Which hosts talked on port 1034 since 20 July, web traffic aside?")
@@ -87,7 +92,7 @@ def show(running: ExitStack) -> None:
     say("Did anyone come in through the backdoor on 1.2.3.4?")
     run("afterfact", "query", *asked, INBOUND)
     if os.geteuid() == 0:
-        live(running, server, asked, sensors_port, consoles_port)
+        live(running, server, asked, *own_ports)
     else:
         say("(A live sensor needs root, or CAP_NET_RAW: left out.)")
     run("afterfact", "status", *asked)

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     console = commands.add_parser("console", help="the desktop console (the default)")
     console.add_argument("--join", metavar="CONSOLE.toml", required=True)
     console.add_argument("--user", metavar="NAME")
+    console.add_argument("link", nargs="?", metavar="afterfact://...", help="open the query of this link")
     console.set_defaults(work=_console)
 
     query.add_parser(commands, password)
@@ -71,7 +72,7 @@ def _console(arguments: argparse.Namespace) -> int:
         if (error.name or "").partition(".")[0] not in ("PySide6", "shiboken6"):
             raise
         raise Failure("the console needs PySide6: pip install 'afterfact[console]'", FAILED) from None
-    return run(arguments.join, arguments.user, os.environ.get("AFTERFACT_PASSWORD"))
+    return run(arguments.join, arguments.user, os.environ.get("AFTERFACT_PASSWORD"), arguments.link)
 
 
 if __name__ == "__main__":

@@ -149,6 +149,11 @@ class Desk:
         place = QPoint(header.sectionViewportPosition(at) + header.sectionSize(at) // 2, header.height() // 2)
         QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, Modifier.NoModifier, place)
 
+    def return_to_window(self) -> None:
+        """A dialogue has closed. On a desktop its window manager does this; the test's platform has none."""
+        self.window.activateWindow()
+        self.until(self.window.isActiveWindow)
+
     @property
     def clipboard(self) -> str:
         return QGuiApplication.clipboard().text()

@@ -39,6 +39,8 @@ JOIN = Join(
 START = 1_090_863_469_000_000
 """2004-07-26 17:37:49 UTC, microseconds."""
 SECOND = 1_000_000
+BESIDE = " AND community_id = "
+"""In what the details of a session ask by themselves."""
 SENSORS = {1: "border", 2: "inside"}
 
 
@@ -153,6 +155,9 @@ class FakeServer:
     sensors: tuple[SensorStatus, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     asked: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    """What was asked by itself about the session that is looked at: who else saw it."""
+    sightings: Records = field(default_factory=lambda: sessions(0))
     pulled: list[tuple[int, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     links: "list[FakeLink]" = field(default_factory=list)
@@ -177,6 +182,7 @@ class FakeLink:
         self._held: dict[int, tuple[Future[Answer], str, Callable[[Progress], None] | None]] = {}
         self._held_pages: list[tuple[Future[Page], int, int, int]] = []
         self._results: dict[int, Records] = {}
+        self._beside: set[int] = set()
         self.closed = False
         if not server.reachable:
             self.state = LinkState(LinkPhase.CONNECTING, f"no server answers at {JOIN.address}", time.time())
@@ -206,11 +212,13 @@ class FakeLink:
         self._requests += 1
         request = self._requests
         future: Future[Answer] = Future()
-        self._server.asked.append(text)
+        (self._server.beside if BESIDE in text else self._server.asked).append(text)
         if self.state.phase is not LinkPhase.ONLINE:
             future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
         else:
             self._held[request] = (future, text, progress)
+            if BESIDE in text:
+                self._beside.add(request)
             if not self._server.holding:
                 self.release()
         return request, future
@@ -224,12 +232,13 @@ class FakeLink:
     def release(self) -> None:
         """Answer what waits."""
         held, self._held = self._held, {}
-        for request, (future, _, _) in held.items():
+        for request, (future, text, _) in held.items():
             if self._server.failure is not None:
                 future.set_exception(RequestFailed(replace(self._server.failure, request=request)))
             else:
-                self._results[request] = self._server.rows
-                future.set_result(answer_to(self._server.rows, request, **self._server.changes))
+                rows = self._server.sightings if BESIDE in text else self._server.rows
+                self._results[request] = rows
+                future.set_result(answer_to(rows, request, **self._server.changes))
 
     def release_pages(self) -> None:
         """Send the pages that wait."""
@@ -239,7 +248,8 @@ class FakeLink:
 
     def pull(self, request: int, first: int, count: int) -> "Future[Page]":
         future: Future[Page] = Future()
-        self._server.pulled.append((first, count))
+        if request not in self._beside:
+            self._server.pulled.append((first, count))
         if self.state.phase is not LinkPhase.ONLINE:
             future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
         elif self._server.holding_pages:
@@ -258,7 +268,8 @@ class FakeLink:
             future.set_result(Page(request, first, len(page), page.tobytes(), first + count >= len(rows)))
 
     def cancel(self, request: int) -> None:
-        self._server.cancelled.append(request)
+        if request not in self._beside:
+            self._server.cancelled.append(request)
         self._results.pop(request, None)
         held = self._held.pop(request, None)
         if held is not None:

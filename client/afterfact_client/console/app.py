@@ -56,9 +56,9 @@ class Console:
         self._collector.stop()
 
 
-def run(join_path: str, user: str | None = None, password: str | None = None) -> int:
+def run(join_path: str, user: str | None = None, password: str | None = None, link: str | None = None) -> int:
     """The desktop console until its window is closed; the exit code. JoinError for a bad join file, Failure for what
-    keeps it from starting. With `user` and `password` it logs in at once."""
+    keeps it from starting. With `user` and `password` it logs in at once; `link` is opened in a tab."""
     join = read_join(join_path, "console")
     application = make_application()
     console = Console(join, state_place())
@@ -67,6 +67,8 @@ def run(join_path: str, user: str | None = None, password: str | None = None) ->
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: QTimer.singleShot(0, console.window.close))
     console.window.show()
+    if link is not None:
+        console.window.open_link(link)
     console.window.begin(user, password)
     code = application.exec()
     console.close()

@@ -36,6 +36,11 @@ class Section:
 
     heading: str
     entries: tuple[Pivot, ...]
+    folded: bool = False
+    """Whether they open from the heading, in a menu of their own."""
+
+
+_WIDTHS = (("5 min", 5 * MINUTE), ("1 hour", 60 * MINUTE), ("1 day", 1440 * MINUTE))
 
 
 def pivots(column: Column, row: np.void, sensors: Mapping[int, str], asked: str) -> list[Section]:
@@ -53,6 +58,7 @@ def pivots(column: Column, row: np.void, sensors: Mapping[int, str], asked: str)
         sections.append(Section(value, (_ask(f"{value}, either side", f"ip = {value}", kept),)))
     elif column.type is Type.TIME and column.name != "ingest_time":
         sections.append(_of_time(column, row, asked))
+    sections += _near(column, row, sensors, asked)
     sections.append(_refine(column, row, sensors, asked))
     return [section for section in sections if section.entries]
 
@@ -145,6 +151,29 @@ def _of_time(column: Column, row: np.void, asked: str) -> Section:
             for label, minutes in (("&5 min", 5), ("3&0 min", 30))
         ),
     )
+
+
+def _near(column: Column, row: np.void, sensors: Mapping[int, str], asked: str) -> list[Section]:
+    """Other lengths of time around the row: the value, the pair, the conversation, everything, the query itself."""
+    src, dst = address(bytes(row["src_ip"])), address(bytes(row["dst_ip"]))
+    bases = []
+    if column.name in _SIDES and not column.absent(np.array([row]))[0]:
+        either = "ip" if column.type is Type.ADDRESS else "port"
+        bases.append((f"{either} {column.literal(row, sensors)}", f"WHERE {either} = {column.literal(row, sensors)}"))
+    bases.append((f"{src} and {dst}", f"WHERE ip = {src} AND ip = {dst}"))
+    community = BY_NAME["community_id"].condition(row, sensors)
+    bases.append(("this conversation", f"WHERE ip = {src} AND ip = {dst} AND {community}"))
+    bases.append(("everything", ""))
+    try:
+        bases.append(("this query", querytext.without_times(asked)))
+        entries = tuple(
+            Pivot(f"{what}, ± {length}", querytext.refined(base, around(int(row["start_time"]), width)))
+            for what, base in bases
+            for length, width in _WIDTHS
+        )
+    except (QueryError, OverflowError):
+        return []
+    return [Section("Around this row's time", entries, folded=True)]
 
 
 def _refine(column: Column, row: np.void, sensors: Mapping[int, str], asked: str) -> Section:

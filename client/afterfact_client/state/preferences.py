@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from afterfact_client.state.columns import BY_NAME, DEFAULT
+from afterfact_client.state.timeline import STACKS, By
 
 FILE = "preferences.json"
 Theme = Literal["system", "dark", "light"]
@@ -24,6 +25,13 @@ class Preferences:
     widths: dict[str, int] = field(default_factory=dict)
     """Pixels of columns that were resized by hand; the others fit their content."""
     sensors_shown: bool = True
+    details_shown: bool = True
+    details_width: int = 356
+    """Pixels at the standard text size."""
+    timeline_shown: bool = True
+    tops_shown: bool = False
+    stacked_by: By = "outcome"
+    """What timelines are stacked by."""
     size: tuple[int, int] = (1440, 900)
     user: str = ""
     """Last account that logged in."""
@@ -63,8 +71,14 @@ def _from(stored: dict[str, object]) -> Preferences:
     widths = stored.get("widths")
     if isinstance(widths, dict):
         found.widths = {str(k): int(v) for k, v in widths.items() if k in BY_NAME and 16 <= int(v) <= 2000}
-    if isinstance(stored.get("sensors_shown"), bool):
-        found.sensors_shown = bool(stored["sensors_shown"])
+    for name in ("sensors_shown", "details_shown", "timeline_shown", "tops_shown"):
+        if isinstance(stored.get(name), bool):
+            setattr(found, name, stored[name])
+    if stored.get("stacked_by") in STACKS:
+        found.stacked_by = stored["stacked_by"]  # type: ignore[assignment]
+    width = stored.get("details_width")
+    if isinstance(width, int):
+        found.details_width = min(max(width, 200), 2000)
     size = stored.get("size")
     if isinstance(size, list) and len(size) == 2:
         found.size = (max(int(size[0]), 640), max(int(size[1]), 400))

@@ -6,7 +6,7 @@ Keeps the analyst's own spelling where it can. Works on texts that parse; QueryE
 from datetime import UTC, datetime
 
 from afterfact_protocol.query import parse
-from afterfact_protocol.query.canonical import query_text
+from afterfact_protocol.query.canonical import instant, query_text, quoted
 from afterfact_protocol.query.lexer import Lexeme, tokens
 from afterfact_protocol.query.nodes import And, Between, Column, Compare, During, Expr
 from afterfact_protocol.query.rawtree import Group, Junction, Raw
@@ -86,6 +86,15 @@ def without_times(text: str, now: datetime | None = None) -> str:
     )
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
     return query_text(where, query.order, query.limit, query.once, query.stages)
+
+
+def within(text: str, start: int, end: int) -> str:
+    """The query of sessions that began from `start` on and before `end` (microseconds), whatever times it asked for."""
+    try:
+        span = f"start_time >= {quoted(instant(start))} AND start_time < {quoted(instant(end))}"
+    except OverflowError:
+        raise ValueError("the time is out of the language's range") from None
+    return refined(without_times(text), span)
 
 
 def title(text: str) -> str:

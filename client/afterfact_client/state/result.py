@@ -125,6 +125,18 @@ class ResultRows:
         held = self._pages.get(first // PAGE_ROWS)
         return None if held is None else held[first % PAGE_ROWS : last % PAGE_ROWS + 1]
 
+    def everything(self) -> Records | None:
+        """All rows, in the server's order; None while some are not here."""
+        return self._all
+
+    def chosen(self, ranges: list[tuple[int, int]]) -> Records | None:
+        """Rows of the table, ranges with both ends included; None while not all of a whole result is here."""
+        if self._all is None:
+            return None
+        places = np.concatenate([np.arange(first, last + 1) for first, last in ranges])
+        rows: Records = self._all[self._order[places] if self._order is not None else places]
+        return rows
+
     def row(self, at: int) -> np.void | Cell:
         """One row of the table."""
         rows = self.rows(at, 1)

@@ -41,11 +41,17 @@ class TabState:
 
     text: str = ""
     trail: Trail = field(default_factory=Trail)
+    name: str = ""
+    """Given by the analyst; empty, it is named after its query."""
+    pinned: bool = False
 
 
 def to_json(tabs: list[TabState], current: int) -> str:
     """The file's text."""
-    stored = [{"text": tab.text, "trail": tab.trail.texts, "at": tab.trail.at} for tab in tabs]
+    stored = [
+        {"text": tab.text, "trail": tab.trail.texts, "at": tab.trail.at, "name": tab.name, "pinned": tab.pinned}
+        for tab in tabs
+    ]
     return json.dumps({"current": current, "tabs": stored}, ensure_ascii=False, indent=1)
 
 
@@ -54,7 +60,12 @@ def load(path: Path) -> tuple[list[TabState], int, str]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         tabs = [
-            TabState(str(item["text"]), Trail([str(text) for text in item["trail"]], int(item["at"])))
+            TabState(
+                str(item["text"]),
+                Trail([str(text) for text in item["trail"]], int(item["at"])),
+                str(item.get("name", "")),
+                item.get("pinned") is True,
+            )
             for item in stored["tabs"]
         ]
         for tab in tabs:

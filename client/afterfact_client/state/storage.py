@@ -1,9 +1,9 @@
-"""The console's files as a whole: preferences, history, tabs. Read at start, written by the keeper's thread."""
+"""The console's files as a whole: preferences, history, saved queries, tabs. Read at start, written by their thread."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from afterfact_client.state import history, preferences, session
+from afterfact_client.state import history, preferences, saved, session
 from afterfact_client.state.disk import Keeper, claim
 
 
@@ -21,6 +21,7 @@ class Storage:
         complaints.append(complaint)
         self.complaint = "; ".join(filter(None, complaints))
         """What could not be read, in one line; mostly empty."""
+        self.saved = saved.SavedQueries(saved.load(place), lambda line: self.keeper.append(saved.FILE, line))
         self.history = history.History(history.load(place), lambda line: self.keeper.append(history.FILE, line))
 
     def save_tabs(self, content: str) -> None:

@@ -177,18 +177,23 @@ def test_damaged_tabs_are_put_aside_and_said_to_be(tmp_path: Path, content: str)
 
 
 def test_preferences_come_back(tmp_path: Path) -> None:
-    mine = Preferences("light", 14, ["src_ip", "duration"], {"src_ip": 200}, False, (1000, 700), "ana")
+    mine = Preferences(
+        "light", 14, ["src_ip", "duration"], {"src_ip": 200}, sensors_shown=False, details_shown=False,
+        details_width=400, timeline_shown=False, tops_shown=True, stacked_by="port", size=(1000, 700), user="ana",
+    )  # fmt: skip
     (tmp_path / preferences.FILE).write_text(mine.to_json())
     assert preferences.load(tmp_path) == (mine, "")
     assert preferences.load(tmp_path / "nowhere") == (Preferences(), "")
 
 
 def test_preferences_of_another_version_are_used_as_far_as_they_go(tmp_path: Path) -> None:
-    stored = {"theme": "pink", "text_px": 900, "columns": ["no", "src_ip"], "widths": {"src_ip": 1, "no": 50}, "new": 1}
+    stored = {"theme": "pink", "text_px": 900, "columns": ["no", "src_ip"], "widths": {"src_ip": 1, "no": 50}, "new": 1,
+              "stacked_by": "mood"}  # fmt: skip
     (tmp_path / preferences.FILE).write_text(json.dumps(stored))
     found, complaint = preferences.load(tmp_path)
     assert complaint == ""
     assert (found.theme, found.text_px, found.columns, found.widths) == ("system", 24, ["src_ip"], {})
+    assert found.stacked_by == "outcome"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"widths": {"src_ip": "wide"}}'])

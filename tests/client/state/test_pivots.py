@@ -82,7 +82,7 @@ def test_ipv6(row: Records) -> None:
     assert matches(parse(found["[2001:db8::1]:1034, either side"], NOW).where, row, NUMBERS).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     any_sessions(2), st.sampled_from(sorted(BY_NAME)), st.sampled_from(["", WORM, "port = 80 OR established", "WHERE"])
 )
@@ -112,4 +112,5 @@ def test_a_row_without_ports_offers_no_port(row: Records) -> None:
     rows = sessions(10)[9:]
     assert rows.dtype == ROW
     found = entries("dst_port", rows)
-    assert list(found) == ["AND dst_port IS NULL", "AND NOT dst_port IS NULL"]
+    assert list(found)[-2:] == ["AND dst_port IS NULL", "AND NOT dst_port IS NULL"]
+    assert not any("port" in label for label in list(found)[:-2]), "what is left is about its time"

@@ -154,14 +154,18 @@ class SessionTable(QAbstractTableModel):
 
     # --- pulling ------------------------------------------------------------------------------------------------------
 
-    def need(self, first: int, last: int) -> None:
-        """Rows are looked at: pull what is missing of them, before what was wanted earlier."""
+    def need(self, first: int, last: int, at_once: bool = False) -> None:
+        """Rows are looked at: pull what is missing of them, before what was wanted earlier; `at_once` without waiting
+        for a scroll bar to rest."""
         if self.result is None or self._broken:
             return
         pages = self.result.lacks(first, last)
         if pages:
             self._waiting += reversed(pages)
-            self._settle.start()
+            if at_once:
+                self._pull()
+            else:
+                self._settle.start()
 
     def _pull(self) -> None:
         result = self.result

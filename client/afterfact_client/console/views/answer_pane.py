@@ -1,33 +1,41 @@
-"""The lower part of a tab: an answer's warnings and its table, or a page of words. Sorts, copies, opens menus.
+"""The lower part of a tab: an answer's warnings and its table, or a page of words. Sorts, and shows what belongs
+to the table: pictures over it, details beside it.
 
 It shows what it is given; which query to run is the tab's business, and it asks for one by a signal.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMenu, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtWidgets import QMenu, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
-from afterfact_client.console.models.collector import Collector
+from afterfact_client.console.models.exporter import Exporter
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.views.answer_notes import AnswerNotes, MessagePage
-from afterfact_client.console.views.menus import cell_menu
+from afterfact_client.console.views.detail_pane import DetailPane
+from afterfact_client.console.views.pictures import Pictures
+from afterfact_client.console.views.row_actions import RowActions
 from afterfact_client.console.views.session_view import SessionView
+from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import querytext, wording
 from afterfact_client.state.columns import Column
 from afterfact_client.state.coverage import counted
-from afterfact_client.state.pivots import pivots
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
+from afterfact_client.state.tools import Tool
+from afterfact_client.state.totals import totals
 from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.nodes import Column as ColumnNode
 from afterfact_protocol.query.nodes import Derived
 
 HELD_RESULTS = 8
 """Complete results kept along the trail, so that going back shows the same rows at once."""
+SUM_MS = 80
+LOOK_MS = 30
+"""Details follow the cursor this much later: a key held down walks at full speed."""
 
 
 class AnswerPane(QWidget):
@@ -36,16 +44,23 @@ class AnswerPane(QWidget):
     told(str): a short word for the status line.
     columns_changed(list): the analyst moved columns.
     columns_menu_wanted(QPoint): the menu of columns, at a global position.
+    stacked(str): the analyst wants timelines stacked by something else.
+    summed(str): what the selected sessions add up to; empty for fewer than two.
     """
 
     asked = Signal(str, bool)
     told = Signal(str)
     columns_changed = Signal(list)
     columns_menu_wanted = Signal(QPoint)
+    stacked = Signal(str)
+    summed = Signal(str)
 
-    def __init__(self, server: Server, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, server: Server, preferences: Preferences, tools: Callable[[], list[Tool]], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._server = server
+        self._preferences = preferences
         self.query = ""
         """The query whose answer is shown."""
         self._answered_at = 0.0
@@ -60,33 +75,58 @@ class AnswerPane(QWidget):
         self.view = SessionView(preferences)
         self.view.setModel(self.table)
         self.view.fit_columns()
-        self.collector = Collector(self.table, self)
-        self.menu: QMenu | None = None
+        self.details = DetailPane(server)
+        self.pictures = Pictures(preferences)
+        self.exporter = Exporter(self.table, self)
+        self.rows = RowActions(server.join.address, self.table, self.view, tools, self)
+        self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
+        self._beside = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
+        self._beside.addWidget(self.view)
+        self._beside.addWidget(self.details)
+        self._beside.setStretchFactor(0, 1)
         below = QWidget()
         self._stack = QStackedLayout(below)
         self._stack.addWidget(self.page)
-        self._stack.addWidget(self.view)
+        self._stack.addWidget(self._beside)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.notes)
+        layout.addWidget(self.pictures)
         layout.addWidget(below, 1)
         self.table.loaded.connect(self._loaded)
         self.table.arrived.connect(self._first_rows)
         self.table.trouble.connect(self.notes.trouble)
-        self.collector.told.connect(self.told)
-        self.collector.ready.connect(lambda text: QGuiApplication.clipboard().setText(text))
+        self.rows.told.connect(self.told)
+        self.exporter.told.connect(self.told)
+        self._sum = QTimer(self, singleShot=True, interval=SUM_MS)
+        self.view.selectionModel().selectionChanged.connect(lambda *_: self._sum.start())
+        self._sum.timeout.connect(self._sum_up)
+        self.rows.asked.connect(self.asked)
         self.view.sort_wanted.connect(self._sort)
-        self.view.copy_wanted.connect(self.copy)
-        self.view.menu_wanted.connect(self._cell_menu)
+        self.view.copy_wanted.connect(self.rows.copy)
+        self.view.menu_wanted.connect(lambda index, at: self.rows.cell_menu(index, at, self.query))
         self.view.order_changed.connect(self.columns_changed)
         self.view.columns_menu_wanted.connect(self.columns_menu_wanted)
+        self.view.selectionModel().currentRowChanged.connect(lambda *_: self._look.start())
+        self.table.modelReset.connect(self._look.start)
+        self.table.layoutChanged.connect(self._look.start)
+        self.table.arrived.connect(self._look.start)
+        self._look.timeout.connect(self._show_details)
+        self._beside.splitterMoved.connect(self._details_resized)
+        self.details.menu_wanted.connect(lambda name, at: self.rows.value_menu(name, at, self.query))
+        self.details.asked.connect(lambda text: self.asked.emit(text, True))
+        self.show_details(preferences.details_shown)
+        self.pictures.zoomed.connect(self._zoom)
+        self.pictures.wanted.connect(self._refine)
+        self.pictures.stacked.connect(self.stacked)
 
     # --- what is shown ------------------------------------------------------------------------------------------------
 
     def say(self, heading: str, body: str, lines: list[str] | None = None) -> None:
         """Words in place of the table."""
         self.page.say(heading, body, "", lines)
+        self.pictures.hide()
         self._stack.setCurrentWidget(self.page)
         self.notes.clear()
 
@@ -146,9 +186,11 @@ class AnswerPane(QWidget):
             self._fitted = False
             self._first_rows()
         self._show_order()
+        self.pictures.show_result(result)
+        self.pictures.show()
         self.notes.show_answer(answer, self._since)
         if answer.total:
-            self._stack.setCurrentWidget(self.view)
+            self._stack.setCurrentWidget(self._beside)
             if not self.view.currentIndex().isValid():
                 self.view.setCurrentIndex(self.table.index(0, 0))
                 self.view.clearSelection()
@@ -161,6 +203,11 @@ class AnswerPane(QWidget):
                 [f"{name}: {text}" if name else text for name, text in wording.gaps(answer)],
             )
             self._stack.setCurrentWidget(self.page)
+
+    @property
+    def menu(self) -> QMenu | None:
+        """The menu of a value, while one is open."""
+        return self.rows.menu
 
     def summary(self) -> tuple[str, str]:
         """The answer in one line, and in full."""
@@ -191,13 +238,35 @@ class AnswerPane(QWidget):
         """Theme or text size changed."""
         self.notes.restyle()
         self.view.restyle()
+        self.details.restyle()
+        self.show_details(self._preferences.details_shown)  # as wide as its text needs
+        self.pictures.restyle()
 
     def close_down(self) -> None:
         """The tab goes away: the server need not keep its result."""
         result = self.table.result
         if result is not None and not result.complete:
             self._server.cancel(result.answer.request)
-        self.collector.close()
+        self._look.stop()
+        self.details.sightings.drop()
+        self.rows.close()
+        self.exporter.close()
+        self._sum.stop()
+
+    # --- the pictures -------------------------------------------------------------------------------------------------
+
+    def _zoom(self, start: int, end: int) -> None:
+        """Ask again for a part of the time."""
+        try:
+            self.asked.emit(querytext.within(self.query, start, end), False)
+        except ValueError as error:
+            self.told.emit(f"Cannot zoom: {error}")
+
+    def _refine(self, condition: str, negated: bool) -> None:
+        try:
+            self.asked.emit(querytext.refined(self.query, condition, negated), False)
+        except QueryError as error:
+            self.told.emit(f"Cannot narrow this query: {error}")
 
     # --- the table ----------------------------------------------------------------------------------------------------
 
@@ -226,6 +295,7 @@ class AnswerPane(QWidget):
             self.told.emit("Sorting as soon as all rows are here")
 
     def _loaded(self) -> None:
+        self.pictures.show_result(self.table.result)
         if self._sort_once_loaded is not None:
             column, descending = self._sort_once_loaded
             self._sort_once_loaded = None
@@ -249,44 +319,41 @@ class AnswerPane(QWidget):
             self.table.show_order(order)
             self.view.fit_columns()
 
-    def copy(self, as_csv: bool) -> None:
-        """Copy the selection: one cell as its bare value, more with a header."""
-        ranges, sections = self.view.selected_cells()
-        if len(sections) == 1 and len(ranges) == 1 and ranges[0][0] == ranges[0][1] and not as_csv:
-            self._copy_value(self.table.index(ranges[0][0], sections[0]))
-        elif not ranges:
-            self._copy_value(self.view.currentIndex())
-        else:
-            self.collector.collect(ranges, [self.table.columns[at] for at in sections], as_csv)
-
-    def _copy_value(self, index: QModelIndex) -> None:
+    def _sum_up(self) -> None:
+        """What is selected, in the status line; rows that are not loaded are not counted as if they were."""
+        ranges, _ = self.view.selected_cells()
+        number = sum(last - first + 1 for first, last in ranges)
         result = self.table.result
-        rows = result.many(index.row(), index.row()) if result is not None and index.isValid() else None
-        if result is not None and rows is not None and len(rows):
-            value = self.table.columns[index.column()].exact(rows, result.answer.sensors)[0]
-            QGuiApplication.clipboard().setText(value)
-            self.told.emit(f"Copied {value}" if value else "Nothing to copy: the source did not know it")
-
-    def _cell_menu(self, index: QModelIndex, at: QPoint) -> None:
-        row = self.table.row_values(index.row())
-        result = self.table.result
-        if row is None or result is None:
+        if number < 2 or result is None:
+            self.summed.emit("")
             return
-        if not self.view.selectionModel().isSelected(index):
-            self.view.setCurrentIndex(index)
-        sections = pivots(self.table.columns[index.column()], row, result.answer.sensors, self.query)
-        copies = [
-            ("Copy &value", "", lambda: self._copy_value(index)),
-            ("Copy selection", "Ctrl+C", lambda: self.copy(False)),
-            ("Copy selection as CSV", "Ctrl+Shift+C", lambda: self.copy(True)),
-        ]
-        self.menu = cell_menu(self, sections, self.asked.emit, copies)
-        self.menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.menu.destroyed.connect(self._menu_gone)
-        self.menu.popup(at)
+        rows = result.chosen(ranges)
+        self.summed.emit(f"{number:,} selected, not all loaded" if rows is None or not len(rows) else totals(rows))
 
-    def _menu_gone(self) -> None:
-        self.menu = None
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def show_details(self, shown: bool) -> None:
+        """Show or hide what stands beside the table."""
+        self.details.setVisible(shown)
+        if shown:
+            width = self._preferences.details_width * LOOK.text_px // 12
+            self._beside.setSizes([max(self._beside.width() - width, 1), width])
+            self._look.start()
+        else:
+            self.details.show_none()
+
+    def _details_resized(self) -> None:
+        self._preferences.details_width = self.details.width() * 12 // LOOK.text_px
+
+    def _show_details(self) -> None:
+        result, index = self.table.result, self.view.currentIndex()
+        if not self.details.isVisibleTo(self):
+            return
+        row = self.table.row_values(index.row()) if index.isValid() else None
+        if result is not None and row is not None:
+            self.details.show_session(row, result.answer.sensors)
+        else:
+            self.details.show_none("Not loaded yet." if index.isValid() else "No session is selected.")
 
     def show_columns(self, names: list[str]) -> None:
         """Show these columns, in this order, and keep the place in the table."""

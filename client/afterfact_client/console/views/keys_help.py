@@ -12,6 +12,14 @@ EDITOR = (
     ("Ctrl+Space", "What may come next"),
     ("Tab", "Take the completion; else go on to the table"),
 )
+QUERIES = (
+    ("Return", "Run it in the tab; with Ctrl in a new one"),
+    ("Delete", "Remove it"),
+)
+TIMELINE = (
+    ("Left, Right", "Choose a step; with Shift several"),
+    ("Return", "Ask again for the time chosen"),
+)
 TABLE = (
     ("Enter, Menu, Shift+F10", "Menu of the cell: ask again around it"),
     ("Shift+Space", "Select whole rows"),
@@ -32,7 +40,17 @@ class KeysHelp(QDialog):
         columns = QGridLayout()
         columns.setHorizontalSpacing(32)
         groups = [(menu.title().replace("&", ""), _of_menu(menu)) for menu in menus]
-        groups = [group for group in (*groups, ("In the query", EDITOR), ("In the table", TABLE)) if group[1]]
+        groups = [
+            group
+            for group in (
+                *groups,
+                ("In the query", EDITOR),
+                ("In the table", TABLE),
+                ("In the timeline", TIMELINE),
+                ("In the saved queries", QUERIES),
+            )
+            if group[1]
+        ]
         for at, (title, keys) in enumerate(groups):
             part = QGridLayout()
             part.setHorizontalSpacing(16)

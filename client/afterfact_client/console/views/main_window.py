@@ -17,31 +17,34 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QSplitter,
     QStackedWidget,
-    QTabBar,
-    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
+from afterfact_client.console.views.commands import Commands
 from afterfact_client.console.views.health_window import HealthWindow
 from afterfact_client.console.views.keys_help import KeysHelp
 from afterfact_client.console.views.login_pane import LoginPane
 from afterfact_client.console.views.menus import ColumnsMenu
 from afterfact_client.console.views.parts import ElidedLabel, button, label, rename
 from afterfact_client.console.views.query_tab import QueryTab
+from afterfact_client.console.views.query_tabs import QueryTabs
 from afterfact_client.console.views.sensor_panel import WIDTH as SENSORS_WIDTH
 from afterfact_client.console.views.sensor_panel import SensorPanel
 from afterfact_client.console.views.theme import LOOK, resolved
 from afterfact_client.console.views.window_menus import WindowMenus
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
-from afterfact_client.state import querytext, session
+from afterfact_client.state import session, tools
+from afterfact_client.state.connection import connection_words
 from afterfact_client.state.history import History
+from afterfact_client.state.links import from_link
 from afterfact_client.state.pivots import sensor_condition
 from afterfact_client.state.preferences import SIZES, Theme
 from afterfact_client.state.session import TabState
 from afterfact_client.state.storage import Storage
+from afterfact_client.state.timeline import By
 from afterfact_protocol.messages import Status
 from afterfact_protocol.statustext import age_text
 
@@ -50,7 +53,6 @@ STATUS_MS = 3000
 SAVE_MS = 200
 """What is typed is on disk this long after the last key."""
 TOLD_MS = 4000
-CLOSED_TABS = 20
 
 
 class MainWindow(QMainWindow):
@@ -71,16 +73,16 @@ class MainWindow(QMainWindow):
         self.sensors = SensorList(self)
         self.health: HealthWindow | None = None
         self._asked_status = False
-        self._closed: list[TabState] = []
         self._role = ""
+        self.tools, complaint = tools.load(tools.tools_place())
+        self._complaints = "; ".join(filter(None, (storage.complaint, complaint)))
         self._dress()
 
         self.login = LoginPane(server.join, self.preferences.user)
         self.panel = SensorPanel(self.sensors)
-        self.tabs = QTabWidget(movable=True)
-        self.tabs.tabBar().setDrawBase(False)
-        self.tabs.tabBar().setElideMode(Qt.TextElideMode.ElideRight)
-        self.tabs.setAccessibleName("Queries")
+        self.commands = Commands(self, storage.saved)
+        self.side = QSplitter(Qt.Orientation.Vertical, handleWidth=1, childrenCollapsible=False)
+        self.tabs = QueryTabs(self._make_tab)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self.trouble = ElidedLabel("notice")
         self.again = button("Log in again", "plain")
@@ -107,15 +109,14 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"Afterfact - {self.server.join.address.removeprefix('tcp://')}")
         self.resize(*self.preferences.size)
         self.setMinimumSize(760, 420)
-        plus = button("+", "plain", "New tab (Ctrl-T)", "New tab")
-        plus.clicked.connect(lambda: self.new_tab())
-        self.tabs.setCornerWidget(plus, Qt.Corner.TopRightCorner)
-        self.splitter.addWidget(self.panel)
+        self.side.addWidget(self.panel)
+        self.side.addWidget(self.commands.panel)
+        self.splitter.addWidget(self.side)
         self.splitter.addWidget(self.tabs)
         self.splitter.setStretchFactor(1, 1)
-        self.splitter.setSizes([SENSORS_WIDTH, self.width() - SENSORS_WIDTH])
-        self.panel.setMinimumWidth(120)
-        self.panel.setVisible(self.preferences.sensors_shown)
+        self._fit_side()
+        self.side.setMinimumWidth(120)
+        self.side.setVisible(self.preferences.sensors_shown)
         strip = QFrame()
         inside = QHBoxLayout(strip)
         inside.setContentsMargins(0, 0, 8, 0)
@@ -139,28 +140,35 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.connection)
         bar.addPermanentWidget(self.clock)
 
+    def _fit_side(self) -> None:
+        """The left column as wide as its text needs."""
+        width = SENSORS_WIDTH * LOOK.text_px // 12
+        self.splitter.setSizes([width, self.width() - width])
+
     def _connect(self) -> None:
         self.server.state_changed.connect(self._state_changed)
         self.login.submitted.connect(self._log_in)
         self.login.given_up.connect(self._give_up)
         self.again.clicked.connect(self.log_out)
         self.tabs.currentChanged.connect(self._tab_changed)
-        self.tabs.tabBar().tabMoved.connect(lambda: self._save.start())
+        self.tabs.changed.connect(self._save.start)
+        self.tabs.status_changed.connect(self._show_summary)
+        self.tabs.told.connect(self.tell)
         self.panel.chosen.connect(self._ask_about)
         self.panel.health_wanted.connect(self.show_health)
         self._told.timeout.connect(self._show_summary)
         self._save.timeout.connect(self.save)
         self._second.timeout.connect(self._tick)
         self._poll.timeout.connect(self._ask_status)
-        self.unsaved.connect(self._tell)
+        self.unsaved.connect(self.tell)
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda: self.restyle())
 
     def _restore(self) -> None:
         for state in self.storage.tabs or [TabState()]:
-            self._add_tab(state)
+            self.tabs.add(state)
         self.tabs.setCurrentIndex(self.storage.current)
-        if self.storage.complaint:
-            self._tell(self.storage.complaint)
+        if self._complaints:
+            self.tell(self._complaints)
 
     # --- login --------------------------------------------------------------------------------------------------------
 
@@ -223,21 +231,10 @@ class MainWindow(QMainWindow):
             self.health.refresh()
 
     def _show_connection(self) -> None:
-        state = self.server.state
+        state, server = self.server.state, self.server
         inside = self.pages.currentWidget() is self.work
-        good = age_text(int((time.time() - self.server.last_good) * 1e6)) if self.server.last_good else ""
-        match state.phase:
-            case LinkPhase.ONLINE:
-                name, text, trouble = "good", f"● {self.server.user} ({self._role})", ""
-            case LinkPhase.LOST | LinkPhase.CONNECTING:
-                name = "error"
-                text = f"✕ connection lost, last good {good} ago" if good else "○ connecting"
-                trouble = f"Connection lost, last good {good} ago. Trying again: {state.reason}." if good else ""
-            case LinkPhase.REFUSED:
-                name, text = "error", "✕ refused"
-                trouble = f"The server does not let this console in any more: {state.reason}. Your tabs are kept."
-            case _:
-                name, text, trouble = "dim", "○ not logged in", ""
+        good = age_text(int((time.time() - server.last_good) * 1e6)) if server.last_good else ""
+        name, text, trouble = connection_words(state, good, server.user, self._role)
         self.connection.setText(text)
         self.connection.setToolTip(f"{state.reason}\nserver software {state.server}" if state.server else state.reason)
         rename(self.connection, name)
@@ -256,7 +253,7 @@ class MainWindow(QMainWindow):
         if error is None:
             self.sensors.take(future.result())
         elif isinstance(error, RequestFailed):
-            self._tell(f"No news of the sensors: {error}")
+            self.tell(f"No news of the sensors: {error}")
         elif not isinstance(error, LinkLost):
             raise error
 
@@ -265,77 +262,44 @@ class MainWindow(QMainWindow):
     @property
     def tab(self) -> QueryTab:
         """The tab in front."""
-        tab = self.tabs.currentWidget()
-        assert isinstance(tab, QueryTab)
-        return tab
+        return self.tabs.tab
 
     def all_tabs(self) -> list[QueryTab]:
-        """All tabs from left to right."""
-        found = (self.tabs.widget(at) for at in range(self.tabs.count()))
-        return [tab for tab in found if isinstance(tab, QueryTab)]
+        """All tabs, those in windows of their own last."""
+        return self.tabs.all_tabs()
 
     def new_tab(self, text: str = "", run: bool = False) -> QueryTab:
         """Open a tab in front; with a query, and ask it."""
-        tab = self._add_tab(TabState(text))
-        self.tabs.setCurrentWidget(tab)
-        if run:
-            tab.run()
-        else:
-            tab.editor.setFocus()
-        return tab
+        return self.tabs.new_tab(text, run)
 
-    def close_tab(self, at: int) -> None:
-        """Close a tab; what it held is in the history, and Ctrl-Shift-T brings it back."""
-        tab = self.tabs.widget(at)
-        if not isinstance(tab, QueryTab):
-            return
-        tab.keep_draft()
-        tab.close_down()
-        if tab.state.text.strip() or tab.state.trail.texts:
-            self._closed = [*self._closed, tab.state][-CLOSED_TABS:]
-        self.tabs.removeTab(at)
-        tab.deleteLater()
-        if self.tabs.count() == 0:
-            self.new_tab()
-        self._save.start()
-
-    def reopen_tab(self) -> None:
-        """Bring back the tab that was closed last."""
-        if self._closed:
-            self.tabs.setCurrentWidget(self._add_tab(self._closed.pop()))
-
-    def _add_tab(self, state: TabState) -> QueryTab:
+    def _make_tab(self, state: TabState) -> QueryTab:
         tab = QueryTab(
             self.server, self.preferences, self.history, state,
             sensors=lambda: [sensor.name for sensor in self.sensors.sensors], networks=lambda: self.sensors.networks,
+            tools=lambda: self.tools,
         )  # fmt: skip
-        tab.titled.connect(lambda title: self._name_tab(tab, title))
-        tab.status_changed.connect(lambda: self._tab_status(tab))
-        tab.told.connect(self._tell)
+        tab.told.connect(self.tell)
         tab.drafted.connect(self._save.start)
-        tab.asked_elsewhere.connect(lambda text: self.new_tab(text, run=True))
         tab.columns_changed.connect(self.set_columns)
         tab.columns_menu_wanted.connect(self._popup_columns)
-        at = self.tabs.addTab(tab, "")
-        close = button("\N{MULTIPLICATION SIGN}", "close", "Close the tab (Ctrl-W)", "Close the tab")
-        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        close.clicked.connect(lambda: self.close_tab(self.tabs.indexOf(tab)))
-        self.tabs.tabBar().setTabButton(at, QTabBar.ButtonPosition.RightSide, close)
-        self._name_tab(tab, querytext.title(state.text))
+        tab.stacked.connect(self.stack_by)
         return tab
 
-    def _name_tab(self, tab: QueryTab, title: str) -> None:
-        at = self.tabs.indexOf(tab)
-        self.tabs.setTabText(at, title.replace("&", "&&"))
-        self.tabs.setTabToolTip(at, tab.editor.text)
+    def open_link(self, text: str) -> None:
+        """Put the query of an afterfact:// link into a tab; it is not run, since anybody may have written it."""
+        try:
+            linked = from_link(text)
+        except ValueError as error:
+            self.tell(str(error))
+            return
+        own = self.server.join.address.removeprefix("tcp://")
+        self.new_tab(linked.query)
+        other = f" The link is to {linked.server}, this console asks {own}." if linked.server != own else ""
+        self.tell(f"From a link; Ctrl-Enter runs it.{other}")
 
     def _tab_changed(self) -> None:
         self._show_summary()
         self._save.start()
-
-    def _tab_status(self, tab: QueryTab) -> None:
-        if tab is self.tabs.currentWidget():
-            self._show_summary()
 
     def on_tab(self, do: Callable[[QueryTab], object]) -> None:
         """Do something with the tab in front; nothing at the login."""
@@ -350,7 +314,7 @@ class MainWindow(QMainWindow):
         if isinstance(tab, QueryTab):
             self.summary.show_text(tab.status, tab.status_details)
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         """A short word in place of the summary."""
         self.summary.show_text(text)
         self._told.start()
@@ -386,6 +350,7 @@ class MainWindow(QMainWindow):
         """Make all text so many pixels high, within bounds."""
         self.preferences.text_px = min(max(pixels, SIZES[0]), SIZES[1])
         self.restyle()
+        self._fit_side()
         self._save.start()
 
     def set_columns(self, names: list[str]) -> None:
@@ -399,9 +364,36 @@ class MainWindow(QMainWindow):
         self.columns_menu.popup(at)
 
     def toggle_sensors(self) -> None:
-        """Show or hide the sensors."""
-        self.preferences.sensors_shown = not self.panel.isVisible()
-        self.panel.setVisible(self.preferences.sensors_shown)
+        """Show or hide the sensors and the saved queries."""
+        self.preferences.sensors_shown = not self.side.isVisible()
+        self.side.setVisible(self.preferences.sensors_shown)
+        self._save.start()
+
+    def toggle_details(self) -> None:
+        """Show or hide the details beside the tables."""
+        self.preferences.details_shown = not self.preferences.details_shown
+        for tab in self.all_tabs():
+            tab.answer.show_details(self.preferences.details_shown)
+        self._save.start()
+
+    def toggle_timeline(self) -> None:
+        """Show or hide the timelines."""
+        self.preferences.timeline_shown = not self.preferences.timeline_shown
+        self._refresh_pictures()
+
+    def toggle_tops(self) -> None:
+        """Show or hide the most frequent values."""
+        self.preferences.tops_shown = not self.preferences.tops_shown
+        self._refresh_pictures()
+
+    def stack_by(self, by: By) -> None:
+        """Stack timelines by something else."""
+        self.preferences.stacked_by = by
+        self._refresh_pictures()
+
+    def _refresh_pictures(self) -> None:
+        for tab in self.all_tabs():
+            tab.answer.pictures.refresh()
         self._save.start()
 
     def show_health(self) -> None:

@@ -14,17 +14,32 @@ Ask = Callable[[str, bool], None]
 
 
 def cell_menu(
-    parent: QWidget, sections: list[Section], ask: Ask, copies: list[tuple[str, str, Callable[[], None]]]
+    parent: QWidget,
+    sections: list[Section],
+    ask: Ask,
+    copies: list[tuple[str, str, Callable[[], None]]],
+    tools: list[tuple[str, str, Callable[[], None]]],
 ) -> QMenu:
-    """`copies` are label, keys and what to do."""
+    """`copies` are label, keys and what to do; `tools` are name, what it opens or runs, and what to do."""
     menu = QMenu(parent)
     menu.setToolTipsVisible(True)
     for section in sections:
-        _heading(menu, section.heading)
+        if section.folded:
+            into = menu.addMenu(section.heading.replace("&", "&&"))
+            into.setToolTipsVisible(True)
+        else:
+            into = menu
+            _heading(menu, section.heading)
         for entry in section.entries:
-            action = menu.addAction(entry.label)
+            action = into.addAction(entry.label)
             action.setToolTip(entry.text)
             action.triggered.connect(lambda _checked=False, text=entry.text: ask(text, _control()))
+    if tools:
+        _heading(menu, "Outside tools")
+        for name, tip, do in tools:
+            action = menu.addAction(name.replace("&", "&&"))
+            action.setToolTip(tip)
+            action.triggered.connect(lambda _checked=False, do=do: do())
     _heading(menu, "Copy")
     for label, keys, do in copies:
         action = menu.addAction(f"{label}\t{keys}" if keys else label)

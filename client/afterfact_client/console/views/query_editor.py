@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QMimeData, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFontMetrics,
@@ -15,6 +15,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QWidget
 
 from afterfact_client.console.views.theme import LOOK
+from afterfact_client.state.links import from_link, is_link
 from afterfact_protocol.query import QueryError
 from afterfact_protocol.query.lexer import Lexeme, tokens
 from afterfact_protocol.query.operators import OPERATORS
@@ -120,6 +121,20 @@ class QueryEditor(QPlainTextEdit):
                 first.take(event)
                 return True
         return super().event(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """A link that is pasted is the query in it."""
+        text = source.text()
+        if is_link(text):
+            try:
+                linked = from_link(text)
+            except ValueError:
+                pass  # what it is, the line below the editor will say
+            else:
+                self.replace(linked.query)
+                self.edited.emit()
+                return
+        super().insertFromMimeData(source)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key, modifiers = event.key(), event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier

@@ -18,6 +18,7 @@ from afterfact_client.state.history import History, Walk
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.session import TabState
+from afterfact_client.state.tools import Tool
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.query import QueryError
 
@@ -34,6 +35,7 @@ class QueryTab(QWidget):
     asked_elsewhere(str): a query for a new tab.
     columns_changed(list): the analyst moved columns.
     columns_menu_wanted(QPoint): the menu of columns, at a global position.
+    stacked(str): the analyst wants timelines stacked by something else.
     """
 
     titled = Signal(str)
@@ -43,6 +45,7 @@ class QueryTab(QWidget):
     asked_elsewhere = Signal(str)
     columns_changed = Signal(list)
     columns_menu_wanted = Signal(QPoint)
+    stacked = Signal(str)
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class QueryTab(QWidget):
         state: TabState,
         sensors: Callable[[], Iterable[str]],
         networks: Callable[[], Iterable[str]] = tuple,
+        tools: Callable[[], list[Tool]] = list,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -61,13 +65,15 @@ class QueryTab(QWidget):
         self.state = state
         self.status = ""
         self.status_details = ""
+        self._summing = False
+        """Whether the status tells of a selection."""
 
         self.editor = QueryEditor()
         self.run_button = button("Run", tip="Run the query (Ctrl-Enter)")
         self.stop_button = button("Stop", tip="Stop the query (Esc)")
         self.stop_button.setEnabled(False)
         self.said = label(" ", "dim", wrap=True, spoken="What the query means, or what is wrong with it")
-        self.answer = AnswerPane(server, preferences)
+        self.answer = AnswerPane(server, preferences, tools)
         self.query = QueryRun(server, self)
         self.checker = Checker(self)
         self.completion = Completion(self.editor, self, sensors, networks)
@@ -114,6 +120,8 @@ class QueryTab(QWidget):
         self.answer.told.connect(self.told)
         self.answer.columns_changed.connect(self.columns_changed)
         self.answer.columns_menu_wanted.connect(self.columns_menu_wanted)
+        self.answer.stacked.connect(self.stacked)
+        self.answer.summed.connect(self._summed)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -280,6 +288,15 @@ class QueryTab(QWidget):
     def _summarise(self) -> None:
         self.status, self.status_details = self.answer.summary()
         self.status_changed.emit()
+
+    def _summed(self, text: str) -> None:
+        """The selection's sums stand before the answer's summary."""
+        shown, self._summing = self._summing, bool(text)
+        if not self.query.running and (text or shown):
+            self._summarise()
+            if text:
+                self.status = f"{text}  |  {self.status}"
+                self.status_changed.emit()
 
     def _asked_on(self, text: str, elsewhere: bool) -> None:
         if elsewhere:

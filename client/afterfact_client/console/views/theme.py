@@ -69,6 +69,9 @@ OUTCOME_COLOURS: dict[Outcome, str] = {
     Outcome.BOTH_WAYS: "#009E73",
 }
 """Okabe and Ito's; drawn as a mark beside the word, so that the word keeps the contrast of text."""
+GROUP_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#0072B2", "#D55E00")
+OTHERS_COLOUR = "#999999"
+"""Of the bars of a timeline that is stacked by something else; their names stand above them."""
 
 
 class Look:
@@ -189,9 +192,16 @@ QHeaderView::section {{ background: {colours.raised}; color: {colours.text}; bor
 QTableCornerButton::section {{ background: {colours.raised}; border: none; border-bottom: 1px solid {colours.line}; }}
 QTableView {{ border: none; border-top: 1px solid {colours.line}; }}
 QListWidget {{ background: {colours.raised}; border: 1px solid {colours.line}; }}
+QTreeWidget#plain {{ background: transparent; border: none; outline: none; }}
+QTreeWidget#plain::item {{ padding: 2px 0; }}
+QTreeWidget#plain::item:selected {{ background: {colours.selected}; color: {colours.text}; }}
+QComboBox {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 4px 6px; }}
+QComboBox:focus {{ border: 1px solid {colours.accent}; }}
+QComboBox::drop-down {{ border: none; width: 18px; }}
 QListWidget::item:selected {{ background: {colours.selected}; color: {colours.text}; }}
 QSplitter::handle {{ background: {colours.line}; }}
 QPlainTextEdit {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 1px; }}
+QTextBrowser#details {{ background: {colours.window}; border: none; border-top: 1px solid {colours.line}; }}
 QPlainTextEdit:focus {{ border: 1px solid {colours.accent}; }}
 QLineEdit {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 4px 6px; }}
 QLineEdit:focus {{ border: 1px solid {colours.accent}; }}
@@ -223,6 +233,7 @@ QLabel#good {{ color: {colours.good}; }}
 QLabel#heading {{ font-size: {px + 4}px; font-weight: 600; }}
 QLabel#section {{ color: {colours.dim}; font-size: {px - 1}px; font-weight: 600; }}
 QLabel#notice {{ background: {colours.warned}; color: {colours.warning}; padding: 3px 8px; }}
+QDialog#palette {{ background: {colours.window}; border: 1px solid {colours.dim}; }}
 QFrame#card {{ background: {colours.base}; border: 1px solid {colours.line}; border-radius: 6px; }}
 """
 

@@ -34,10 +34,18 @@ class WindowMenus:
             action.setChecked(name == theme)
 
     def _fill_file(self, menu: QMenu) -> None:
-        window = self._window
+        window, tabs = self._window, self._window.tabs
         _add(menu, "New &tab", ["Ctrl+T"], lambda: window.new_tab())
-        _add(menu, "&Close tab", ["Ctrl+W"], lambda: window.close_tab(window.tabs.currentIndex()))
-        _add(menu, "&Reopen closed tab", ["Ctrl+Shift+T"], window.reopen_tab)
+        _add(menu, "&Close tab", ["Ctrl+W"], lambda: tabs.close_tab(tabs.currentIndex()))
+        _add(menu, "&Reopen closed tab", ["Ctrl+Shift+T"], tabs.reopen_tab)
+        menu.addSeparator()
+        _add(menu, "Re&name tab", ["Ctrl+Shift+R"], lambda: tabs.rename(tabs.currentIndex()))
+        _add(menu, "&Duplicate tab", ["Ctrl+Shift+D"], lambda: tabs.duplicate(tabs.currentIndex()))
+        _add(menu, "&Pin or unpin tab", ["Ctrl+Shift+P"], lambda: tabs.pin(tabs.currentIndex()))
+        _add(menu, "Tab in a &window of its own", ["Ctrl+Shift+W"], lambda: tabs.detach(tabs.currentIndex()))
+        menu.addSeparator()
+        _add(menu, "&Export table ...", ["Ctrl+E"], window.commands.export_table)
+        _add(menu, "Export p&icture ...", ["Ctrl+Shift+E"], window.commands.export_picture)
         menu.addSeparator()
         _add(menu, "Log &out", [], window.log_out)
         _add(menu, "&Quit", ["Ctrl+Q"], window.close)
@@ -49,6 +57,9 @@ class WindowMenus:
         menu.addSeparator()
         _add(menu, "&Back on the trail", ["Alt+Left"], lambda: on_tab(lambda tab: tab.step(-1)))
         _add(menu, "&Forward on the trail", ["Alt+Right"], lambda: on_tab(lambda tab: tab.step(1)))
+        menu.addSeparator()
+        _add(menu, "Sa&ve ...", ["Ctrl+S"], self._window.commands.save_query)
+        _add(menu, "Co&mmand palette", ["Ctrl+K"], self._window.commands.show_palette)
         menu.addSeparator()
         _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus()))
         _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: on_tab(lambda tab: tab.answer.view.setFocus()))
@@ -67,7 +78,10 @@ class WindowMenus:
         _add(menu, "S&maller text", ["Ctrl+-"], lambda: window.set_text_size(liked.text_px - 1))
         _add(menu, "&Standard text", ["Ctrl+0"], lambda: window.set_text_size(Preferences().text_px))
         menu.addSeparator()
-        _add(menu, "S&ensors", ["Ctrl+B"], window.toggle_sensors)
+        _add(menu, "S&ensors and queries", ["Ctrl+B"], window.toggle_sensors)
+        _add(menu, "&Details of the session", ["Ctrl+I"], window.toggle_details)
+        _add(menu, "T&imeline", ["Ctrl+G"], window.toggle_timeline)
+        _add(menu, "Most &frequent values", ["Ctrl+Shift+G"], window.toggle_tops)
         _add(menu, "Sensors' &health", ["Ctrl+H"], window.show_health)
 
 

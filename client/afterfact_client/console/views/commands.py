@@ -1,0 +1,115 @@
+"""What a window offers by name: the command palette, saved queries, and exports."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from afterfact_client.console.views.command_palette import CommandPalette, of_menus
+from afterfact_client.console.views.exporting import ask_path, save_picture
+from afterfact_client.console.views.query_tab import QueryTab
+from afterfact_client.console.views.saved_panel import SaveDialog, SavedPanel
+from afterfact_client.state import querytext
+from afterfact_client.state.palette import Command
+from afterfact_client.state.saved import SavedQueries, SavedQuery
+
+if TYPE_CHECKING:
+    from afterfact_client.console.views.main_window import MainWindow
+
+
+class Commands(QObject):
+    """Owns the panel of saved queries."""
+
+    def __init__(self, window: "MainWindow", saved: SavedQueries) -> None:
+        super().__init__(window)
+        self._window = window
+        self.saved = saved
+        self.panel = SavedPanel(saved)
+        self.palette: CommandPalette | None = None
+        self.dialog: SaveDialog | None = None
+        self.file_dialog: QFileDialog | None = None
+        self.panel.chosen.connect(self._run)
+        self.panel.edited.connect(lambda query: self._ask(query, query))
+        self.panel.removed.connect(self._removed)
+
+    def show_palette(self) -> None:
+        """Everything that can be done, by name."""
+        window = self._window
+        if window.pages.currentWidget() is not window.work:
+            return
+        tabs = window.tabs
+        commands = [
+            Command("tab", tabs.tabText(tabs.indexOf(tab)).replace("&&", "&"), " ".join(tab.editor.text.split()),
+                    lambda tab=tab: tabs.setCurrentWidget(tab))  # type: ignore[misc]
+            for tab in tabs.attached()
+        ]  # fmt: skip
+        commands += [
+            Command("query", query.path, query.comment or " ".join(query.text.split()),
+                    lambda query=query: self._run(query.text, False))  # type: ignore[misc]
+            for query in self.saved.all()
+        ]  # fmt: skip
+        self.palette = CommandPalette([*commands, *of_menus(window.menus.all)], window)
+        self.palette.destroyed.connect(self._palette_gone)
+        self.palette.show()
+
+    def _palette_gone(self) -> None:
+        self.palette = None
+
+    def save_query(self) -> None:
+        """Keep the query of the tab in front under a name."""
+        self._window.on_tab(lambda tab: self._offer(tab.editor.text, tab.state.name))
+
+    def _offer(self, text: str, name: str) -> None:
+        if text.strip():
+            self._ask(SavedQuery(name or querytext.title(text), text.strip()), None)
+        else:
+            self._window.tell("There is no query to save")
+
+    def export_table(self) -> None:
+        """All rows of the table in front, in its columns, into a CSV file."""
+        self._window.on_tab(self._export_table)
+
+    def _export_table(self, tab: QueryTab) -> None:
+        if not tab.answer.table.rowCount():
+            self._window.tell("There are no rows to export")
+            return
+        columns = list(tab.answer.table.columns)
+        name = "".join(sign if sign.isalnum() else "-" for sign in querytext.title(tab.answer.query)).strip("-")
+        self.file_dialog = ask_path(self._window, "Export the table", f"{name or 'sessions'}.csv", "csv",
+                                    lambda path: tab.answer.exporter.export(path, columns))  # fmt: skip
+
+    def export_picture(self) -> None:
+        """The timeline, and the most frequent values if they show, as a picture."""
+        self._window.on_tab(self._export_picture)
+
+    def _export_picture(self, tab: QueryTab) -> None:
+        pictures = tab.answer.pictures
+        if not pictures.isVisible() or pictures.height() < 2:
+            self._window.tell("There is no picture to export (Ctrl-G shows the timeline)")
+            return
+        self.file_dialog = ask_path(self._window, "Export the picture", "timeline.png", "png",
+                                    lambda path: self._picture(pictures, path))  # fmt: skip
+
+    def _picture(self, pictures: QWidget, path: Path) -> None:
+        done = save_picture(pictures, path)
+        self._window.tell(f"Exported to {path}" if done else f"Not exported: {path} cannot be written")
+
+    def _ask(self, query: SavedQuery, before: SavedQuery | None) -> None:
+        self.dialog = SaveDialog(self.saved, query, before, self._window)
+        self.dialog.saved.connect(lambda kept: self._window.tell(f"Saved as {kept.path}"))
+        self.dialog.destroyed.connect(self._dialog_gone)
+        self.dialog.open()
+
+    def _dialog_gone(self) -> None:
+        self.dialog = None
+
+    def _run(self, text: str, elsewhere: bool) -> None:
+        if elsewhere:
+            self._window.new_tab(text, run=True)
+        else:
+            self._window.on_tab(lambda tab: tab.ask(text))
+
+    def _removed(self, query: SavedQuery) -> None:
+        self._window.history.add(query.text, self._window.server.join.address, ran=False)
+        self._window.tell(f"Removed {query.path}; its text is in the history (Ctrl-Up)")

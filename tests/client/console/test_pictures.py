@@ -1,0 +1,87 @@
+"""The timeline and the most frequent values: real drags, clicks and keys."""
+
+from helpers.desk import CONTROL, SHIFT, Desk, Key, Modifier
+from helpers.fake_link import SECOND, START, FakeServer, covered, sessions
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from afterfact_client.state.result import LOCAL_ROWS
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def test_a_drag_asks_again_for_that_time(work: Desk, fake: FakeServer) -> None:
+    fake.rows = sessions(200)
+    gap = (START - 150 * SECOND, START - 100 * SECOND)
+    fake.changes = {"coverage": (covered("border", gap),), "span_start": START - 199 * SECOND}
+    work.ask("WHERE port = 1034 LIMIT 500")
+    view = work.tab.answer.pictures.timeline
+    counts = view.timeline
+    assert view.isVisible() and counts is not None and counts.counts.sum() == 200 and counts.step == SECOND
+    assert [gap.sensor for gap in view.gaps] == ["border"]
+    assert "border did not watch all of it" in view.told(50, 60) and "6 sessions" in view.told(0, 5)
+    first, last = START - 120 * SECOND, START - 80 * SECOND
+    y = view.height() // 2
+    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(first) + 1, y))
+    QTest.mouseMove(view, QPoint(view.x_of(last), y))
+    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(last) + 1, y))
+    work.answered()
+    assert fake.asked[-1] == (
+        "WHERE port = 1034 AND start_time >= '2004-07-26 17:35:49' AND start_time < '2004-07-26 17:36:30' LIMIT 500"
+    )
+
+
+def test_keys_choose_a_time_too(work: Desk, fake: FakeServer) -> None:
+    fake.changes = {"span_start": START - 7 * SECOND}
+    work.ask("port = 1034")
+    view = work.tab.answer.pictures.timeline
+    view.setFocus()
+    work.key(Key.Key_Right)
+    work.key(Key.Key_Right, SHIFT)
+    assert view.chosen == (0, 1) and "session" in view.accessibleDescription()
+    work.key(Key.Key_Return)
+    work.answered()
+    assert "start_time >= '2004-07-26 17:37:42' AND start_time < '2004-07-26 17:37:42.1'" in fake.asked[-1]
+
+
+def test_it_is_stacked_hidden_and_shown_in_all_tabs(work: Desk, fake: FakeServer) -> None:
+    work.ask("port = 1034")
+    view = work.tab.answer.pictures.timeline
+    view.choice.actions()[1].trigger()
+    assert view.timeline is not None and view.timeline.groups == ("border", "inside", "others")
+    assert work.window.preferences.stacked_by == "sensor"
+    work.key(Key.Key_G, CONTROL)
+    assert not view.isVisible() and not work.window.preferences.timeline_shown
+    work.key(Key.Key_G, CONTROL)
+    assert view.isVisible()
+
+
+def test_a_result_that_is_not_here_whole_has_no_false_picture(work: Desk, fake: FakeServer) -> None:
+    fake.rows = sessions(LOCAL_ROWS + 1)
+    work.window.toggle_tops()
+    work.ask("port = 1034")
+    pictures = work.tab.answer.pictures
+    assert pictures.timeline.timeline is None and "20,001" in pictures.timeline.words
+    assert not pictures.tops.isVisible()
+    fake.rows = sessions(8)
+    fake.changes = {"truncated": True, "limit": 8}
+    work.ask("port = 1035")
+    assert pictures.timeline.words == "of the 8 sessions shown; more match;"
+
+
+def test_a_click_on_a_frequent_value_filters(work: Desk, fake: FakeServer) -> None:
+    work.key(Key.Key_G, CONTROL | SHIFT)
+    work.ask("WHERE port = 1034 LIMIT 500")
+    bars = work.tab.answer.pictures.tops.lists["sensor"]
+    assert [(top.text, top.count) for top in bars.tops] == [("border", 4), ("inside", 4)]
+    QTest.mouseClick(bars, LEFT, Modifier.NoModifier, bars.place(1).center())
+    work.answered()
+    assert fake.asked[-1] == "WHERE port = 1034 AND sensor = 'inside' LIMIT 500"
+    QTest.mouseClick(bars, LEFT, SHIFT, bars.place(0).center())
+    work.answered()
+    assert fake.asked[-1] == "WHERE port = 1034 AND sensor = 'inside' AND NOT sensor = 'border' LIMIT 500"
+    work.tab.answer.pictures.tops.lists["dst_port"].setFocus()
+    work.key(Key.Key_Down)
+    work.key(Key.Key_Return)
+    work.answered()
+    assert " AND dst_port = 1034 LIMIT 500" in fake.asked[-1]
