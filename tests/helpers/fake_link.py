@@ -17,10 +17,12 @@ from afterfact_protocol.messages import (
     Answer,
     Failed,
     Gap,
+    HealthPoint,
     InterfaceState,
     Page,
     Progress,
     SensorCoverage,
+    SensorHealth,
     SensorStatus,
     Status,
     Vitals,
@@ -138,6 +140,16 @@ def vitals(**changes: object) -> Vitals:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def fared(**changes: object) -> HealthPoint:
+    """A step in which a sensor reported and all was well."""
+    point = HealthPoint(
+        start=0, reports=3, packets=1000, kernel_dropped=0, interface_dropped=0, spool_dropped=0, undecoded={},
+        evicted=0, delivered=10, open_sessions=5, backlog_batches=0, backlog_age=0, clock_offset=0,
+        interfaces_missing=0,
+    )  # fmt: skip
+    return replace(point, **changes)  # type: ignore[arg-type]
+
+
 @dataclass
 class FakeServer:
     """What the fake link's server does; tests change it while it runs."""
@@ -154,6 +166,8 @@ class FakeServer:
     """Fields of answers that are to be otherwise."""
     sensors: tuple[SensorStatus, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    fared: dict[str, dict[int, HealthPoint]] = field(default_factory=dict)
+    """What sensors reported in which step of the time asked about."""
     asked: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
     """What was asked by itself about the session that is looked at: who else saw it."""
@@ -296,6 +310,19 @@ class FakeLink:
                     self._server.alarms,
                 )
             )
+        return future
+
+    def health(self, sensor: str, start: int, end: int, points: int) -> "Future[SensorHealth]":
+        future: Future[SensorHealth] = Future()
+        step = (end - start) // points
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost("not connected"))
+        else:
+            told = tuple(
+                replace(point, start=start + number * step)
+                for number, point in self._server.fared.get(sensor, {}).items()
+            )
+            future.set_result(SensorHealth(0, sensor, start, end, step, told))
         return future
 
     def close(self) -> None:

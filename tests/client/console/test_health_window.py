@@ -3,7 +3,7 @@
 import time
 
 from helpers.desk import CONTROL, SHIFT, Desk, Key
-from helpers.fake_link import SECOND, FakeServer, sensor_status, vitals
+from helpers.fake_link import SECOND, FakeServer, fared, sensor_status, vitals
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtTest import QAbstractItemModelTester, QTest
@@ -123,9 +123,30 @@ def test_states_have_their_colours_in_both_themes(work: Desk, fake: FakeServer) 
 
 def test_it_is_a_right_model(work: Desk) -> None:
     sensors = SensorList()
-    model = HealthTable(sensors)
+    model = HealthTable(sensors, None)
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal, model)
     border, lab = sensor_status("border", vitals=vitals()), sensor_status("lab", "down")
     for each in ((border,), (border, lab), (sensor_status("border", "down"), sensor_status("lab")), (), (lab,)):
         sensors.take(Status(0, 1, "0.1.0", 0, 0, 0, 0, each))
         assert model.rowCount() == len(each)
+
+
+def test_a_strip_shows_how_a_sensor_fared_and_what_is_not_known(work: Desk, fake: FakeServer) -> None:
+    fake.sensors = (sensor_status("border"), sensor_status("lab", "down"))
+    fake.fared = {"border": {95: fared(), 94: fared(kernel_dropped=7), 93: fared(backlog_age=600 * SECOND)}}
+    news(work)
+    health = opened(work)
+    model = health.model
+    work.until(lambda: health.strips.get("lab", 1) is not None)
+    border, lab = (model.index(names(health).index(name), 2) for name in ("● border", "✕ lab"))
+    strip = border.data(HealthTable.STRIP)
+    assert strip[-3:] == ("warning", "error", "good") and set(strip[:-3]) == {"none"} and len(strip) == 96
+    assert set(lab.data(HealthTable.STRIP)) == {"none"}
+    assert model.headerData(2, Qt.Orientation.Horizontal) == "24 h"
+    assert model.headerData(4, Qt.Orientation.Horizontal) == "Last data", "the other columns are where they belong"
+    tip = border.data(Qt.ItemDataRole.ToolTipRole)
+    assert tip == "Last 24 h, 96 steps of 15 min: reported in 1, batches waited in 1, losing in 1, no report in 93"
+    area = health.table.visualRect(border)
+    drawn = health.table.viewport().grab().toImage()
+    row = {drawn.pixelColor(x, area.bottom() - 4).name() for x in range(area.left() + 6, area.left() + 6 + 96)}
+    assert {LOOK.colours.error, LOOK.colours.good, LOOK.colours.warning} <= row

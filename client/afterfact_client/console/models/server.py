@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
-from afterfact_protocol.messages import Answer, Page, Progress, Status
+from afterfact_protocol.messages import Answer, Page, Progress, SensorHealth, Status
 
 
 class LinkLike(Protocol):
@@ -28,6 +28,7 @@ class LinkLike(Protocol):
     def pull(self, request: int, first: int, count: int) -> "Future[Page]": ...
     def cancel(self, request: int) -> None: ...
     def status(self) -> "Future[Status]": ...
+    def health(self, sensor: str, start: int, end: int, points: int) -> "Future[SensorHealth]": ...
     def close(self) -> None: ...
 
 
@@ -124,6 +125,11 @@ class Server(QObject):
 
     def status(self, on_done: "Callable[[Future[Status]], None]") -> None:
         self._when(self._need().status(), on_done)
+
+    def health(
+        self, sensor: str, start: int, end: int, points: int, on_done: "Callable[[Future[SensorHealth]], None]"
+    ) -> None:
+        self._when(self._need().health(sensor, start, end, points), on_done)
 
     def _need(self) -> LinkLike:
         assert self._link is not None, "a request before logging in"

@@ -2,8 +2,8 @@
 
 import time
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QPalette
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
@@ -19,16 +19,22 @@ from PySide6.QtWidgets import (
 
 from afterfact_client.console.models.health_table import HealthTable
 from afterfact_client.console.models.sensor_list import SensorList
+from afterfact_client.console.models.server import Server
+from afterfact_client.console.models.strips import Strips
 from afterfact_client.console.views.parts import label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
 from afterfact_client.state.health import alarm_line, store_line
+from afterfact_client.state.strips import SPANS
 from afterfact_protocol.statustext import age_text
 
 STALE_SECONDS = 15.0
 """Without news for this long it says so."""
 SHOWN_ALARMS = 6
 DETAIL_LINES = 9
+STRIP_PAD = 6
+HEIGHTS = {"none": 0.0, "good": 0.45, "warning": 0.75, "error": 1.0}
+"""Of a strip's cells, so that they are told without their colours."""
 
 
 class HealthWindow(QDialog):
@@ -40,14 +46,15 @@ class HealthWindow(QDialog):
 
     chosen = Signal(str)
 
-    def __init__(self, sensors: SensorList, parent: QWidget) -> None:
+    def __init__(self, sensors: SensorList, server: Server, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Sensors' health")
         self.resize(1160, 540)
         self._sensors = sensors
         self.alarms = label("", "notice", wrap=True, spoken="Alarms")
         self.alarms.setTextFormat(Qt.TextFormat.PlainText)  # they name what agents named
-        self.model = HealthTable(sensors, self)
+        self.strips = Strips(server, sensors, self)
+        self.model = HealthTable(sensors, self.strips, self)
         self.table = _Table(self.model)
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
@@ -100,7 +107,12 @@ class HealthWindow(QDialog):
 
     def showEvent(self, event: object) -> None:
         super().showEvent(event)  # type: ignore[arg-type]
+        self.strips.look(True)
         self.refresh()
+
+    def hideEvent(self, event: object) -> None:
+        super().hideEvent(event)  # type: ignore[arg-type]
+        self.strips.look(False)
 
     def _show_details(self) -> None:
         index = self.table.currentIndex()
@@ -152,3 +164,21 @@ class _Delegate(QStyledItemDelegate):
         colour = QColor(getattr(LOOK.colours, index.data(HealthTable.TONE)))
         for role in (QPalette.ColorRole.Text, QPalette.ColorRole.HighlightedText):
             option.palette.setColor(role, colour)
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        model = index.model()
+        span = model.span_of(index.column()) if isinstance(model, HealthTable) else None
+        return super().sizeHint(option, index) if span is None else QSize(SPANS[span].steps + 2 * STRIP_PAD, 0)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().paint(painter, option, index)
+        strip = index.data(HealthTable.STRIP)
+        if strip is None:
+            return
+        area = option.rect.adjusted(STRIP_PAD, 3, -STRIP_PAD, -3)
+        for at, cell in enumerate(strip):
+            height = max(round(area.height() * HEIGHTS[cell]), 1)
+            ink = QColor(getattr(LOOK.colours, cell if cell != "none" else "line"))
+            painter.fillRect(area.left() + at, area.bottom() + 1 - height, 1, height, ink)

@@ -399,7 +399,7 @@ class MainWindow(QMainWindow):
     def show_health(self) -> None:
         """The sensors' health, in a window of its own that blocks nothing."""
         if self.health is None:
-            self.health = HealthWindow(self.sensors, self)
+            self.health = HealthWindow(self.sensors, self.server, self)
             self.health.chosen.connect(self._ask_about)
         self.health.show()
         self.health.raise_()
