@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from afterfact_client.state.columns import Column, order
+from afterfact_client.state.columns import BY_NAME, Column, order
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.records import Records, from_bytes
 from afterfact_protocol.session import ROW
@@ -53,6 +53,8 @@ class ResultRows:
         self._asked: set[int] = set()
         self._all: Records | None = None
         """All rows in the server's order, once a small result is complete."""
+        self._kept: npt.NDArray[np.intp] | None = None
+        """Places in `_all` that a filter leaves, in the server's order."""
         self._order: npt.NDArray[np.intp] | None = None
         self._texts: OrderedDict[tuple[int, str], list[str | None]] = OrderedDict()
 
@@ -167,7 +169,7 @@ class ResultRows:
         """Order the rows here, equal ones as they stand; None is the server's order. Only once it is complete."""
         self._texts.clear()
         if column is None:
-            self._order, self.sorted_by = None, None
+            self._order, self.sorted_by = self._kept, None
             return
         assert self.complete, "a result is sorted here only once it is loaded whole"
         self.sorted_by = (column.name, descending)
@@ -175,3 +177,19 @@ class ResultRows:
             return
         before = self._order if self._order is not None else np.arange(len(self._all))
         self._order = before[order(column, descending, self._all[before], self.answer.sensors)]
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a filter is on."""
+        return self._kept is not None
+
+    def filter(self, mask: npt.NDArray[np.bool_] | None) -> None:
+        """Show only these of all the rows, in the order in which they stand; None shows all again. Only once it is
+        complete."""
+        if self._all is None or (mask is None and self._kept is None):
+            return
+        by, self._kept = self.sorted_by, None if mask is None else np.flatnonzero(mask)
+        self.total = len(self._all) if self._kept is None else len(self._kept)
+        self.sort(None)
+        if by is not None:
+            self.sort(BY_NAME[by[0]], by[1])

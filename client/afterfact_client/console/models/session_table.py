@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
 from afterfact_client.console.models.server import Server
@@ -77,6 +78,13 @@ class SessionTable(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         self.result.sort(column, descending)
         self.layoutChanged.emit()
+
+    def filter_here(self, mask: npt.NDArray[np.bool_] | None) -> None:
+        """Show only these rows of a complete result; None shows all."""
+        if self.result is not None and (mask is not None or self.result.filtered):
+            self.beginResetModel()
+            self.result.filter(mask)
+            self.endResetModel()
 
     def show_order(self, order: tuple[str, bool] | None) -> None:
         """Mark in the header what the rows are sorted by."""

@@ -12,10 +12,12 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
 from afterfact_client.console.models.exporter import Exporter
+from afterfact_client.console.models.finder import Finder
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.views.answer_notes import AnswerNotes, MessagePage
 from afterfact_client.console.views.detail_pane import DetailPane
+from afterfact_client.console.views.filter_bar import FilterBar
 from afterfact_client.console.views.pictures import Pictures
 from afterfact_client.console.views.row_actions import RowActions
 from afterfact_client.console.views.session_view import SessionView
@@ -78,6 +80,8 @@ class AnswerPane(QWidget):
         self.details = DetailPane(server)
         self.pictures = Pictures(preferences)
         self.exporter = Exporter(self.table, self)
+        self.filter = FilterBar()
+        self.finder = Finder(self.table, self)
         self.rows = RowActions(server.join.address, self.table, self.view, tools, self)
         self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
         self._beside = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
@@ -93,10 +97,14 @@ class AnswerPane(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self.notes)
         layout.addWidget(self.pictures)
+        layout.addWidget(self.filter)
         layout.addWidget(below, 1)
         self.table.loaded.connect(self._loaded)
         self.table.arrived.connect(self._first_rows)
         self.table.trouble.connect(self.notes.trouble)
+        self.filter.typed.connect(self.finder.typed)
+        self.filter.closed.connect(self.view.setFocus)
+        self.finder.told.connect(self.filter.said.setText)
         self.rows.told.connect(self.told)
         self.exporter.told.connect(self.told)
         self._sum = QTimer(self, singleShot=True, interval=SUM_MS)
@@ -179,6 +187,9 @@ class AnswerPane(QWidget):
         now = int(self._answered_at * 1e6)
         if self.table.result is not result:
             self._sort_once_loaded = None
+            self.filter.leave_quietly()
+            if self.table.result is not None:
+                self.table.result.filter(None)  # one that is held is whole again when it is gone back to
             if not answer.total:
                 self._server.cancel(answer.request)
             self.table.show(result)
@@ -251,6 +262,7 @@ class AnswerPane(QWidget):
         self.details.sightings.drop()
         self.rows.close()
         self.exporter.close()
+        self.finder.close()
         self._sum.stop()
 
     # --- the pictures -------------------------------------------------------------------------------------------------
@@ -296,6 +308,8 @@ class AnswerPane(QWidget):
 
     def _loaded(self) -> None:
         self.pictures.show_result(self.table.result)
+        if self.finder.text:
+            self.finder.again()
         if self._sort_once_loaded is not None:
             column, descending = self._sort_once_loaded
             self._sort_once_loaded = None

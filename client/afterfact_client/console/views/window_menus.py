@@ -63,6 +63,7 @@ class WindowMenus:
         menu.addSeparator()
         _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus()))
         _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: on_tab(lambda tab: tab.answer.view.setFocus()))
+        _add(menu, "&Filter the table", ["Ctrl+F"], lambda: on_tab(lambda tab: tab.answer.filter.enter()))
         _add(menu, "Coverage &details", ["Ctrl+D"], lambda: on_tab(lambda tab: tab.answer.notes.toggle()))
 
     def _fill_view(self, menu: QMenu) -> None:
