@@ -193,7 +193,7 @@ def test_theme_and_size_change_everything_at_once_and_are_kept(work: Desk) -> No
     assert height == 20
     work.key(Key.Key_L, CONTROL | SHIFT)
     assert LOOK.colours is not first
-    pixel = work.window.grab().toImage().pixelColor(work.window.width() // 2, work.window.height() // 2)
+    pixel = work.window.grab().toImage().pixelColor(work.window.width() // 2, 4 * work.window.height() // 5)
     assert pixel == QColor(LOOK.colours.base)
     work.key(Key.Key_Plus, CONTROL)
     work.key(Key.Key_Plus, CONTROL)
