@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from afterfact_protocol.query import parse
 from afterfact_protocol.query.canonical import instant, query_text, quoted
 from afterfact_protocol.query.lexer import Lexeme, tokens
-from afterfact_protocol.query.nodes import And, Between, Column, Compare, During, Expr
+from afterfact_protocol.query.nodes import And, Between, Column, Compare, During, EventWindow, Expr
 from afterfact_protocol.query.rawtree import Group, Junction, Raw
 from afterfact_protocol.query.syntax import parse as parse_raw
 
@@ -70,7 +70,7 @@ def time_terms(text: str, now: datetime | None = None) -> list[str]:
     return [
         text[item.span[0] : item.span[1]]
         for item in items
-        if isinstance(item, During) or (isinstance(item, Compare | Between) and item.operand in times)
+        if isinstance(item, During | EventWindow) or (isinstance(item, Compare | Between) and item.operand in times)
     ]
 
 
@@ -82,10 +82,12 @@ def without_times(text: str, now: datetime | None = None) -> str:
     rest = tuple(
         item
         for item in items
-        if not (isinstance(item, During) or (isinstance(item, Compare | Between) and item.operand in times))
+        if not (
+            isinstance(item, During | EventWindow) or (isinstance(item, Compare | Between) and item.operand in times)
+        )
     )
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
-    return query_text(where, query.order, query.limit, query.once, query.stages)
+    return query_text(where, query.order, query.limit, query.once, query.stages, query.excluding)
 
 
 def within(text: str, start: int, end: int) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from .errors import QueryError
 from .functions import FIRST_SEEN, FIRST_SEEN_FIELDS, FUNCTIONS
 from .lexer import Lexeme, Token
-from .nodes import And, Column, Either, Expr, FirstSeen, Not, Op, Or
+from .nodes import And, Column, Either, Expr, FirstSeen, Not, Op, Or, Unless
 from .rawtree import Binary, Call, Group, Minus, Raw
 from .subjects import nearest, resolve
 from .values import time_value
@@ -91,7 +91,7 @@ def firsts(expr: Expr | None) -> Iterator[FirstSeen]:
         case And() | Or():
             for item in expr.items:
                 yield from firsts(item)
-        case Not():
+        case Not() | Unless():
             yield from firsts(expr.item)
 
 

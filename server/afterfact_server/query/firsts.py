@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from afterfact_protocol.query.analysis import fields, needs_growing
 from afterfact_protocol.query.firsts import firsts
 from afterfact_protocol.query.functions import EITHER
-from afterfact_protocol.query.nodes import And, Expr, FirstSeen, Member, Not, Op, Or
+from afterfact_protocol.query.nodes import And, Expr, FirstSeen, Member, Not, Op, Or, Unless
 from afterfact_protocol.session import BY_NAME
 from afterfact_server.query.needles import needles
 from afterfact_server.query.parameters import Parameters
@@ -162,7 +162,7 @@ def _values(expr: Expr) -> int:
     match expr:
         case And() | Or():
             return sum(map(_values, expr.items))
-        case Not():
+        case Not() | Unless():
             return _values(expr.item)
         case Member():
             return len(expr.values)

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.match import matches
+from afterfact_protocol.query.nodes import Unless
 from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
 from afterfact_server.judged import judged
 from afterfact_server.query.compile import key_query, rows_by_keys
@@ -74,6 +75,10 @@ def revised(draw: st.DrawFn) -> tuple[Rows, list[Rows]]:
     return newest, [part for part in parts if len(part)]
 
 
+def keys_of(rows: Rows) -> set[tuple[int, ...]]:
+    return {tuple(row) for row in rows[list(KEY)].tolist()}
+
+
 def kept(kind: str, values: Rows) -> Held:
     return Held(kind, values)
 
@@ -104,13 +109,18 @@ def test_server_finds_what_the_language_says(
     client.command("TRUNCATE TABLE sessions")
     for part in parts:
         client.raw_insert("sessions", [*(field.name for field in FIELDS), COLUMN], with_packed(part), fmt="RowBinary")
-    for query in asked:
+    for number, query in enumerate(asked):
         typed = parse(str(query), NOW)
         expected = newest[ORACLE.answer(typed, newest)]
         assert found(client, typed, STORED).tolist() == expected.tolist(), str(query)
-        if not any(test.operand.name == "session" for test in sets_of(typed.where)):
+        sets = sets_of(typed.where)
+        if sets and not any(test.operand.name == "session" for test in sets):
             # Few values become a list, and a list finds the same.
             assert found(client, typed, SMALL).tolist() == expected.tolist(), str(query)
+        if not number and typed.where is not None:
+            # An exclusion leaves whatever its condition is not true of.
+            taken = keys_of(newest[ORACLE.answer(Query(typed.where), newest)])
+            assert keys_of(found(client, Query(Unless(typed.where)), STORED)) == keys_of(newest) - taken, str(query)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
