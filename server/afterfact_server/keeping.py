@@ -51,7 +51,7 @@ from afterfact_protocol.sets import (
     unique,
     without,
 )
-from afterfact_server.meaning import Asking, Meaning, info_of, microseconds
+from afterfact_server.meaning import QUERY_SHOWN, Asking, Meaning, info_of, microseconds
 from afterfact_server.query.compile import Compiled
 from afterfact_server.query.conditions import condition
 from afterfact_server.query.parameters import Parameters
@@ -64,7 +64,6 @@ from afterfact_server.store.schema import SESSIONS
 
 LISTED_BYTES = 768 * 1024
 """Of a list of sets, so that it fits a message."""
-QUERY_SHOWN = 300
 
 
 class Refusal(Exception):

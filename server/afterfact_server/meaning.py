@@ -30,6 +30,10 @@ from afterfact_server.setcopies import SetCopies
 Fetch = Callable[[Compiled, "np.dtype[np.void]"], Records]
 
 
+QUERY_SHOWN = 300
+"""Characters of a set's query that an answer tells, and a list of sets."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """What one request looks things up with."""
@@ -174,11 +178,11 @@ class _Lookup:
         saved = self._sets[one.name]
         if not saved.live:
             self._held[one.name] = self._copies.frozen(saved, self._asking.client)
-            self._used[one.name] = info_of(saved)
+            self._used[one.name] = info_of(saved, QUERY_SHOWN)
             return
         values = self.live(saved, path, one.span)
         self._held[one.name] = self._copies.computed(saved.kind, values, self._asking.client)
-        self._used[one.name] = replace(info_of(saved), count=len(values), networks=networks_among(values))
+        self._used[one.name] = replace(info_of(saved, QUERY_SHOWN), count=len(values), networks=networks_among(values))
 
     def _time_of(self, number: int) -> int | None:
         found = self._asking.fetch(time_of_event(number), np.dtype([("time", "<i8")]))

@@ -97,7 +97,7 @@ class SetsTable:
         with self._lock:
             present = self._current.get(made.name)
             if (present.number if present else None) != expected:
-                raise SetTaken(taken(present) if present else f"there is no set @{made.name} any more")
+                raise SetTaken(_changed(made.name, present, expected))
             if present is None and len(self._current) >= MAX_SETS:
                 raise RegistryError(f"there are {MAX_SETS:,} sets: delete some first")
             try:
@@ -136,6 +136,14 @@ class SetsTable:
             values = from_parts(row.kind, [zlib.decompress(row.content)])
             said = json.loads(zlib.decompress(row.comments)) if row.comments else {}
         return values, {int(place): text for place, text in said.items()}
+
+
+def _changed(name: str, present: SavedSet | None, expected: int | None) -> str:
+    if present is None:
+        return f"there is no set @{name} any more"
+    if expected is None:
+        return taken(present)
+    return f"{present.by} changed @{name} just now (version {present.number}): look at it, and try again"
 
 
 def taken(present: SavedSet) -> str:
