@@ -4,9 +4,11 @@ import afterfact_client
 with afterfact_client.connect("CONSOLE.toml", "ana", password) as client:
     result = client.query("WHERE port = 1034 LIMIT 500")
     rows = result.fetch()      # numpy structured array, dtype afterfact_protocol.session.ROW
+    table = client.query("LAST 24h | sum(bytes) AS b BY src_ip TOP 10").fetch()
+    table.array("b")           # numpy array; table.behind(0) is the query for the sessions of the first row
 """
 
-from afterfact_client.client import Client, Result, connect
+from afterfact_client.client import Client, Result, TableResult, connect
 from afterfact_client.link import ConnectError, LinkLost, RequestFailed
 
-__all__ = ["Client", "ConnectError", "LinkLost", "RequestFailed", "Result", "connect"]
+__all__ = ["Client", "ConnectError", "LinkLost", "RequestFailed", "Result", "TableResult", "connect"]

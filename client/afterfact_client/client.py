@@ -11,6 +11,7 @@ import numpy as np
 
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
+from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (
@@ -25,7 +26,9 @@ from afterfact_protocol.messages import (
     SetKind,
     SetMode,
     Status,
+    TableAnswer,
 )
+from afterfact_protocol.query.columns import layout
 from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
 from afterfact_protocol.session import ROW
 from afterfact_protocol.sets import DTYPES, Values
@@ -34,7 +37,7 @@ PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 """Sessions a pull asks for: as many as fit a page."""
 PULLS_AHEAD = 4
 MAX_PULL = 4096
-"""Events asked for at a time; a page has as many of them as a message holds."""
+"""Events, or rows of a table, asked for at a time; a page has as many of them as a message holds."""
 
 
 class Result:
@@ -109,17 +112,62 @@ class SavedValues:
     sensors: dict[int, str]
 
 
+class TableResult:
+    """An answered query that made a table of the sessions. Its rows lie on the server; `fetch` pulls them."""
+
+    def __init__(self, link: Link, answer: TableAnswer) -> None:
+        self._link = link
+        self.answer = answer
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was watched; see Result."""
+        return complete(self.answer)
+
+    @property
+    def coverage(self) -> list[str]:
+        """What was watched and what was not, and what must be known to judge the table, a line each."""
+        return told(self.answer)
+
+    def fetch(self) -> Table:
+        """All rows. Its columns are numpy arrays: `result.fetch().array("sum(bytes)")`."""
+        width = layout(self.answer.columns).itemsize
+        size = min(MAX_PULL, MAX_BATCH_BYTES // width)
+        waiting: list[Future[Page]] = []
+        parts: list[bytes] = []
+        first = 0
+        while first < self.answer.total or waiting:
+            while first < self.answer.total and len(waiting) < PULLS_AHEAD:
+                waiting.append(self._link.pull(self.answer.request, first, size))
+                first += size
+            parts.append(waiting.pop(0).result().rows)
+        rows = rows_from_bytes(self.answer, b"".join(parts))
+        if len(rows) != self.answer.total:
+            raise RuntimeError(f"the server sent {len(rows)} of {self.answer.total} rows")
+        return Table(self.answer, rows)
+
+    def drop(self) -> None:
+        """Free the table on the server."""
+        self._link.cancel(self.answer.request)
+
+
 class Client:
     """A logged-in connection. Use it as a context manager, or `close` it."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
 
-    def query(self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None) -> Result:
-        """Ask and wait for the answer. RequestFailed with the position of a faulty text; LinkLost."""
+    def query(
+        self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
+    ) -> Result | TableResult:
+        """Ask and wait for the answer: a TableResult if the query makes a table (`... | count`), else a Result.
+        RequestFailed with the position of a faulty text; LinkLost."""
         request, future = self.link.ask(text, everything, progress)
         try:
-            return Result(self.link, future.result())
+            answer = future.result()
+            if isinstance(answer, TableAnswer):
+                return TableResult(self.link, answer)
+            return Result(self.link, answer)
         except BaseException:
             self.link.cancel(request)
             raise

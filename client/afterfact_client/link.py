@@ -58,6 +58,7 @@ from afterfact_protocol.messages import (
     SetSaved,
     SetValues,
     Status,
+    TableAnswer,
     Welcome,
 )
 from afterfact_protocol.session import SCHEMA_VERSION
@@ -162,7 +163,7 @@ class Link:
 
     def ask(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
-    ) -> "tuple[int, Future[Answer]]":
+    ) -> "tuple[int, Future[Answer | TableAnswer]]":
         """Send a query; its number, and the answer to come (RequestFailed, LinkLost)."""
         request = self._number()
         return request, self._send((request, -1), Ask(request, text, everything), progress)
@@ -361,8 +362,8 @@ class Link:
                 if pending is not None and pending.progress is not None:
                     pending.progress(event)
             case (
-                Answer(request) | Status(request) | SensorHealth(request) | EventsFound(request) | Sets(request)
-                | SetValues(request) | SetSaved(request) | Exclusions(request) | ExclusionSaved(request)
+                Answer(request) | TableAnswer(request) | Status(request) | SensorHealth(request) | EventsFound(request)
+                | Sets(request) | SetValues(request) | SetSaved(request) | Exclusions(request) | ExclusionSaved(request)
                 | Removed(request)
             ):  # fmt: skip
                 self._resolve((request, -1), event)

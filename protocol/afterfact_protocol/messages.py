@@ -389,6 +389,54 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table."""
+
+    name: Name
+    type: Name
+    """The numpy type of its values in a packed row; see query/columns.py."""
+    kind: Name
+    """What its values are: the language's types (time, number, address, ...), or ratio."""
+    role: Literal["time", "key", "measure", "unknown"]
+    unit: Name = ""
+    field: Name = ""
+    """The field that it shows, or that it was computed of; empty if it is of the sessions themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableAnswer:
+    """Answer to an ASK whose query makes a table of the sessions; its rows are to be pulled, as those of ANSWER are.
+    What has the same name there is the same."""
+
+    request: U32
+    total: U64
+    """Rows of the table."""
+    truncated: bool
+    """Whether there are more rows than `limit`."""
+    limit: U64
+    columns: Annotated[tuple[TableColumn, ...], Field(max_length=64)]
+    sensors: Annotated[dict[int, Name], Field(max_length=65536)]
+    reading: Line
+    span_start: I64
+    span_end: I64
+    query: Annotated[str, Field(max_length=4 * MAX_QUERY_BYTES)]
+    """The standard spelling of the query as the server understood it, with the time of asking in it."""
+    sessions: U64
+    """Sessions that the table was made of."""
+    groups: U64
+    """Groups of them, before HAVING, TOP and LIMIT."""
+    elapsed: U64
+    coverage: Annotated[tuple[SensorCoverage, ...], Field(max_length=MAX_SENSORS_TOLD)]
+    named: bool = False
+    unseen: Annotated[tuple[Name, ...], Field(max_length=MAX_UNSEEN)] = ()
+    more_unseen: U64 = 0
+    notes: Annotated[tuple[Line, ...], Field(max_length=256)] = ()
+    sets: Annotated[tuple[SetInfo, ...], Field(max_length=100)] = ()
+    exclusions: Annotated[tuple[ExclusionInfo, ...], Field(max_length=MAX_EXCLUSIONS_TOLD)] = ()
+    by_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """Send `count` sessions of a result from the `first` on, or as many of them as MAX_BATCH_BYTES hold."""
 
@@ -806,7 +854,8 @@ class Removed:
 Message = (
     Hello | Welcome | Refused
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
-    | Login | LoggedIn | Alive | Ask | Answer | Pull | Page | Progress | Cancel | Failed | AskStatus | Status
+    | Login | LoggedIn | Alive | Ask | Answer | TableAnswer | Pull | Page | Progress | Cancel | Failed
+    | AskStatus | Status
     | AskHealth | SensorHealth | AskEvents | EventsFound
     | AskSets | Sets | AskSetValues | SetValues | SaveSet | PutSet | RemoveSet | SetSaved
     | AskExclusions | Exclusions | SaveExclusion | RemoveExclusion | ExclusionSaved | AskRemoved | Removed
@@ -829,6 +878,7 @@ TAGS: dict[str, type[Message]] = {
     "alive": Alive,
     "ask": Ask,
     "answer": Answer,
+    "table": TableAnswer,
     "pull": Pull,
     "page": Page,
     "progress": Progress,

@@ -27,6 +27,7 @@ from afterfact_protocol.messages import (
     Pull,
     SaveSet,
     SetInfo,
+    TableAnswer,
 )
 from afterfact_protocol.query import Query, QueryError, parse, reading
 from afterfact_protocol.query.firsts import firsts
@@ -36,15 +37,15 @@ from afterfact_protocol.session import ROW
 from afterfact_protocol.sets import Values
 from afterfact_server import lanes
 from afterfact_server.config import Allowed, Limits, Roles
-from afterfact_server.conversations import ENDS, collapsed, conversations
+from afterfact_server.conversations import ENDS, MOST_OTHERS, collapsed, conversations
 from afterfact_server.coverage import coverage, covered_text, dropped_days
 from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import YEAR_2299, now_us
 from afterfact_server.judged import judged
 from afterfact_server.keeping import Keeper, Refusal, Upload, exclusion_info
-from afterfact_server.meaning import Asking, Meaning
-from afterfact_server.networks import NetworksFile
+from afterfact_server.meaning import Asking, Meaning, Meant
+from afterfact_server.networks import Configured, NetworksFile
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
 from afterfact_server.registry.accounts import WRITERS
 from afterfact_server.registry.database import RegistryError
@@ -56,6 +57,7 @@ from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
+from afterfact_server.tables import TableRows, made, others
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
@@ -67,6 +69,8 @@ COUNT_CONVERSATIONS = 50_000
 READ_AHEAD = 8
 """Pages fetched by one query for a console that reads on and on: one query for 8,000 keys is far cheaper than eight."""
 COUNT_KEYS = 16_384
+MOST_LEFT_OUT = 200_000
+"""Sessions that ONCE leaves out of a table: their ids travel in the statement."""
 JUST_FOUND = 1.0
 """Seconds for which the rows found with a query's keys are its first page: a session's next revision is minutes
 away."""
@@ -103,7 +107,7 @@ class Running:
     waiting: deque[Pull] = field(default_factory=deque)
     query: Query | None = None
     """With addresses in place of networks."""
-    result: Result | None = None
+    result: Result | TableRows | None = None
     everything: bool = False
     quick: bool = True
     """In the quick lane; see lanes.py."""
@@ -127,6 +131,8 @@ def pages_on(running: Running, message: Pull) -> bool:
     """Whether more keys must be found before the pull can be answered."""
     result = running.result
     assert result is not None
+    if isinstance(result, TableRows):
+        return False
     count = min(message.count, PAGE_ROWS)
     return not result.complete and message.first + count > result.offset + len(result.keys)
 
@@ -226,14 +232,17 @@ class Answers:
         now = now_us()
         allowed = self._allowed(running)
         asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), allowed.caps)
-        if asked.table is not None:
-            raise QueryError("this server cannot run stages yet", text.find("|"), len(text))
+        if asked.table is not None and asked.save is not None:
+            raise QueryError("what a table found cannot be saved yet", *asked.save.span)
         configured, _ = self._networks.current()
         # Resolved once: the pages of an export are of the networks and sets that there were when it was asked for.
         asking = self._asking(client, running, now)
         self._may_save(running, asked)
         meant = self._meaning.of(asked, asking)
         query = running.query = meant.query
+        if query.table is not None:
+            self._table(client, running, asked, meant, configured, now)
+            return
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
         observations, sightings = 0, None
@@ -306,6 +315,58 @@ class Answers:
         except (Refusal, RegistryError) as error:
             raise QueryError(str(error), *save.span) from None
 
+    def _table(
+        self, client: Client, running: Running, asked: Query, meant: Meant, configured: Configured, now: int
+    ) -> None:
+        """Make the table that is asked for, and tell the console of it."""
+        query = meant.query
+        most = self._allowed(running).rows
+        left_out: dict[int, list[int]] = {}
+        if query.once:
+            _, sightings, _, more = self._once(client, running, replace(query, stages=()), most, all_others=True)
+            if more or len(sightings) > MOST_LEFT_OUT:
+                reason = (f"ONCE before a table looks through at most {most:,} sessions and leaves out at most "
+                          f"{MOST_LEFT_OUT:,} of them; narrow it, by start_time say")  # fmt: skip
+                raise QueryError(reason, 0, len(asked.text))
+            left_out = others(sightings)
+
+        def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
+            return self._fetch(client, compiled, dtype, running)
+
+        table = made(fetch, query, self._sensors(), most, left_out)
+        start, end = self._span(client, query, now)
+        names = self._admission.sensors()
+        covered = coverage(meant.base.where, configured, names.values(), self._ledger, self._health, start, end, now)
+        answer = TableAnswer(
+            request=running.request,
+            total=len(table.rows),
+            truncated=table.truncated,
+            limit=table.limit,
+            columns=table.columns,
+            sensors={number: sensor.name for number, sensor in names.items()},
+            reading=reading(asked)[:MAX_READING],
+            span_start=start,
+            span_end=end,
+            query=str(asked),
+            sessions=table.sessions,
+            groups=table.groups,
+            elapsed=int((time.monotonic() - running.started) * 1e6),
+            coverage=covered.sensors,
+            named=covered.named,
+            unseen=covered.unseen,
+            more_unseen=covered.more_unseen,
+            notes=(*meant.notes, *self._notes(query, end), *table.notes(query))[:MAX_NOTES],
+            sets=meant.sets,
+            exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
+            by_default=meant.by_default,
+        )
+        running.result = table
+        try:
+            running.send(answer)
+        except WireError:
+            running.result = None
+            raise
+
     def _notes(self, query: Query, end: int) -> tuple[str, ...]:
         dropped = dropped_days(self._ledger.dropped.all(), query.span[0], end)
         return tuple(note for note in (self._networks.problem, dropped) if note)
@@ -356,7 +417,9 @@ class Answers:
                 return keys[:bound], len(keys) > bound
             ask_for *= 2
 
-    def _once(self, client: Client, running: Running, query: Query, bound: int) -> tuple[Records, Records, int, bool]:
+    def _once(
+        self, client: Client, running: Running, query: Query, bound: int, all_others: bool = False
+    ) -> tuple[Records, Records, int, bool]:
         """The keys of the first observation of each conversation, at most `bound`; the others as SIGHTING; how many
         observations were told apart; whether there are more conversations. All that is found is looked through, up to
         the result's bound: what comes later in the order may be of the same conversation."""
@@ -367,7 +430,7 @@ class Answers:
         found = self._fetch(client, compiled, ENDS, running)
         cut = len(found) > most
         rows = found[:most]
-        firsts, sightings = collapsed(rows)
+        firsts, sightings = collapsed(rows, None if all_others else MOST_OTHERS)
         keys = np.empty(min(len(firsts), bound), KEY_ROW)
         for name in KEY_ROW.names or ():
             keys[name] = rows[name][firsts[:bound]]
@@ -396,6 +459,9 @@ class Answers:
         """Send a page. StoreFailure, Cancelled."""
         result, query = running.result, running.query
         assert result is not None and query is not None
+        if isinstance(result, TableRows):
+            running.send(result.page(message))
+            return
         client = self._engine.client()
         count = min(message.count, PAGE_ROWS)
         while pages_on(running, message):

@@ -67,9 +67,10 @@ def _ends(rows: Records) -> npt.NDArray[np.void]:
     return ends
 
 
-def collapsed(rows: Records) -> tuple[npt.NDArray[np.intp], Records]:
+def collapsed(rows: Records, most: int | None = MOST_OTHERS) -> tuple[npt.NDArray[np.intp], Records]:
     """Of observations in their order (fields of ENDS) the places of the first of each conversation, and the others as
-    SIGHTING, in the order of those places: `row` is the number of the first among the firsts."""
+    SIGHTING, in the order of those places: `row` is the number of the first among the firsts. Of one conversation
+    at most `most` others are told, the earliest; all with None."""
     _, places, number = np.unique(conversation_of(rows), return_index=True, return_inverse=True)
     number = number.reshape(-1)
     firsts = np.sort(places)
@@ -84,4 +85,4 @@ def collapsed(rows: Records) -> tuple[npt.NDArray[np.intp], Records]:
     # A place in its own conversation, to keep the earliest.
     starts = np.flatnonzero(np.diff(sightings["row"], prepend=np.uint32(0xFFFF_FFFF)))
     nth = np.arange(len(others)) - np.repeat(starts, np.diff(starts, append=len(others)))
-    return firsts, sightings[nth < MOST_OTHERS]
+    return firsts, sightings if most is None else sightings[nth < most]

@@ -20,6 +20,7 @@ from afterfact_protocol.messages import (
     Observed,
     SensorCoverage,
     SensorStatus,
+    TableColumn,
     Vitals,
 )
 from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
@@ -37,7 +38,18 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint):
+    for item in (
+        Observed,
+        SensorCoverage,
+        Gap,
+        Late,
+        SensorStatus,
+        Vitals,
+        InterfaceState,
+        Alarm,
+        HealthPoint,
+        TableColumn,
+    ):
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item

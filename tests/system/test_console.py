@@ -234,3 +234,41 @@ def test_the_program_itself_logs_in_asks_and_ends_in_good_order(tmp_path: Path, 
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert json.loads((tmp_path / "afterfact" / "preferences.json").read_text())["user"] == "ana"
+
+
+def test_a_table_its_order_and_the_sessions_behind_its_rows(desk: Desk, case: Case, tmp_path: Path) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.write("port = 1034 | count, sum(bytes) as b, first by src_ip, dst_ip")
+    desk.key(Key.Key_Return, CONTROL)
+    view = desk.tab.answer.aggregate
+    desk.until(lambda: view.table.table is not None)
+    assert view.isVisible() and not desk.tab.answer.view.isVisible()
+    rows = [[view.table.text(row, at) for at in range(5)] for row in range(view.table.rowCount())]
+    counts = [int(row[2]) for row in rows]
+    assert counts == sorted(counts, reverse=True) and len(counts) > 2
+    assert desk.tab.status.startswith(f"{len(rows)} rows of {sum(counts)} sessions")
+
+    view.table.sort_by(3)
+    sums = [int(view.table.text(row, 3).replace(",", "")) for row in range(len(rows))]
+    assert sums == sorted(sums, reverse=True)
+    view.table.sort_by(3)
+    assert [int(view.table.text(row, 3).replace(",", "")) for row in range(len(rows))] == sums[::-1]
+
+    view.setFocus()
+    view.setCurrentIndex(view.table.index(0, 0))
+    desk.key(Key.Key_C, CONTROL)
+    assert desk.clipboard == view.table.text(0, 0)
+    view.selectRow(0)
+    desk.key(Key.Key_C, CONTROL | SHIFT)
+    assert desk.clipboard.splitlines()[0] == "src_ip,dst_ip,count,b,first"
+    view.export(str(tmp_path / "table.csv"))
+    desk.until(lambda: (tmp_path / "table.csv").exists() and desk.window.isVisible())
+    desk.until(lambda: len((tmp_path / "table.csv").read_text().splitlines()) == len(rows) + 1)
+
+    wanted, before = int(view.table.text(0, 2)), desk.tab
+    desk.key(Key.Key_Return)
+    desk.until(lambda: desk.tab is not before)
+    desk.answered()
+    result = desk.tab.answer.table.result
+    assert result is not None and result.total == wanted
+    assert desk.tab.editor.text.startswith("WHERE port = 1034 AND src_ip = ")

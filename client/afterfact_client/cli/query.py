@@ -12,11 +12,12 @@ from typing import Any, TextIO
 import numpy as np
 
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
-from afterfact_client.client import Result, connect
+from afterfact_client.cli.tables import write_table
+from afterfact_client.client import Result, TableResult, connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
-from afterfact_client.state.coverage import complete, counted, told
-from afterfact_protocol.messages import Answer, Removed
+from afterfact_client.state.coverage import Answered, complete, counted, counted_table, told
+from afterfact_protocol.messages import Answer, Removed, TableAnswer
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -71,14 +72,21 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
         with output(None) as out:
             out.write(_explained(query))
         return DONE
+    if query.table is not None and chosen:
+        raise Failure("--columns is for sessions; a table has the columns that its stage names", WRONG_CALL)
     if not arguments.user:
         raise Failure("--user is needed to ask a server", WRONG_CALL)
     with connect(arguments.join, arguments.user, password(arguments.user)) as client:
-        everything = arguments.format in ("csv", "jsonl") and query.limit is None and not query.order
+        exports = arguments.format in ("csv", "jsonl") and query.table is None
+        everything = exports and query.limit is None and not query.order
         try:
             result = client.query(text, everything)
             with output(arguments.out) as out:
-                total = _write(result, arguments.format, chosen, query.once, out)
+                if isinstance(result, TableResult):
+                    topped = query.table is not None and query.table.top is not None
+                    total = write_table(result.fetch(), arguments.format, topped, out)
+                else:
+                    total = _write(result, arguments.format, chosen, query.once, out)
             removed = client.removed(text) if arguments.removed else None
         except RequestFailed as error:
             code = WRONG_CALL if error.code == "query" else FAILED
@@ -206,12 +214,13 @@ def _write_table(
         out.write("  ".join(cells).rstrip() + "\n")
 
 
-def _told(answer: Answer, total: int) -> str:
+def _told(answer: Answered, total: int) -> str:
+    count = counted_table(answer) if isinstance(answer, TableAnswer) else counted(answer, total)
     lines = [
-        f"{counted(answer, total)}; {answer.elapsed / 1000:,.0f} ms",
+        f"{count}; {answer.elapsed / 1000:,.0f} ms",
         f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
     ]
-    if answer.saved is not None:
+    if isinstance(answer, Answer) and answer.saved is not None:
         saved = answer.saved
         live = ", live" if saved.live else ""
         count = held(saved.kind, saved.count, saved.networks)
@@ -227,7 +236,7 @@ def _left_out(removed: Removed) -> str:
     return "\n".join([*lines, *(f"  {one.text}" for one in removed.exclusions)]) + "\n"
 
 
-def _meta(answer: Answer, total: int) -> dict[str, Any]:
+def _meta(answer: Answered, total: int) -> dict[str, Any]:
     content = asdict(answer)
     for name in ("request", "columns", "sensors"):
         del content[name]

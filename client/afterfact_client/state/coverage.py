@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from afterfact_protocol.messages import Answer, Late, SensorCoverage
+from afterfact_protocol.messages import Answer, Late, SensorCoverage, TableAnswer
 from afterfact_protocol.statustext import time_text
+
+Answered = Answer | TableAnswer
+"""Both tell of their coverage alike."""
 
 SECOND = 1_000_000
 SHOWN_GAPS = 3
@@ -61,13 +64,13 @@ def late(one: Late, own: SensorCoverage, start: int, end: int) -> str:
     return f"{what} delivered late, at {time_text(one.delivered)}"
 
 
-def verdicts(answer: Answer) -> list[Verdict]:
+def verdicts(answer: Answered) -> list[Verdict]:
     """Every sensor that should have seen what was asked, by name."""
     found = [verdict(own, answer.span_start, answer.span_end) for own in answer.coverage]
     return sorted(found, key=lambda item: item.sensor)
 
 
-def filled(before: Answer, after: Answer) -> list[str]:
+def filled(before: Answered, after: Answered) -> list[str]:
     """Gaps of an answer that a later one to the same question has no more, a line a sensor: what was not there then may
     be there now. Both name the longest gaps only, where there are many; what one does not name is left out."""
     told = []
@@ -102,14 +105,14 @@ def _left(gap: tuple[int, int], gaps: list[tuple[int, int]]) -> list[tuple[int, 
     return [*found, (at, end)] if end - at > SECOND else found
 
 
-def complete(answer: Answer) -> bool:
+def complete(answer: Answered) -> bool:
     """Whether the answer rests on everything: sensors see each address asked about, each watched throughout, and
     nothing was left out but what the query itself names."""
     found = verdicts(answer)
     return bool(found) and not answer.unseen and not answer.by_default and all(item.complete for item in found)
 
 
-def unseen(answer: Answer) -> str:
+def unseen(answer: Answered) -> str:
     """The addresses asked about that no sensor sees; empty if there is none."""
     if not answer.unseen:
         return ""
@@ -121,7 +124,7 @@ def unseen(answer: Answer) -> str:
     return f"{who} sees {', '.join(before)}{' and ' if before else ''}{last} (networks.toml on the server)"
 
 
-def nobody(answer: Answer) -> str:
+def nobody(answer: Answered) -> str:
     """Why an answer names no sensor; empty if it names some, or if `unseen` says it."""
     if answer.coverage:
         return ""
@@ -132,7 +135,7 @@ def nobody(answer: Answer) -> str:
     return "no sensor is enrolled, or none any more: nothing was watched"
 
 
-def told(answer: Answer) -> list[str]:
+def told(answer: Answered) -> list[str]:
     """What must be known to judge an answer, a line each: addresses that nobody sees, then each sensor by name."""
     lines = [f"NOT WATCHED: {unseen(answer)}"] if answer.unseen else []
     lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
@@ -153,6 +156,16 @@ def counted(answer: Answer, total: int | None = None) -> str:
         what = f" of {answer.conversations:,} conversations" if answer.conversations else ""
         text = f"{count:,} observations{what} at {answer.observers} sensors"
     return text + (f", truncated at {answer.limit:,}: more match" if answer.truncated else "")
+
+
+def counted_table(answer: TableAnswer) -> str:
+    """ "12 rows of 4,096 sessions", and whether there are more."""
+    text = (
+        f"{answer.total:,} row{'s' * (answer.total != 1)} of {answer.sessions:,} session{'s' * (answer.sessions != 1)}"
+    )
+    if answer.groups > answer.total:
+        text += f" in {answer.groups:,} groups"
+    return text + (f", truncated at {answer.limit:,}: there are more" if answer.truncated else "")
 
 
 def _span(start: int, end: int) -> str:

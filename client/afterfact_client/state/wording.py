@@ -3,8 +3,18 @@
 Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
 """
 
-from afterfact_client.state.coverage import SHOWN_GAPS, SHOWN_LATE, complete, filled, late, nobody, unseen, verdicts
-from afterfact_protocol.messages import Answer, Progress, SensorState, SensorStatus, Vitals
+from afterfact_client.state.coverage import (
+    SHOWN_GAPS,
+    SHOWN_LATE,
+    Answered,
+    complete,
+    filled,
+    late,
+    nobody,
+    unseen,
+    verdicts,
+)
+from afterfact_protocol.messages import Progress, SensorState, SensorStatus, TableAnswer, Vitals
 from afterfact_protocol.statustext import age_text, counted_by, time_text
 
 SECOND = 1_000_000
@@ -27,7 +37,7 @@ def elapsed(us: int) -> str:
     return f"{us / 1000:.0f} ms" if us < SECOND else f"{us / SECOND:.1f} s"
 
 
-def searched(answer: Answer, now: int) -> str:
+def searched(answer: Answered, now: int) -> str:
     """The span of start times that was searched."""
     if answer.span_end <= answer.span_start:
         return "nothing is stored to search"
@@ -41,26 +51,28 @@ def short_time(us: int) -> str:
     return text.removesuffix(":00") if text.endswith(":00") else text
 
 
-def truncation(answer: Answer) -> str:
+def truncation(answer: Answered) -> str:
     """The warning over a truncated result; empty for a whole one."""
     if not answer.truncated:
         return ""
+    if isinstance(answer, TableAnswer):
+        return f"Truncated: {count(answer.total, 'row')} shown, there are more. Group by less, or use HAVING or TOP."
     return f"Truncated: {count(answer.total, 'session')} shown, more match. Narrow the query or raise its LIMIT."
 
 
-def missing(answer: Answer) -> str:
+def missing(answer: Answered) -> str:
     """The warning over a result whose sensors missed something; empty if they saw everything."""
     faults = [f"{verdict.sensor}: {verdict.text}" for verdict in verdicts(answer) if not verdict.complete]
     told = [*filter(None, (_capital(unseen(answer)), _capital(nobody(answer)))), *faults]
     return " ".join(["Not everything was seen.", *(f"{line}." for line in told)]) if told else ""
 
 
-def notes(answer: Answer) -> str:
+def notes(answer: Answered) -> str:
     """What else must be known to judge an answer; empty if nothing."""
     return " ".join(f"{note}." for note in answer.notes)
 
 
-def since(before: Answer, after: Answer, asked: int) -> str:
+def since(before: Answered, after: Answered, asked: int) -> str:
     """Of a query asked again, before at `asked`: which of its gaps were filled since; empty if none was."""
     told = filled(before, after)
     return f"Gaps filled since it was asked at {time_text(asked)}: {'; '.join(told)}." if told else ""
@@ -70,7 +82,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def watched(answer: Answer) -> str:
+def watched(answer: Answered) -> str:
     """Coverage in a few words."""
     found = verdicts(answer)
     if answer.unseen:
@@ -86,7 +98,7 @@ def watched(answer: Answer) -> str:
     return f"{len(bad)} of {count(len(found), 'sensor')} missed something"
 
 
-def gaps(answer: Answer) -> list[tuple[str, str]]:
+def gaps(answer: Answered) -> list[tuple[str, str]]:
     """All of the coverage, a line for each sensor and each of its gaps: its name (or nothing) and what is said."""
     lines = []
     for verdict in verdicts(answer):
@@ -102,7 +114,7 @@ def gaps(answer: Answer) -> list[tuple[str, str]]:
     return [("", _capital(line)) for line in (unseen(answer), nobody(answer)) if line] + lines
 
 
-def nothing_found(answer: Answer) -> str:
+def nothing_found(answer: Answered) -> str:
     """Under an empty result: whether its emptiness proves anything."""
     if complete(answer):
         every = "Every sensor that should have seen this" if not answer.named else "Every sensor asked for"

@@ -41,7 +41,7 @@ class Table:
     @property
     def sorted_by(self) -> tuple[TableOrder, ...]:
         """Its order: as asked; else with `every` the earliest first, the most regular first of PERIODIC, and the
-        greatest first of the first measure. What is equal in all of that is in the order of the keys."""
+        greatest first of the first measure. What is equal in all of that is in the order of time and keys."""
         if self.order:
             return self.order
         if self.periodic:

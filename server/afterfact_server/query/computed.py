@@ -3,6 +3,7 @@
 What must be known of a session for it to be TRUE is the caller's business.
 """
 
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 from afterfact_protocol.query.functions import DERIVED
 from afterfact_protocol.query.nodes import Applied, Arithmetic, Column, Derived, Op, Relation, Term
 from afterfact_protocol.query.operators import COMPUTED, Type
-from afterfact_protocol.query.rational import Whole, sides
+from afterfact_protocol.query.rational import Part, Whole, sides
 from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.session import BY_NAME, Kind
 from afterfact_server.store.community import DIGEST
@@ -26,15 +27,19 @@ class Binds(Protocol):
         """The placeholder for a value."""
 
 
-def relation(test: Relation, holds: bool, parameters: Binds) -> str:
+PartOf = Callable[[Part], str]
+"""SQL of what a column of a table is computed from."""
+
+
+def relation(test: Relation, holds: bool, parameters: Binds, part: PartOf | None = None) -> str:
     """SQL that is true where the comparison is TRUE or, with `holds` False, where it is FALSE, provided that the fields
-    in it are known."""
+    in it are known. `part` is needed where it is of columns of a table."""
     op = test.op if holds else _INVERSE[test.op]
     if isinstance(test.left, Column) and isinstance(test.right, Column) and _type(test.left) not in COMPUTED:
         return f"{test.left.name} {op.value} {test.right.name}"
     found = sides(test.left, test.right)
     bits = next(bits for bits in (64, 128, 256) if found.largest < 1 << (bits - 1))
-    numbers = _Numbers(f"Int{bits}", parameters)
+    numbers = _Numbers(f"Int{bits}", parameters, part)
     left, right = numbers.sql(found.left), numbers.sql(found.right)
     sql = f"{left} {op.value} {right}"
     if found.sign.low < 0:
@@ -79,9 +84,10 @@ def _type(column: Column) -> Type:
 
 
 class _Numbers:
-    def __init__(self, clickhouse: str, parameters: Binds) -> None:
+    def __init__(self, clickhouse: str, parameters: Binds, part: PartOf | None) -> None:
         self._clickhouse = clickhouse
         self._parameters = parameters
+        self._part = part
 
     def sql(self, whole: Whole) -> str:
         match whole.symbol:
@@ -100,6 +106,9 @@ class _Numbers:
     def _field(self, whole: Whole) -> str:
         operand = whole.operand
         assert operand is not None, "a field of a computation has its operand"
+        if isinstance(operand, Part):
+            assert self._part is not None, "only HAVING has columns of a table"
+            return f"to{self._clickhouse}({self._part(operand)})"
         if isinstance(operand, Derived):
             return f"to{self._clickhouse}({derived(operand)})"
         time = BY_NAME[operand.name].kind is Kind.TIME

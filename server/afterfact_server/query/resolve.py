@@ -10,6 +10,8 @@ from afterfact_protocol.query.functions import PREDICATES, HomeCondition
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import (
     And,
+    Arithmetic,
+    Cell,
     Column,
     Compare,
     During,
@@ -17,6 +19,7 @@ from afterfact_protocol.query.nodes import (
     Expr,
     Far,
     FirstSeen,
+    Measure,
     Member,
     NamedNetwork,
     Network,
@@ -27,9 +30,11 @@ from afterfact_protocol.query.nodes import (
     Predicate,
     Relation,
     Span,
+    Term,
     Unless,
     Value,
 )
+from afterfact_protocol.query.stagenodes import Key, Save, Stage
 
 MAX_ADDRESSES = 2000
 """CIDRs that the networks of one query may come to, each counted as often as it is named: as many as lists may hold."""
@@ -41,7 +46,8 @@ def resolved(query: Query, networks: Networks) -> Query:
     if query.where is None:
         return query
     resolver = _Resolver(networks)
-    return replace(query, where=resolver.expr(query.where), order=tuple(map(resolver.order, query.order)))
+    where, order = resolver.expr(query.where), tuple(map(resolver.order, query.order))
+    return replace(query, where=where, order=order, stages=tuple(map(resolver.stage, query.stages)))
 
 
 class _Resolver:
@@ -81,6 +87,48 @@ class _Resolver:
 
     def order(self, key: Order) -> Order:
         return replace(key, operand=self._far(key.operand, (0, 0))) if isinstance(key.operand, Far) else key
+
+    def stage(self, stage: Stage) -> Stage:
+        if isinstance(stage, Save):
+            far = stage.operand
+            return replace(stage, operand=self._far(far, (0, 0))) if isinstance(far, Far) else stage
+        order = tuple(replace(key, column=self._column(key.column)) for key in stage.order)
+        return replace(stage, measures=tuple(map(self._measure, stage.measures)), order=order,
+                       keys=tuple(map(self._key, stage.keys)),
+                       having=None if stage.having is None else self._having(stage.having))  # fmt: skip
+
+    def _key(self, key: Key) -> Key:
+        return self._far(key, (0, 0)) if isinstance(key, Far) else key
+
+    def _measure(self, measure: Measure) -> Measure:
+        far = measure.operand
+        return replace(measure, operand=self._far(far, (0, 0))) if isinstance(far, Far) else measure
+
+    def _column(self, column: Measure | Key | None) -> Measure | Key | None:
+        if column is None:
+            return None
+        return self._measure(column) if isinstance(column, Measure) else self._key(column)
+
+    def _having(self, expr: Expr) -> Expr:
+        """HAVING names columns by what they are computed of."""
+        match expr:
+            case Not():
+                return Not(self._having(expr.item))
+            case And() | Or():
+                return type(expr)(tuple(map(self._having, expr.items)))
+            case Relation():
+                return replace(expr, left=self._term(expr.left), right=self._term(expr.right))
+            case _:
+                return expr
+
+    def _term(self, term: Term) -> Term:
+        match term:
+            case Cell():
+                return Cell(self._measure(term.measure))
+            case Arithmetic():
+                return replace(term, left=self._term(term.left), right=self._term(term.right))
+            case _:
+                return term
 
     def _far(self, operand: Far, span: Span) -> Far:
         near = (one for value in operand.near for one in self._addresses(value, span))

@@ -15,6 +15,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from helpers.oracle import Oracle, community_id, session_of
 from helpers.query_strategies import KIND_OF, NAMED, SENSORS, SETS, WATCHED, queries, sessions
+from helpers.revisions import revised
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.match import matches
 from afterfact_protocol.query.nodes import Unless
-from afterfact_protocol.session import FIELDS, KEY, Role, absent_bits
+from afterfact_protocol.session import FIELDS, KEY
 from afterfact_server.judged import judged
 from afterfact_server.query.compile import key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
@@ -38,8 +39,6 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ORACLE = Oracle(SENSORS, NAMED, WATCHED, SETS)
 LARGE = {name: token for token, name in enumerate(SETS, 1)}
 """Under which the store has each set."""
-_GROWING = [field.name for field in FIELDS if field.role is not Role.IDENTITY and field.name not in KEY]
-_GROWING_BITS = np.uint64(absent_bits(*(f.name for f in FIELDS if f.nullable and f.role is Role.GROWING)))
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +53,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
     yield client
     client.close()
-
-
-@st.composite
-def revised(draw: st.DrawFn) -> tuple[Rows, list[Rows]]:
-    """Sessions as last reported, and all their revisions in the parts that they come in."""
-    newest = draw(sessions(most=8))
-    newest["revision"] = 8
-    others = draw(sessions(most=8))
-    old = newest[draw(st.lists(st.integers(0, len(newest) - 1), max_size=6))].copy()
-    for at in range(len(old)):
-        other, row = others[at % len(others)], old[at]
-        length = other["end_time"] - other["start_time"]
-        identity = row["absent"] & ~_GROWING_BITS
-        for name in _GROWING:
-            row[name] = other[name]
-        row["end_time"], row["revision"] = row["start_time"] + length, draw(st.integers(1, 7))
-        row["absent"] = identity | (other["absent"] & _GROWING_BITS)
-    parts = [newest, old] if draw(st.booleans()) else [old, newest]
-    return newest, [part for part in parts if len(part)]
 
 
 def keys_of(rows: Rows) -> set[tuple[int, ...]]:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
-from afterfact_protocol.messages import Answer, Progress
+from afterfact_protocol.messages import Answer, Progress, TableAnswer
 
 
 class RunPhase(Enum):
@@ -37,7 +37,7 @@ class QueryRun(QObject):
 
     Signals:
         changed(): phase or progress changed.
-        answered(Answer): a query is done; its rows can be pulled under its request number.
+        answered(Answer or TableAnswer): a query is done; its rows can be pulled under its request number.
     """
 
     changed = Signal()
@@ -78,7 +78,7 @@ class QueryRun(QObject):
                 self.progress = told
                 self.changed.emit()
 
-        def done(future: "Future[Answer]") -> None:
+        def done(future: "Future[Answer | TableAnswer]") -> None:
             if current():
                 self._done(future)
             elif future.exception() is None:
@@ -102,7 +102,7 @@ class QueryRun(QObject):
         self._request, self.phase, self.error = None, RunPhase.IDLE, None
         self.changed.emit()
 
-    def _done(self, future: "Future[Answer]") -> None:
+    def _done(self, future: "Future[Answer | TableAnswer]") -> None:
         error = future.exception()
         if error is None:
             self.phase = RunPhase.ANSWERED

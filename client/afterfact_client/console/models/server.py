@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
-from afterfact_protocol.messages import Answer, Page, Progress, SensorHealth, Status
+from afterfact_protocol.messages import Answer, Page, Progress, SensorHealth, Status, TableAnswer
 
 
 class LinkLike(Protocol):
@@ -24,7 +24,7 @@ class LinkLike(Protocol):
     def state(self) -> LinkState: ...
     def ask(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
-    ) -> "tuple[int, Future[Answer]]": ...
+    ) -> "tuple[int, Future[Answer | TableAnswer]]": ...
     def pull(self, request: int, first: int, count: int) -> "Future[Page]": ...
     def cancel(self, request: int) -> None: ...
     def status(self) -> "Future[Status]": ...
@@ -108,7 +108,10 @@ class Server(QObject):
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def ask(
-        self, text: str, on_progress: Callable[[Progress], None], on_done: "Callable[[Future[Answer]], None]"
+        self,
+        text: str,
+        on_progress: Callable[[Progress], None],
+        on_done: "Callable[[Future[Answer | TableAnswer]], None]",
     ) -> int:
         """Run a query; its number. Both callbacks come on the GUI thread."""
         link = self._need()

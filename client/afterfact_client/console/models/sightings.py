@@ -10,7 +10,7 @@ from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state import sightings
 from afterfact_client.state.details import Fact, Part
 from afterfact_protocol.codec import WireError
-from afterfact_protocol.messages import Answer, Page
+from afterfact_protocol.messages import Answer, Page, TableAnswer
 from afterfact_protocol.records import from_bytes
 from afterfact_protocol.session import ROW
 
@@ -74,7 +74,7 @@ class Sightings(QObject):
         request = self._server.ask(text, lambda _: None, lambda future: self._answered(row, text, request, future))
         self._asked = request
 
-    def _answered(self, row: np.void, text: str, request: int, future: "Future[Answer]") -> None:
+    def _answered(self, row: np.void, text: str, request: int, future: "Future[Answer | TableAnswer]") -> None:
         if self._asked != request:
             return
         error = future.exception()
@@ -82,6 +82,7 @@ class Sightings(QObject):
             self._failed(error)
             return
         answer = future.result()
+        assert isinstance(answer, Answer), "the question asks for sessions"
         self._server.pull(request, 0, sightings.MOST, lambda page: self._pulled(row, text, answer, page))
 
     def _pulled(self, row: np.void, text: str, answer: Answer, future: "Future[Page]") -> None:

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, 
 from afterfact_client.console.views.parts import ElidedLabel, button, label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
-from afterfact_protocol.messages import Answer
+from afterfact_client.state.coverage import Answered
 
 MOST_LINES = 8
 """Lines of coverage that show without scrolling."""
@@ -54,7 +54,7 @@ class AnswerNotes(QWidget):
             self._set(line, "")
         self.full.hide()
 
-    def show_answer(self, answer: Answer, since: str = "") -> None:
+    def show_answer(self, answer: Answered, since: str = "") -> None:
         """What an analyst must know before drawing conclusions from an answer. `since`: what has changed since the same
         was asked before."""
         self._set(self._trouble, "")

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
+from afterfact_client.console.models.aggregate_table import MOST_ROWS, AggregateTable
 from afterfact_client.console.models.exporter import Exporter
 from afterfact_client.console.models.finder import Finder
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import SessionTable
+from afterfact_client.console.views.aggregate_view import AggregateView
 from afterfact_client.console.views.answer_notes import AnswerNotes, MessagePage
 from afterfact_client.console.views.detail_pane import DetailPane
 from afterfact_client.console.views.filter_bar import FilterBar
@@ -24,11 +26,12 @@ from afterfact_client.console.views.session_view import SessionView
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import querytext, wording
 from afterfact_client.state.columns import Column
-from afterfact_client.state.coverage import counted
+from afterfact_client.state.coverage import Answered, counted, counted_table
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.tools import Tool
 from afterfact_client.state.totals import totals
+from afterfact_protocol.messages import TableAnswer
 from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.nodes import Column as ColumnNode
 from afterfact_protocol.query.nodes import Derived
@@ -84,6 +87,7 @@ class AnswerPane(QWidget):
         self.finder = Finder(self.table, self)
         self.rows = RowActions(server.join.address, self.table, self.view, tools, self)
         self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
+        self.aggregate = AggregateView(AggregateTable(server, self))
         self._beside = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self._beside.addWidget(self.view)
         self._beside.addWidget(self.details)
@@ -92,6 +96,7 @@ class AnswerPane(QWidget):
         self._stack = QStackedLayout(below)
         self._stack.addWidget(self.page)
         self._stack.addWidget(self._beside)
+        self._stack.addWidget(self.aggregate)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -111,6 +116,9 @@ class AnswerPane(QWidget):
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._sum.start())
         self._sum.timeout.connect(self._sum_up)
         self.rows.asked.connect(self.asked)
+        self.aggregate.asked.connect(self.asked)
+        self.aggregate.told.connect(self.told)
+        self.aggregate.table.trouble.connect(self.notes.trouble)
         self.view.sort_wanted.connect(self._sort)
         self.view.copy_wanted.connect(self.rows.copy)
         self.view.menu_wanted.connect(lambda index, at: self.rows.cell_menu(index, at, self.query))
@@ -150,8 +158,40 @@ class AnswerPane(QWidget):
         elif query != self.query:
             self._since = ""
         self._leave()
+        self.aggregate.table.show_answer(None)
         self.query, self._answered_at = query, answered_at
         self._show(result)
+
+    def show_table(self, answer: TableAnswer, query: str, answered_at: float) -> None:
+        """Show the table that a query made of its sessions."""
+        self._leave()
+        self.filter.leave_quietly()
+        self.pictures.hide()
+        self.table.show(None)
+        self.query, self._answered_at, self._since = query, answered_at, ""
+        self.aggregate.table.show_answer(answer)
+        self._show_aggregate(answer)
+
+    def _show_aggregate(self, answer: TableAnswer) -> None:
+        self.notes.show_answer(answer)
+        if self.aggregate.table.cut:
+            self.notes.trouble(
+                f"The first {MOST_ROWS:,} of {answer.total:,} rows are here; afterfact query writes all."
+            )
+        if answer.total:
+            self._stack.setCurrentWidget(self.aggregate)
+        else:
+            self._nothing(answer, "No rows")
+
+    def _nothing(self, answer: Answered, heading: str) -> None:
+        asked = answer.reading[:1].upper() + answer.reading[1:]
+        self.page.say(
+            heading,
+            f"{asked}.\n{wording.searched(answer, int(self._answered_at * 1e6)).capitalize()} (UTC).",
+            wording.nothing_found(answer),
+            [f"{name}: {text}" if name else text for name, text in wording.gaps(answer)],
+        )
+        self._stack.setCurrentWidget(self.page)
 
     def show_held(self, query: str) -> bool:
         """Show the answer to a query again, if it is still held."""
@@ -162,9 +202,13 @@ class AnswerPane(QWidget):
 
     def show_again(self) -> bool:
         """Another query was not answered: show the answer that was there, and say whose it is."""
-        if self.table.result is None:
+        table = self.aggregate.table.answer
+        if self.table.result is None and table is None:
             return False
-        self._show(self.table.result)
+        if table is not None:
+            self._show_aggregate(table)
+        elif self.table.result is not None:
+            self._show(self.table.result)
         self.notes.trouble(f"Below is still the answer to the query before: {' '.join(self.query.split())}")
         return True
 
@@ -184,7 +228,6 @@ class AnswerPane(QWidget):
     def _show(self, result: ResultRows) -> None:
         """Show a result, from its beginning if it is another one."""
         answer = result.answer
-        now = int(self._answered_at * 1e6)
         if self.table.result is not result:
             self._sort_once_loaded = None
             self.filter.leave_quietly()
@@ -206,14 +249,7 @@ class AnswerPane(QWidget):
                 self.view.setCurrentIndex(self.table.index(0, 0))
                 self.view.clearSelection()
         else:
-            asked = answer.reading[:1].upper() + answer.reading[1:]
-            self.page.say(
-                "No sessions match",
-                f"{asked}.\n{wording.searched(answer, now).capitalize()} (UTC).",
-                wording.nothing_found(answer),
-                [f"{name}: {text}" if name else text for name, text in wording.gaps(answer)],
-            )
-            self._stack.setCurrentWidget(self.page)
+            self._nothing(answer, "No sessions match")
 
     @property
     def menu(self) -> QMenu | None:
@@ -223,11 +259,12 @@ class AnswerPane(QWidget):
     def summary(self) -> tuple[str, str]:
         """The answer in one line, and in full."""
         result = self.table.result
-        if result is None:
+        answer: Answered | None = self.aggregate.table.answer or (result.answer if result is not None else None)
+        if answer is None:
             return "", ""
-        answer, now = result.answer, int(self._answered_at * 1e6)
+        now = int(self._answered_at * 1e6)
         parts = [
-            counted(answer),
+            counted_table(answer) if isinstance(answer, TableAnswer) else counted(answer),
             wording.elapsed(answer.elapsed),
             wording.searched(answer, now),
             wording.watched(answer),
@@ -252,6 +289,7 @@ class AnswerPane(QWidget):
         self.details.restyle()
         self.show_details(self._preferences.details_shown)  # as wide as its text needs
         self.pictures.restyle()
+        self.aggregate.restyle()
 
     def close_down(self) -> None:
         """The tab goes away: the server need not keep its result."""
@@ -262,6 +300,7 @@ class AnswerPane(QWidget):
         self.details.sightings.drop()
         self.rows.close()
         self.exporter.close()
+        self.aggregate.table.close_down()
         self.finder.close()
         self._sum.stop()
 

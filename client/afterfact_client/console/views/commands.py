@@ -71,6 +71,9 @@ class Commands(QObject):
         self._window.on_tab(self._export_table)
 
     def _export_table(self, tab: QueryTab) -> None:
+        if tab.answer.aggregate.table.rowCount():
+            tab.answer.aggregate.ask_where()
+            return
         if not tab.answer.table.rowCount():
             self._window.tell("There are no rows to export")
             return

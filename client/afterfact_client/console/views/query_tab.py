@@ -19,7 +19,7 @@ from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.session import TabState
 from afterfact_client.state.tools import Tool
-from afterfact_protocol.messages import Answer
+from afterfact_protocol.messages import Answer, TableAnswer
 from afterfact_protocol.query import QueryError
 
 CALM_MS = 200
@@ -196,10 +196,13 @@ class QueryTab(QWidget):
             self.answer.say("Not answered", error.text)
             self._say_status("not answered")
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer | TableAnswer) -> None:
         text = self.query.text
         self.state.trail.step(text)
-        self.answer.show_answer(ResultRows(answer), text, time.time())
+        if isinstance(answer, TableAnswer):
+            self.answer.show_table(answer, text, time.time())
+        else:
+            self.answer.show_answer(ResultRows(answer), text, time.time())
         self._summarise()
         self.titled.emit(querytext.title(text))
         self.drafted.emit()

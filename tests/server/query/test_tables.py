@@ -1,0 +1,144 @@
+"""Tables that the store makes are what the language says, for random sessions and random stages over all of it.
+
+Queries go in as text; sessions lie in the store in several revisions, at several sensors, with fields their sources did
+not know. The oracle shares no code with what it judges.
+"""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import clickhouse_connect
+import numpy as np
+import numpy.typing as npt
+import pytest
+from clickhouse_connect.driver.client import Client
+from helpers.oracle import Oracle
+from helpers.query_strategies import NAMED, SENSORS
+from helpers.revisions import revised
+from helpers.stage_strategies import staged_queries
+from helpers.table_oracle import Made, Row, TableOracle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterfact_protocol.query import Query, parse
+from afterfact_protocol.query.columns import layout, sources
+from afterfact_protocol.query.nodes import Column, Far, Measure
+from afterfact_protocol.session import BY_NAME, FIELDS, Kind
+from afterfact_server.query.compile import Compiled
+from afterfact_server.query.resolve import resolved
+from afterfact_server.store.engine import MAKING
+from afterfact_server.store.packed import COLUMN, with_packed
+from afterfact_server.store.schema import STATEMENTS
+from afterfact_server.tables import TableRows, made
+
+Rows = npt.NDArray[np.void]
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ORACLE = TableOracle(Oracle(SENSORS, NAMED))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    client = clickhouse_connect.get_client(
+        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
+    )
+    client.command(STATEMENTS[0])
+    client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
+    yield client
+    client.close()
+
+
+def store(client: Client, parts: list[Rows]) -> None:
+    client.command("TRUNCATE TABLE sessions")
+    for part in parts:
+        client.raw_insert("sessions", [*(field.name for field in FIELDS), COLUMN], with_packed(part), fmt="RowBinary")
+
+
+def asked(client: Client, query: Query, most: int = 100_000) -> TableRows:
+    def fetch(compiled: Compiled, dtype: "np.dtype[np.void]") -> Rows:
+        raw = client.raw_query(compiled.sql, parameters=compiled.parameters, fmt="RowBinary")
+        return np.frombuffer(raw, dtype)
+
+    return made(fetch, resolved(query, NAMED), SENSORS, most, {})
+
+
+def plain(query: Query, told: TableRows) -> Made:
+    """What a console is sent, in the oracle's terms."""
+    table = query.table
+    assert table is not None
+    rows = np.frombuffer(told.rows.tobytes(), layout(told.columns))
+    names = {number: name for name, number in SENSORS.items()}
+    found: list[Row] = []
+    for row in rows:
+        time, keys, values, unknown = None, [], [], []
+        for at, source in enumerate(sources(table)):
+            value: Any = row[f"c{at}"]
+            null = bool(int(row["nulls"]) >> at & 1)
+            if source is None:
+                time = int(value)
+            elif isinstance(source, Measure):
+                values.append(None if null else _number(value, told.columns[at].type))
+            elif told.columns[at].role == "unknown":
+                unknown.append(int(value))
+            elif not row["other"]:
+                keys.append(None if null else _key(source, value, names))
+            else:
+                assert null, "the row of the rest has no keys"
+        found.append(Row(time, tuple(keys), values, unknown, bool(row["other"])))
+    return Made(found, told.sessions, told.groups, list(told.unknown))
+
+
+def _number(value: Any, kind: str) -> Any:
+    if kind == "V16":
+        return int.from_bytes(value.tobytes(), "little", signed=True)
+    return float(value) if kind == "<f8" else int(value)
+
+
+def _key(source: Any, value: Any, names: dict[int, str]) -> Any:
+    kind = BY_NAME[source.name].kind if isinstance(source, Column) else None
+    if isinstance(source, Far) or kind is Kind.ADDRESS:
+        return int.from_bytes(value.tobytes(), "big")
+    if kind is Kind.TEXT:
+        return bytes(value).split(b"\0")[0].decode("latin-1")
+    if kind is Kind.SENSOR:
+        return names[int(value)]
+    return value.tobytes() if value.dtype.kind == "V" else int(value)
+
+
+def shown(made: Made) -> Made:
+    """With means and ratios as they travel."""
+    rows = [
+        Row(row.time, row.keys, [float(value) if isinstance(value, Fraction) else value for value in row.values],
+            row.unknown, row.other)
+        for row in made.rows
+    ]  # fmt: skip
+    return Made(rows, made.sessions, made.groups, made.unknown)
+
+
+def same(found: Row, expected: Row) -> bool:
+    """Whether two rows are the same: exactly, but for means and ratios, which are rounded."""
+    apart = [(one.time, one.keys, one.unknown, one.other, len(one.values)) for one in (found, expected)]
+    return apart[0] == apart[1] and all(
+        math.isclose(one, other, rel_tol=1e-14) if isinstance(one, float) and other is not None else one == other
+        for one, other in zip(found.values, expected.values, strict=True)
+    )
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(revised(), st.lists(staged_queries(), min_size=8, max_size=8))
+def test_tables_are_what_the_language_says(
+    client: Client, stored: tuple[Rows, list[Rows]], queries: list[Query]
+) -> None:
+    newest, parts = stored
+    store(client, parts)
+    for query in queries:
+        typed = parse(str(query), NOW)
+        expected = shown(ORACLE.table(typed, newest))
+        found = plain(typed, asked(client, typed))
+        assert len(found.rows) == len(expected.rows), str(query)
+        assert all(map(same, found.rows, expected.rows)), str(query)
+        assert (found.sessions, found.groups) == (expected.sessions, expected.groups), str(query)
+        if found.groups:
+            assert found.unknown == expected.unknown, str(query)
