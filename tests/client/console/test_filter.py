@@ -28,6 +28,7 @@ def test_words_and_conditions_leave_what_fits(work: Desk, fake: FakeServer) -> N
     assert {proto for (proto,) in work.cells("proto")} == {"icmp"}
     write(work, "src_port > 1055 AND sensor = 'border'")
     work.until(lambda: said(work) == "Filter by condition: 4 of 40 sessions shown")
+    work.until(lambda: "border" in "".join(work.tab.answer.details.lines))
     numbers = [int(text.replace(",", "")) for (text,) in work.cells("src_bytes")]
     assert numbers == sorted(numbers, reverse=True), "the order stays"
     work.click_header("src_port")

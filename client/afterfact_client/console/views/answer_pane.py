@@ -109,7 +109,7 @@ class AnswerPane(QWidget):
         self.table.trouble.connect(self.notes.trouble)
         self.filter.typed.connect(self.finder.typed)
         self.filter.closed.connect(self.view.setFocus)
-        self.finder.told.connect(self.filter.said.setText)
+        self.finder.told.connect(self._filtered)
         self.rows.told.connect(self.told)
         self.exporter.told.connect(self.told)
         self._sum = QTimer(self, singleShot=True, interval=SUM_MS)
@@ -371,6 +371,13 @@ class AnswerPane(QWidget):
         if order != self.table.order:
             self.table.show_order(order)
             self.view.fit_columns()
+
+    def _filtered(self, said: str) -> None:
+        """Other rows are shown: the cursor is on the first of them, and the details tell of it."""
+        self.filter.said.setText(said)
+        if self.table.rowCount() and not self.view.currentIndex().isValid():
+            self.view.setCurrentIndex(self.table.index(0, 0))
+            self.view.clearSelection()
 
     def _sum_up(self) -> None:
         """What is selected, in the status line; rows that are not loaded are not counted as if they were."""

@@ -49,7 +49,7 @@ class HealthWindow(QDialog):
     def __init__(self, sensors: SensorList, server: Server, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Sensors' health")
-        self.resize(1160, 540)
+        self.resize(1260, 540)
         self._sensors = sensors
         self.alarms = label("", "notice", wrap=True, spoken="Alarms")
         self.alarms.setTextFormat(Qt.TextFormat.PlainText)  # they name what agents named
