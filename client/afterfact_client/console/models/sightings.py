@@ -83,6 +83,9 @@ class Sightings(QObject):
             return
         answer = future.result()
         assert isinstance(answer, Answer), "the question asks for sessions"
+        if not self._server.online:  # logged out since the answer came
+            self._failed(LinkLost("not connected"))
+            return
         self._server.pull(request, 0, sightings.MOST, lambda page: self._pulled(row, text, answer, page))
 
     def _pulled(self, row: np.void, text: str, answer: Answer, future: "Future[Page]") -> None:
