@@ -188,18 +188,26 @@ class Keeper:
         return SetValues(message.request, info, message.first, part.tobytes(), said, named_sensors,
                          message.first + len(part) >= len(values))  # fmt: skip
 
-    def save(self, wanted: SaveSet, by: str, asking: Asking) -> SetInfo:
-        """Save what a query finds. Refusal or SetTaken if the name is taken and is not to be replaced."""
+    def save(self, wanted: SaveSet, by: str, asking: Asking, of_table: Values | None = None) -> SetInfo:
+        """Save what a query finds; of one that makes a table `of_table`, the values of its column. Refusal or SetTaken
+        if the name is taken and is not to be replaced."""
         name, of, live = _name(wanted.name), wanted.field.lower(), wanted.live
         expected = self._expected(name, wanted.replace)
         asked = parse(wanted.text, asking.time, asking.caps)
+        if asked.save is not None:
+            raise Refusal(f"this query saves @{asked.save.name} itself: ask it, or leave that out here")
+        if asked.table is not None and (of_table is None or live):
+            raise Refusal("a set is made of a field of sessions; of a table's column by | save at its end")
         kind = KINDS[field_of(of).type]
         acting = self._meaning.acting(asked.excluding, asking.time)
         # What was left out by default is said in its origin, and stays left out of a live set whatever becomes default.
         said = with_excluding(asked, acting) if acting or asked.excluding is not None else wanted.text
         if live:
             self._check_circle(name, asked, acting, asking)
-        values, meant = self._meaning.values(asked, of, asking)
+        if of_table is None:
+            values, meant = self._meaning.values(asked, of, asking)
+        else:
+            values, meant = unique(of_table), self._meaning.of(asked, asking)
         made = SavedSet(name, 0, 0, "save", kind, live, said, of, by, utc_now(), len(values), networks_among(values),
                         self._covered(meant.base, asking)[:1000], wanted.note[:1000])  # fmt: skip
         return self._entered(made, None if live else values, {}, expected)
@@ -311,7 +319,7 @@ class Keeper:
             raise Refusal(f"an exclusion cannot be called {name}: EXCLUDING {name.upper()} means something else")
         text = " ".join(message.condition.split())
         asked = parse(text, asking.time, asking.caps)
-        if asked.where is None or asked.order or asked.limit is not None or asked.once or asked.excluding is not None:
+        if asked.where is None or asked != Query(asked.where):
             raise QueryError("an exclusion is a condition and no more, such as port IN (80, 443)", 0, len(text))
         self._meaning.of(replace(asked, excluding=()), asking)  # whether it can be used now
         if message.expires and message.expires <= asking.now:

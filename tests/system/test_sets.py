@@ -294,6 +294,13 @@ def test_exclusions_on_request_and_expired(ana: Client, site: Server) -> None:
     assert answer.total < 200 and not answer.by_default and len(answer.exclusions) == 2
     with pytest.raises(RequestFailed, match="there is an exclusion scan already, made by ana"):
         ana.save_exclusion("scan", "port = 1")
+    for condition in ("port = 1 limit 5", "", "port = 1 excluding none", "port = 1 | count"):
+        with pytest.raises(RequestFailed, match="an exclusion is a condition and no more"):
+            ana.save_exclusion("worse", condition)
+    with pytest.raises(RequestFailed, match="this query saves @y itself"):
+        ana.save_set("x", "port = 1 | save @y src_ip", "src_ip")
+    with pytest.raises(RequestFailed, match="a set is made of a field of sessions"):
+        ana.save_set("x", "port = 1 | count by src_ip", "src_ip")
     with pytest.raises(RequestFailed, match="would have expired"):
         ana.save_exclusion("old", "port = 1", expires=1_000_000)
     listed = command(site, "exclusion", "list").stdout
