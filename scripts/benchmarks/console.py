@@ -80,10 +80,10 @@ def measure(quick: bool) -> dict[str, dict[str, float]]:
 
 
 def in_process(join: Path, scratch: Path, quick: bool) -> dict[str, dict[str, float]]:
+    import demo
     from helpers.fake_link import JOIN, FakeServer, sessions
     from PySide6.QtTest import QTest
 
-    import demo
     from afterfact_client.console.app import Console, make_application
     from afterfact_client.state.columns import BY_NAME
     from afterfact_client.state.result import LOCAL_ROWS
