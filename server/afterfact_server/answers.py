@@ -54,7 +54,7 @@ from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
 from afterfact_server.status import oldest
-from afterfact_server.store.engine import StoreEngine, StoreFailure
+from afterfact_server.store.engine import StoreEngine, StoreFailure, with_settings
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
 from afterfact_server.tables import TableRows, made, others
@@ -74,7 +74,11 @@ MOST_LEFT_OUT = 200_000
 JUST_FOUND = 1.0
 """Seconds for which the rows found with a query's keys are its first page: a session's next revision is minutes
 away."""
-_EMBEDDED = {"local_filesystem_read_method": "pread", "use_skip_indexes_on_data_read": 0, "use_statistics": 0}
+_EMBEDDED: dict[str, float | str] = {
+    "local_filesystem_read_method": "pread",
+    "use_skip_indexes_on_data_read": 0,
+    "use_statistics": 0,
+}
 """Spares threads and looks that cost a small query more than they bring. A server's settings are its own affair."""
 Send = Callable[[Message], None]
 """Raises WireError for a message that is too large to be sent."""
@@ -159,7 +163,8 @@ class Answers:
 
     def _fetch(self, client: Client, compiled: Compiled, dtype: np.dtype[np.void], running: Running) -> Records:
         allowed = self._allowed(running)
-        settings = lanes.settings(running.quick, allowed.seconds) | {
+        settings: dict[str, float | str] = {
+            **lanes.settings(running.quick, allowed.seconds),
             "log_comment": running.tag,
             "max_memory_usage": allowed.memory_mb * 1_000_000,
             "use_skip_indexes_if_final": 1,
@@ -171,7 +176,7 @@ class Answers:
         if running.cancelled.is_set():
             raise Cancelled
         try:
-            data = client.raw_query(compiled.sql, parameters=compiled.parameters, settings=settings, fmt="RowBinary")
+            data = client.raw_query(with_settings(compiled.sql, settings), compiled.parameters, fmt="RowBinary")
         except StoreFailure as error:
             if running.quick and "TIMEOUT_EXCEEDED" in str(error):
                 raise lanes.TooSlow from None

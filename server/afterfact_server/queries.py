@@ -353,7 +353,9 @@ class QueryService:
             self._wake.wait(PROGRESS_SECONDS)
             self._wake.clear()
             try:
-                self._look_after(client, active)
+                due = time.monotonic() - PROGRESS_SECONDS
+                if any(running.cancelled.is_set() or running.started <= due for running in active):
+                    self._look_after(client, active)
             except StoreFailure as error:
                 self._log(f"cannot look after running queries: {str(error).splitlines()[0]}")
 

@@ -68,7 +68,10 @@ def key_query(
     """
     parameters = Parameters()
     looked_for = needles(query.where, parameters)
-    found = looked_for + condition(query.where, sensors, parameters)
+    found = condition(query.where, sensors, parameters)
+    if looked_for:
+        # Last: in parts that have no index yet, tokens are computed of what the condition left and not of every row.
+        found = f"{found} AND {looked_for.removesuffix(' AND ')}"
     if after is not None:
         if query.order:
             raise ValueError("only the default order can be continued after a key")

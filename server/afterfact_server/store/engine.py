@@ -1,6 +1,7 @@
 """Clients of the session store, one a thread: a connection serialises its queries."""
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,6 +68,18 @@ class StoreEngine:
             clients, self._clients = self._clients, []
         for client in clients:
             client.close()
+
+
+def with_settings(sql: str, settings: Mapping[str, float | str]) -> str:
+    """The statement with its settings in its text. Beside the text the embedded engine's client looks each setting up,
+    sets it and sets it back, in statements of their own: for ten settings it took 20 ms, whatever was asked."""
+    values = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
+    return f"{sql} SETTINGS {values}" if values else sql
+
+
+def _literal(value: float | str) -> str:
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def _first_line(error: Exception) -> str:

@@ -47,6 +47,8 @@ _ADDED_WITH_3 = {
     "community_bloom": f"{DIGEST} TYPE bloom_filter(0.01) GRANULARITY 1",
 }
 _INDEX_OF = {**_ADDED_WITH_3, needles.NAME: needles.DEFINITION}
+BUILT_BY_MERGES = ("community_bloom", needles.NAME)
+"""Indexes of sessions that an insert leaves out."""
 _INDEXES = ", ".join(f"INDEX {name} {definition}" for name, definition in _INDEX_OF.items())
 
 _COLUMNS = ", ".join(f"{field.name} {field.clickhouse} CODEC({field.codec})" for field in FIELDS)

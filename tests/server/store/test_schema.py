@@ -52,6 +52,39 @@ assert ask("SELECT src_pkts FROM sessions FINAL") == [(9,)]
     )
 
 
+def test_one_insert_stores_a_session_once_in_its_newest_revision_and_in_order(store: Store) -> None:
+    store.run(
+        """
+made = rows(*[5_000_000] * 7)
+made["start_time"][3:] -= 1
+made["session_id"], made["sensor"] = [7, 7, 9, 7, 7, 7, 7], [1, 2, 1, 2, 1, 1, 1]
+made["revision"] = [4, 2, 6, 8, 3, 9, 9]
+made["src_pkts"] = np.arange(7)
+write.insert_sessions(client, made)
+# Without FINAL and before any merge; of equal revisions the later row, as the store would choose.
+stored = ask("SELECT src_pkts FROM sessions ORDER BY _part_index, _part_offset")
+assert stored == [(6,), (3,), (0,), (2,), (1,)], stored
+""",
+    )
+
+
+def test_what_is_not_merged_yet_is_found_without_the_indexes_that_merges_build(store: Store) -> None:
+    store.run(
+        """
+from afterfact_server.store import needles
+for first in (0, 500):
+    made = rows(*range(5_000_000, 5_000_500), session_id=first + np.arange(500), src_port=1000 + first + np.arange(500))
+    write.insert_sessions(client, made)
+indexed = ("SELECT sum(data_compressed_bytes) FROM system.data_skipping_indices WHERE database = currentDatabase() "
+           f"AND table = 'sessions' AND name IN {schema.BUILT_BY_MERGES}")
+found = "SELECT session_id FROM sessions WHERE src_port = 1750 AND has({}, unhex('D606'))".format(needles.TOKENS)
+assert ask(indexed) == [(0,)] and ask(found) == [(750,)]
+client.command("OPTIMIZE TABLE sessions FINAL")
+assert ask(indexed)[0][0] > 0 and ask(found) == [(750,)]
+""",
+    )
+
+
 def test_a_field_added_later_is_unknown_in_older_rows(store: Store) -> None:
     store.run(
         """
