@@ -21,12 +21,14 @@ from afterfact_protocol.mailbox import Mailbox
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     MAX_COMMENTS,
+    MAX_QUERY_BYTES,
     Alive,
     Answer,
     Ask,
     AskEvents,
     AskExclusions,
     AskHealth,
+    AskHints,
     AskRemoved,
     AskSets,
     AskSetValues,
@@ -37,6 +39,7 @@ from afterfact_protocol.messages import (
     ExclusionSaved,
     Failed,
     Hello,
+    Hints,
     LoggedIn,
     Login,
     Message,
@@ -73,6 +76,8 @@ ANSWER_SECONDS = 35.0
 """Nothing at all came for this long after something was sent: the server does not answer. Above ALIVE_SECONDS, since
 not every message has an answer of its own."""
 RETRY_SECONDS = 1.0
+HINTS = -2
+"""In place of where a page begins: what waits for the hints of a request."""
 
 
 class ConnectError(ConnectionError):
@@ -166,6 +171,11 @@ class Link:
     ) -> "tuple[int, Future[Answer | TableAnswer]]":
         """Send a query; its number, and the answer to come (RequestFailed, LinkLost)."""
         request = self._number()
+        if (size := len(text.encode(errors="surrogatepass"))) > MAX_QUERY_BYTES:
+            future: Future[Answer] = Future()
+            reason = f"a query is at most {MAX_QUERY_BYTES:,} bytes long; this one has {size:,}"
+            future.set_exception(RequestFailed(Failed(request, "query", reason, 0, min(len(text), MAX_QUERY_BYTES))))
+            return request, future
         return request, self._send((request, -1), Ask(request, text, everything), progress)
 
     def pull(self, request: int, first: int, count: int) -> "Future[Page]":
@@ -260,6 +270,11 @@ class Link:
         refused: Future[Any] = Future()
         refused.set_exception(LinkLost(f"the server ({self._welcome.software}) does not know {what}: update it"))
         return refused
+
+    def hints(self, request: int) -> "Future[Hints]":
+        """What else must be known to judge an answered query. Fails at once with LinkLost where the server cannot
+        tell."""
+        return self._unknown("hints") or self._send((request, HINTS), AskHints(request))
 
     def close(self) -> None:
         self._mail.post(None)
@@ -367,6 +382,8 @@ class Link:
                 | Removed(request)
             ):  # fmt: skip
                 self._resolve((request, -1), event)
+            case Hints(request):
+                self._resolve((request, HINTS), event)
             case Page(request, first):
                 self._resolve((request, first), event)
             case Failed(request):

@@ -851,12 +851,39 @@ class Removed:
     exclusions: Annotated[tuple[LeftOut, ...], Field(max_length=MAX_EXCLUSIONS_TOLD)]
 
 
+@dataclass(frozen=True, slots=True)
+class AskHints:
+    """Tell what else must be known to judge an answered query: what ANSWER does not wait for, since it takes looks of
+    its own. Only of a server of protocol 3 or later."""
+
+    request: U32
+    """The query's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a query's answer leaves out without being wrong. Counts are of sessions; -1 where they were not counted."""
+
+    request: U32
+    unjudged: I64
+    """For which the condition is neither true nor false, since what it asks about is not known of them."""
+    unknown: Annotated[tuple[Name, ...], Field(max_length=64)]
+    """What is not known of these: fields, or first_seen."""
+    open_before: I64
+    """That began before the time that was asked about, were still open then, and match but for their start; -1 too
+    where the query has no such time, or asks for these itself."""
+    since: I64
+    """That time."""
+    why: Line
+    """Why something was not counted; empty if nothing was left out."""
+
+
 Message = (
     Hello | Welcome | Refused
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
     | Login | LoggedIn | Alive | Ask | Answer | TableAnswer | Pull | Page | Progress | Cancel | Failed
     | AskStatus | Status
-    | AskHealth | SensorHealth | AskEvents | EventsFound
+    | AskHealth | SensorHealth | AskEvents | EventsFound | AskHints | Hints
     | AskSets | Sets | AskSetValues | SetValues | SaveSet | PutSet | RemoveSet | SetSaved
     | AskExclusions | Exclusions | SaveExclusion | RemoveExclusion | ExclusionSaved | AskRemoved | Removed
 )  # fmt: skip
@@ -905,5 +932,7 @@ TAGS: dict[str, type[Message]] = {
     "exclusion_saved": ExclusionSaved,
     "ask_removed": AskRemoved,
     "removed": Removed,
+    "ask_hints": AskHints,
+    "hints": Hints,
 }
 """Tag on the wire -> message."""

@@ -22,6 +22,7 @@ from afterfact_protocol.messages import (
     AskEvents,
     EventsFound,
     Failed,
+    Hints,
     Message,
     Page,
     Pull,
@@ -47,6 +48,14 @@ from afterfact_server.keeping import Keeper, Refusal, Upload, exclusion_info
 from afterfact_server.meaning import Asking, Meaning, Meant
 from afterfact_server.networks import Configured, NetworksFile
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
+from afterfact_server.query.unjudged import (
+    COUNTED,
+    OPEN,
+    count_open_before,
+    count_unjudged,
+    not_known,
+    open_before,
+)
 from afterfact_server.registry.accounts import WRITERS
 from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Admission
@@ -86,6 +95,12 @@ Send = Callable[[Message], None]
 
 def _parts(keys: Records, size: int) -> list[Records]:
     return [keys[at : at + size] for at in range(0, len(keys), size)]
+
+
+def _left_out(error: Exception) -> str:
+    if "TIMEOUT_EXCEEDED" in str(error):
+        return "it would have taken too long"
+    return "it would have needed too much memory" if "MEMORY_LIMIT" in str(error) else "the store failed"
 
 
 class Unanswerable(Exception):
@@ -295,6 +310,31 @@ class Answers:
         except WireError:
             running.result = None
             raise
+
+    def hints(self, running: Running, asked: Running) -> None:
+        """Send what else must be known to judge an answered query. Cancelled; TooSlow in the quick lane, and nothing is
+        told."""
+        query = asked.query
+        assert query is not None
+        client = self._engine.client()
+        unjudged, before, why = -1, -1, ""
+        unknown: tuple[str, ...] = ()
+        since = open_before(query)
+        try:
+            counting = count_unjudged(query, self._sensors())
+            if counting is None:
+                unjudged = 0
+            else:
+                unjudged, absent, unsaid = self._fetch(client, counting, COUNTED, running)[0].tolist()
+                unknown = not_known(query, absent, bool(unsaid)) if unjudged else ()
+            if since is not None:
+                opened = count_open_before(query, since, self._sensors())
+                before = int(self._fetch(client, opened, OPEN, running)["count"][0])
+        except StoreFailure as error:
+            if running.cancelled.is_set():
+                raise
+            why = _left_out(error)
+        running.send(Hints(asked.request, unjudged, unknown, before, since or 0, why))
 
     def _judged(self, query: Query) -> Query:
         return judged(query, self._ledger.watched.stretches()) if any(firsts(query.where)) else query

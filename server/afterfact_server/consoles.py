@@ -13,6 +13,7 @@ from afterfact_protocol.messages import (
     AskEvents,
     AskExclusions,
     AskHealth,
+    AskHints,
     AskRemoved,
     AskSets,
     AskSetValues,
@@ -51,6 +52,7 @@ MAY: dict[type[Message], frozenset[str]] = {
     AskStatus: _EVERYBODY,
     AskHealth: _EVERYBODY,
     AskEvents: _EVERYBODY,
+    AskHints: _EVERYBODY,
     AskSets: _EVERYBODY,
     AskSetValues: _EVERYBODY,
     SaveSet: _WRITERS,
@@ -149,6 +151,8 @@ class ConsolesPort(Port[Conversation]):
                 self._queries.status(message, send)
             case AskEvents():
                 self._queries.events(talk.scope, message, send)
+            case AskHints():
+                self._queries.hints(talk.scope, message, send)
             case AskHealth():
                 self._queries.health(message, send)
             case (

@@ -25,12 +25,14 @@ from afterfact_protocol.messages import (
     AskEvents,
     AskExclusions,
     AskHealth,
+    AskHints,
     AskRemoved,
     AskSets,
     AskSetValues,
     AskStatus,
     Cancel,
     Failed,
+    Hints,
     Message,
     Progress,
     Pull,
@@ -177,6 +179,24 @@ class QueryService:
         if running is not None:
             begun = running
             self._lanes.submit(True, self._work, running, lambda: work(begun))
+
+    def hints(self, scope: Scope, message: AskHints, send: Send) -> None:
+        """Of an answered query; as a query of its own, which ends with that one."""
+        with self._lock:
+            asked = scope.running.get(message.request)
+        if asked is None or asked.query is None or asked.result is None:
+            send(Failed(message.request, "request", f"no result {message.request} on this connection", -1, -1))
+            return
+
+        def answered(answer: Message) -> None:
+            if isinstance(answer, Failed) and answer.code != "cancelled":  # the result is none the worse for it
+                answer = Hints(message.request, -1, (), -1, 0, answer.reason)
+            if not isinstance(answer, Progress):
+                send(answer)
+
+        tag = f"afterfact-{_PROCESS}-{next(_numbers)}"
+        running = Running(message.request, answered, time.monotonic(), tag, scope, cancelled=asked.cancelled)
+        self._lanes.submit(True, self._work, running, partial(self._answers.hints, running, asked))
 
     def _begin(self, scope: Scope, request: int, send: Send, everything: bool = False) -> Running | None:
         """Enter a request; None if it cannot be taken, which is told."""

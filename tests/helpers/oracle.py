@@ -137,10 +137,9 @@ class Oracle:
     def _first_of(self, test: n.FirstSeen, combination: tuple[Any, ...] | None) -> bool | None:
         if combination is None:
             return None
+        sides = ("src", "dst") if {"ip", "port"} & set(test.fields) else ("",)
         of_it = [
-            each
-            for each in self._all
-            if combination in [_combination(each, test.fields, side) for side in ("src", "dst", "")]
+            each for each in self._all if any(_combination(each, test.fields, side) == combination for side in sides)
         ]
         counts = [(True if test.where is None else self.truth(test.where, each)) for each in of_it]
         certain = [each for each, count in zip(of_it, counts, strict=True) if count]
@@ -322,9 +321,7 @@ def written(digest: bytes) -> str:
 
 
 def _combination(one: Session, names: tuple[str, ...], side: str) -> tuple[Any, ...] | None:
-    """The values of fields, of a side for `ip` and `port`; None if one is not known, or there are none of no side."""
-    if bool({"ip", "port"} & set(names)) is not bool(side):
-        return None
+    """The values of fields, of a side for `ip` and `port`; None if one is not known."""
     found = tuple(one[f"{side}_{name}" if name in ("ip", "port") else name] for name in names)
     return None if None in found else found
 

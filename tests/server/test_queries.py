@@ -10,7 +10,7 @@ import numpy as np
 from pathlib import Path
 from sqlalchemy.orm import Session
 from afterfact_protocol.codec import encode
-from afterfact_protocol.messages import Answer, Ask, AskStatus, Cancel, Failed, Page, Pull, Status
+from afterfact_protocol.messages import Answer, Ask, AskHints, AskStatus, Cancel, Failed, Hints, Page, Pull, Status
 from afterfact_protocol.session import ROW
 from afterfact_server import answers as answers_module, queries as module
 from afterfact_server.config import Limits, ServerDir
@@ -220,7 +220,8 @@ fill(50)
 viewer = RoleLimits(query_bytes=100, query_depth=3, query_conditions=2, result_rows=10)
 networks = NetworksFile(ServerDir(folder), list, said.append)
 service = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks, Limits(),
-                              said.append, roles=Roles(viewer=viewer))
+                              said.append, roles=Roles(viewer=viewer), sets=SetsTable(database),
+                              exclusions=ExclusionsTable(database))
 service.start()
 numbers = iter(range(1000))
 def ask(role, text):
@@ -351,6 +352,56 @@ time.sleep(answers_module.JUST_FOUND + 0.1)
 service.pull(scope, Pull(60, 0, 936), send)
 page = reply(60, (Page,))
 assert set(np.frombuffer(page.rows, ROW)["revision"].tolist()) == {11}
+service.stop()
+""",
+    )
+
+
+def test_hints_are_counted_when_they_are_asked_for(tmp_path: Path) -> None:
+    """What could not be judged, what was open before; of an answered query alone, and never its failure."""
+    run(
+        tmp_path,
+        """
+from afterfact_protocol.session import absent_bits
+from afterfact_server.store.write import insert_observed
+enrol(1)
+T = 1_090_800_000_000_000
+made = np.zeros(8, ROW)
+made["session_id"], made["revision"], made["sensor"], made["proto"] = np.arange(8), 3, 1, 6
+made["start_time"] = T + np.arange(8) * 10_000_000
+made["end_time"] = made["start_time"] + 1
+made["end_time"][1] = T + 50_000_000
+made["outcome"], made["dst_port"] = [0, 0, 4, 4, 1, 1, 0, 6], 443
+made["absent"][3], made["dst_port"][3] = absent_bits("dst_port"), 0
+older = made[2:3].copy()
+older["revision"], older["outcome"] = 1, 0
+write.insert_sessions(client, older)
+write.insert_sessions(client, made)
+service = start()
+scope = answers_module.Scope()
+numbers = iter(range(1000))
+def hints(text):
+    request = next(numbers)
+    service.ask(scope, Ask(request, text, False), send)
+    assert isinstance(reply(request), Answer), reply(request)
+    service.hints(scope, AskHints(request), send)
+    found = reply(request, Hints)
+    service.cancel(scope, Cancel(request), send)
+    return found.unjudged, found.unknown, found.open_before, found.since, found.why
+assert hints("established") == (3, ("outcome",), -1, 0, "")
+assert hints("dst_port = 443 and not failed") == (4, ("dst_port", "outcome"), -1, 0, ""), hints("dst_port = 443")
+assert hints("src_ip = 10.9.9.9 and established") == (0, (), -1, 0, "")
+assert hints("") == (0, (), -1, 0, "")
+since = T + 25_000_000
+assert hints(f"start_time >= FROM_UNIXTIME({since / 1e6:.6f}) and dst_port = 443") == (1, ("dst_port",), 1, since, "")
+assert hints("DURING '2004-07-26'")[2:4] == (-1, 0)
+assert hints("first_seen(dst_ip) > '2004-07-20'") == (8, ("first_seen",), -1, 0, "")
+service.hints(scope, AskHints(999), send)
+assert reply(999).code == "request"
+real = answers_module.count_unjudged
+answers_module.count_unjudged = lambda *_: (_ for _ in ()).throw(module.StoreFailure("TIMEOUT_EXCEEDED"))
+assert hints("established") == (-1, (), -1, 0, "it would have taken too long")
+answers_module.count_unjudged = real
 service.stop()
 """,
     )

@@ -14,6 +14,9 @@ import pytest
 from helpers.case import CAPTURES, INBOUND, Case
 from helpers.processes import PASSWORD, Process, Server, agent, ask, call, deliver, free_ports, module
 
+from afterfact_client import RequestFailed, connect
+from afterfact_protocol.messages import MAX_QUERY_BYTES
+
 
 def one_line(done: subprocess.CompletedProcess[str], code: int, *says: str) -> None:
     """It failed as it should, with one line on stderr that says all of this."""
@@ -212,6 +215,34 @@ def test_queries(case: Case, text: str, says: str) -> None:
     done = ask(case.console, text)
     one_line(done, 2, "query, column", says)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("history REGEXP '(a+)+$'", "repeat"),
+        ("history REGEXP '(a|a)*(a|a)*$'", "repeat"),
+        ("src_p\u043ert = 80", "not part of the query language"),
+        ("src_port \uff1d 80", "only looks like"),
+        ("history = 'S' OR '\u202e' = ''", "a field"),
+        ("NOT " * 16_000 + "open", "at most 16,384 bytes"),
+        ("x" * 1_000_000, "at most 16,384 bytes"),
+        ("!" * 16_000 + "open", "50 deep"),
+        ("port IN (" + "1," * 8_000 + "1)", "2,000 values"),
+        (" AND ".join(["first_seen(ip) > now"] * 100), "at most 4 first_seen"),
+    ],
+    ids=range(10),
+)
+def test_queries_that_mean_harm(case: Case, text: str, says: str) -> None:
+    """Refused by the server itself, whatever asks, with a line that the log has too; the next is answered."""
+    with connect(case.console, "ana", PASSWORD) as client:
+        with pytest.raises(RequestFailed, match=says) as caught:
+            client.query(text)
+        assert caught.value.code == "query" and len(str(caught.value).splitlines()) == 1
+        assert client.query("port = 1034").answer.total > 0
+    if len(text.encode()) <= MAX_QUERY_BYTES:
+        assert case.server.process is not None
+        case.server.process.wait_for("refused a query of ana: ")
 
 
 def test_an_output_that_cannot_be_written(case: Case) -> None:

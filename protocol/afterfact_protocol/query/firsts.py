@@ -14,6 +14,8 @@ from .values import time_value
 
 MAX_FIRSTS = 4
 """In one query. Each looks through all that is stored."""
+MAX_WHERE = 50
+"""Conditions within one: they are asked of several kinds of sessions."""
 
 _OPS = (Op.LT, Op.LE, Op.GT, Op.GE)
 _FLIPPED = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
@@ -57,6 +59,8 @@ def first_seen(
     where = None if call.where is None else condition(call.where)
     if where is not None and (inner := next(firsts(where), None)) is not None:
         raise QueryError(f"{FIRST_SEEN} does not stand within {FIRST_SEEN}", *inner.span)
+    if where is not None and call.where is not None and _conditions(where) > MAX_WHERE:
+        raise QueryError(f"{FIRST_SEEN} takes at most {MAX_WHERE} conditions", call.where.start, call.where.end)
     return FirstSeen(fields, where, op, time_value(other, now).us, span)
 
 
@@ -93,6 +97,16 @@ def firsts(expr: Expr | None) -> Iterator[FirstSeen]:
                 yield from firsts(item)
         case Not() | Unless():
             yield from firsts(expr.item)
+
+
+def _conditions(expr: Expr) -> int:
+    match expr:
+        case And() | Or():
+            return sum(map(_conditions, expr.items))
+        case Not() | Unless():
+            return _conditions(expr.item)
+        case _:
+            return 1
 
 
 def check_number(expr: Expr) -> None:

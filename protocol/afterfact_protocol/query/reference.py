@@ -156,6 +156,7 @@ def _limits() -> str:
         ("values of a set", f"{sets.MAX_VALUES:,}"),
         ("`+ - * /` in one comparison", f"{terms.MAX_OPERATIONS}"),
         ("`first_seen` in one query", f"{firsts.MAX_FIRSTS}"),
+        ("conditions within `first_seen`", f"{firsts.MAX_WHERE}"),
         ("fields of ORDER BY", f"{syntax.MAX_ORDER}"),
         ("LIMIT", f"1 to {check.MAX_LIMIT:,}"),
         ("stages", f"{stages.MAX_STAGES}"),

@@ -71,7 +71,7 @@ ENOUGH_FOR_A_SET = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """SQL that is true where the condition is TRUE, provided that the fields of `known` are not absent."""
 
     sql: str
@@ -90,17 +90,19 @@ def condition(where: Expr | None, sensors: Mapping[str, int], parameters: Parame
 
     QueryError if the condition names a sensor that is not among them. What it says of networks must be resolved.
     """
-    return _TRUE if where is None else _Compiler(sensors, parameters, where).compile(where, True).closed()
+    return _TRUE if where is None else WhereCompiler(sensors, parameters, where).compile(where, True).closed()
 
 
-class _Compiler:
+class WhereCompiler:
+    """Compiles the parts of a condition; see `condition`."""
+
     def __init__(self, sensors: Mapping[str, int], parameters: Parameters, whole: Expr | None = None) -> None:
         self._sensors = sensors
         self._parameters = parameters
         self._whole = whole
         """What a first_seen is part of."""
 
-    def compile(self, expr: Expr, holds: bool) -> _Piece:
+    def compile(self, expr: Expr, holds: bool) -> Piece:
         """The piece that is true where `expr` is TRUE or, with `holds` False, where it is FALSE."""
         match expr:
             case Not():
@@ -112,15 +114,15 @@ class _Compiler:
                 return self._predicate(expr, holds)
             case Relation():
                 sql = computed.relation(expr, holds, self._parameters)
-                return _Piece(sql, computed.known(expr.left) | computed.known(expr.right))
+                return Piece(sql, computed.known(expr.left) | computed.known(expr.right))
             case During():
                 return self._during(expr, holds)
             case FirstSeen():
                 sql = firsts.first_seen(expr, holds, self._whole, self._parameters, self._sub)
-                return _Piece(sql)
+                return Piece(sql)
             case Unless():
                 without = self.compile(expr.item, True).closed()
-                return _Piece(f"NOT ({without})" if holds else without)
+                return Piece(f"NOT ({without})" if holds else without)
             case EventWindow():
                 raise AssertionError("alerts are resolved first")
             case Compare() if expr.op is Op.NE:
@@ -131,7 +133,7 @@ class _Compiler:
     def _sub(self, expr: Expr, holds: bool) -> str:
         return self.compile(expr, holds).closed()
 
-    def _test(self, test: Test, holds: bool) -> _Piece:
+    def _test(self, test: Test, holds: bool) -> Piece:
         if isinstance(test.operand, Either):
             return self._either(test, test.operand, holds)
         if isinstance(test.operand, Far):
@@ -156,32 +158,32 @@ class _Compiler:
                 return self._compare(test, holds)
             case Stored():
                 known = _bit(test.operand) if isinstance(test.operand, Column) else 0
-                return _Piece(stored.sql(test, holds, self._parameters), known)
+                return Piece(stored.sql(test, holds, self._parameters), known)
             case InSet():
                 raise AssertionError("sets are resolved first")
 
-    def _during(self, window: During, holds: bool) -> _Piece:
+    def _during(self, window: During, holds: bool) -> Piece:
         first, last = self._parameters.time(window.first), self._parameters.time(window.last)
         if holds:
             # Both bare columns: start_time prunes the days after, the minmax index of end_time most of those before.
-            return _Piece(f"(start_time <= {last} AND end_time >= {first})")
-        return _Piece(f"(start_time > {last} OR end_time < {first})")
+            return Piece(f"(start_time <= {last} AND end_time >= {first})")
+        return Piece(f"(start_time > {last} OR end_time < {first})")
 
     # --- what stands for several fields
 
-    def _far(self, test: Test, far: Far, holds: bool) -> _Piece:
+    def _far(self, test: Test, far: Far, holds: bool) -> Piece:
         # In two bare comparisons, each of which the indexes read, and not in one of what an if() gives.
         near = Member(Column("src_ip"), far.near, test.span)
         there, here = (replace(test, operand=Column(side)) for side in ("dst_ip", "src_ip"))
         return self.compile(Or((And((near, there)), And((Not(near), here)))), holds)
 
-    def _either(self, test: Test, operand: Either, holds: bool) -> _Piece:
+    def _either(self, test: Test, operand: Either, holds: bool) -> Piece:
         sides = EITHER[operand.name].sides
         if isinstance(test, IsNull):
             # Neither side is known.
             return self.compile(And(tuple(IsNull(Column(side[0])) for side in sides)), holds)
         if isinstance(test, Stored) and subject_of(operand).type is Type.ENDPOINT:
-            pieces = [_Piece(stored.endpoint(test, side, holds, self._parameters)) for side in sides]
+            pieces = [Piece(stored.endpoint(test, side, holds, self._parameters)) for side in sides]
             return _any(pieces) if holds else _all(pieces)
         if subject_of(operand).type is Type.ENDPOINT:
             assert isinstance(test, Compare | Member), "endpoints have no order"
@@ -207,7 +209,7 @@ class _Compiler:
                     raise AssertionError(f"no sides of {test}")
         return self.compile(Or(alternatives), holds)
 
-    def _predicate(self, predicate: Predicate, holds: bool) -> _Piece:
+    def _predicate(self, predicate: Predicate, holds: bool) -> Piece:
         entry = PREDICATES[predicate.name]
         assert isinstance(entry, NamedCondition), "conditions over networks are resolved first"
         column = Column(entry.field)
@@ -218,44 +220,44 @@ class _Compiler:
 
     # --- single tests
 
-    def _numbers(self, column: Column, numbers: list[int], holds: bool) -> _Piece:
+    def _numbers(self, column: Column, numbers: list[int], holds: bool) -> Piece:
         if not numbers:
-            return _Piece(_FALSE if holds else _TRUE, 0 if holds else _bit(column))
+            return Piece(_FALSE if holds else _TRUE, 0 if holds else _bit(column))
         return self._member(Member(column, tuple(Number(number) for number in numbers)), holds)
 
-    def _compare(self, test: Compare, holds: bool) -> _Piece:
+    def _compare(self, test: Compare, holds: bool) -> Piece:
         if test.operand == _COMMUNITY:
             return self._community((test.value,), (test.op is Op.EQ) is holds)
         known = self._known(test.operand, test, holds)
         if isinstance(test.value, Network):
-            return _Piece(self._networks(test.operand, [test.value], holds), known)
+            return Piece(self._networks(test.operand, [test.value], holds), known)
         op = test.op if holds else _INVERSE[test.op]
-        return _Piece(f"{self._operand(test.operand)} {op.value} {self._value(test.value, test)}", known)
+        return Piece(f"{self._operand(test.operand)} {op.value} {self._value(test.value, test)}", known)
 
-    def _between(self, test: Between, holds: bool) -> _Piece:
+    def _between(self, test: Between, holds: bool) -> Piece:
         operand, low, high = self._operand(test.operand), self._value(test.low, test), self._value(test.high, test)
         sql = f"({operand} >= {low} AND {operand} <= {high})" if holds else f"({operand} < {low} OR {operand} > {high})"
-        return _Piece(sql, self._known(test.operand, test, holds))
+        return Piece(sql, self._known(test.operand, test, holds))
 
-    def _community(self, values: tuple[Value, ...], holds: bool) -> _Piece:
+    def _community(self, values: tuple[Value, ...], holds: bool) -> Piece:
         digests = [value.value.hex() for value in values if isinstance(value, Blob)]
         listed = ", ".join(f"unhex({self._parameters.bind(digest, 'String')})" for digest in digests)
-        return _Piece(f"{DIGEST} {'IN' if holds else 'NOT IN'} ({listed})")
+        return Piece(f"{DIGEST} {'IN' if holds else 'NOT IN'} ({listed})")
 
-    def _member(self, test: Member, holds: bool) -> _Piece:
+    def _member(self, test: Member, holds: bool) -> Piece:
         if test.operand == _COMMUNITY:
             return self._community(test.values, holds)
         known = self._known(test.operand, test, holds)
         networks = [value for value in test.values if isinstance(value, Network)]
         if networks:
-            return _Piece(self._networks(test.operand, networks, holds), known)
+            return Piece(self._networks(test.operand, networks, holds), known)
         operand = self._operand(test.operand)
         if isinstance(test.values[0], Instant | Blob):
             listed = f"({', '.join(self._value(value, test) for value in test.values)})"
         else:
             plain = [self._plain(value, test) for value in test.values]
             listed = self._parameters.bind(plain, f"Array({_clickhouse(test.operand)})")
-        return _Piece(f"{operand} {'IN' if holds else 'NOT IN'} {listed}", known)
+        return Piece(f"{operand} {'IN' if holds else 'NOT IN'} {listed}", known)
 
     def _networks(self, operand: Operand, networks: list[Network], holds: bool) -> str:
         column = self._operand(operand)
@@ -284,9 +286,9 @@ class _Compiler:
         sql = parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
         return sql if holds else f"NOT {sql}" if sql.startswith("(") else f"NOT ({sql})"
 
-    def _text_match(self, column: Column, word: str, pattern: str, holds: bool) -> _Piece:
+    def _text_match(self, column: Column, word: str, pattern: str, holds: bool) -> Piece:
         sql = f"{self._operand(column)} {word} {self._parameters.bind(pattern, 'String')}"
-        return _Piece(sql if holds else f"NOT ({sql})", _bit(column))
+        return Piece(sql if holds else f"NOT ({sql})", _bit(column))
 
     # --- operands and values
 
@@ -336,7 +338,7 @@ class _Compiler:
 
 def far_end(operand: Far, parameters: Parameters) -> str:
     """SQL of the far end's address, to sort or to group by."""
-    near = _Compiler({}, parameters).compile(Member(Column("src_ip"), operand.near), True)
+    near = WhereCompiler({}, parameters).compile(Member(Column("src_ip"), operand.near), True)
     return f"if({near.closed()}, dst_ip, src_ip)"
 
 
@@ -358,12 +360,12 @@ def _clickhouse(operand: Operand) -> str:
     return "String" if field_.kind is Kind.TEXT else field_.clickhouse
 
 
-def _is_null(operand: Operand, holds: bool) -> _Piece:
+def _is_null(operand: Operand, holds: bool) -> Piece:
     assert not isinstance(operand, Either | Far | Whole), "fields of either side are taken apart first"
     mask = absent_mask(operand)
     if not mask:
-        return _Piece(_FALSE if holds else _TRUE)
-    return _Piece(f"bitAnd(absent, {mask}) != 0") if holds else _Piece(_TRUE, mask)
+        return Piece(_FALSE if holds else _TRUE)
+    return Piece(f"bitAnd(absent, {mask}) != 0") if holds else Piece(_TRUE, mask)
 
 
 def _passes_zero(test: _Valued) -> bool:
@@ -403,16 +405,16 @@ def _zero_compares(op: Op, value: Value) -> bool:
     }[op]
 
 
-def _all(pieces: list[_Piece]) -> _Piece:
+def _all(pieces: list[Piece]) -> Piece:
     """Of conditions that must all hold, what must be known is asked once."""
     known = reduce(or_, (piece.known for piece in pieces))
     parts = [piece.sql for piece in pieces if piece.sql != _TRUE] or [_TRUE]
-    return _Piece(parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})", known)
+    return Piece(parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})", known)
 
 
-def _any(pieces: list[_Piece]) -> _Piece:
+def _any(pieces: list[Piece]) -> Piece:
     parts = [piece.closed() for piece in pieces if piece.sql != _FALSE] or [_FALSE]
-    return _Piece(parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})")
+    return Piece(parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})")
 
 
 def _escaped(character: str) -> str:

@@ -26,7 +26,7 @@ from afterfact_server.query.needles import needles
 from afterfact_server.query.parameters import Parameters
 
 TABLE = "sessions"
-MOST_VALUES = 300
+MOST_VALUES = 100
 """Of the conditions that are repeated to look for less. What says more is left out: it would be dearer to ask."""
 _NEVER = (1 << 63) - 1
 
@@ -91,9 +91,12 @@ class _Sets:
         else:
             among = self._select([self._after, self._counts(), *self._own])
         before = self._select([self._by, *self._maybe(), *self._own], among=among)
-        return f"({side.key} GLOBAL NOT IN ({before}) AND {side.key} GLOBAL IN ({self._judged()}))"
+        unseen = f"{side.key} GLOBAL NOT IN ({before})"
+        if len(self._sides) == 1:  # a set of what is new only, where all that was seen after might be a month's
+            return f"{side.key} GLOBAL IN ({self._judged(unseen)})"
+        return f"({unseen} AND {side.key} GLOBAL IN ({self._judged()}))"
 
-    def _judged(self) -> str:
+    def _judged(self, *more: str) -> str:
         judged = self._test.judged
         numbers = self._parameters.bind([sensor for sensor, _ in judged] or [0], "Array(UInt16)")
         times = self._parameters.bind([time for _, time in judged] or [_NEVER], "Array(Int64)")
@@ -101,7 +104,7 @@ class _Sets:
         conditions = [self._after, f"toUnixTimestamp64Micro(start_time) >= {since}", *self._own]
         if self._test.where is not None:
             conditions.append(self._counts())
-        return self._select(conditions)
+        return self._select([*conditions, *more])
 
     def _old(self, side: _Side) -> str:
         if self._test.where is None:

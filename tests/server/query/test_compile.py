@@ -112,8 +112,10 @@ def test_the_most_networks_that_a_query_may_name(client: Client) -> None:
         " AND ".join([" + ".join(["src_pkts / dst_pkts"] * 3) + " > 1"] * 100),
         " OR ".join(["ip = 1.2.3.4 AND other_ip = 1.2.3.5"] * 250),
         "icmp_type" + " / icmp_code" * 19 + " > vlan",
+        " AND ".join([f"first_seen(ip, port where {' OR '.join(['endpoint = 10.0.0.0/9:443'] * 50)}) > now - 99d"] * 4),
+        " AND ".join(["first_seen(ip, port) > now - 99d"] * 4 + ["NOT ip = 10.0.0.0/9"] * 496),
     ],
-    ids=range(4),
+    ids=range(6),
 )
 def test_the_store_takes_the_longest_computations(client: Client, text: str) -> None:
     store(client, plain(3))
