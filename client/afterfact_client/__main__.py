@@ -7,6 +7,7 @@ import sys
 
 from afterfact_client.cli import events, exclusion, query, sets, status
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
+from afterfact_client.frames import PackageMissing
 from afterfact_client.link import ConnectError, LinkLost
 from afterfact_protocol.joinfile import JoinError
 from afterfact_protocol.output import OutputError
@@ -24,7 +25,7 @@ def main(words: list[str] | None = None) -> int:
         return _complain(str(error), error.code)
     except JoinError as error:
         return _complain(str(error), WRONG_CALL)
-    except (ConnectError, LinkLost, OutputError) as error:
+    except (ConnectError, LinkLost, OutputError, PackageMissing) as error:
         return _complain(str(error), FAILED)
     except BrokenPipeError:  # the reader of our output has left: not worth a word
         return FAILED

@@ -6,18 +6,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from afterfact_client import frames
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
 from afterfact_client.state.table import Table, rows_from_bytes
+from afterfact_client.state.hints import told as hints_told
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     Answer,
     ExclusionInfo,
+    Hints,
     Page,
     Progress,
     Removed,
@@ -32,6 +36,11 @@ from afterfact_protocol.query.columns import layout
 from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
 from afterfact_protocol.session import ROW
 from afterfact_protocol.sets import DTYPES, Values
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 """Sessions a pull asks for: as many as fit a page."""
@@ -57,6 +66,17 @@ class Result:
     def coverage(self) -> list[str]:
         """What was watched and what was not, in words, a line a sensor."""
         return told(self.answer)
+
+    def hints(self) -> Hints:
+        """What else must be known to judge it: how many sessions the condition could not judge, and how many were open
+        before the time that it asks about; `hint_lines` has it in words. Counted by the server when it is asked.
+        LinkLost from a server too old."""
+        return self._link.hints(self.answer.request).result()
+
+    @property
+    def hint_lines(self) -> list[str]:
+        """The hints in words, a line each; none if there is nothing to say."""
+        return hints_told(self.hints())
 
     def rows_of(self, page: Page) -> Records:
         """A page's rows as an array of session.ROW."""
@@ -95,6 +115,27 @@ class Result:
     def fetch(self) -> Records:
         """All rows in one array."""
         return np.concatenate([np.zeros(0, ROW), *self.pages()])
+
+    def blocks(self) -> "Iterator[dict[str, frames.MaskedColumn]]":
+        """All rows as columns, a page at a time, for what does not fit memory: numpy arrays by field, masked where the
+        source did not know it; see frames.py for their types."""
+        return (frames.columns(rows, self.answer.sensors) for rows in self.pages())
+
+    def columns(self) -> "dict[str, frames.MaskedColumn]":
+        """All rows as columns."""
+        return frames.columns(self.fetch(), self.answer.sensors)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """All rows; frames.PackageMissing without pandas."""
+        return frames.to_pandas(self.fetch(), self.answer.sensors)
+
+    def to_polars(self) -> "polars.DataFrame":
+        """All rows; frames.PackageMissing without polars."""
+        return frames.to_polars(self.fetch(), self.answer.sensors)
+
+    def to_arrow(self) -> "pyarrow.Table":
+        """All rows; frames.PackageMissing without pyarrow."""
+        return frames.to_arrow(self.pages(), self.answer.sensors)
 
     def drop(self) -> None:
         """Free the result on the server."""

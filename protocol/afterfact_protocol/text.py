@@ -97,6 +97,11 @@ def _raw_text(array: NDArray[np.void], field: Field, sensors: Mapping[int, str] 
     return list(map(spell, column.tolist()))
 
 
+def exact_text(array: NDArray[np.void], field: Field, sensors: Mapping[int, str] | None = None) -> list[str]:
+    """One field of every row as text, nothing escaped, whether it is absent or not."""
+    return _raw_text(array, field, sensors)
+
+
 def _missing(array: NDArray[np.void], field: Field) -> NDArray[np.bool_] | None:
     """Where the field is absent; None where that is nowhere."""
     if not field.nullable:

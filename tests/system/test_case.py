@@ -4,11 +4,16 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet
 import pytest
 from helpers.case import CASE, INBOUND, WORM, Case
-from helpers.processes import ask
+from helpers.processes import PASSWORD, ask
+
+from afterfact_client import connect
 
 EXPECTED = json.loads((CASE / "expected.json").read_text())
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +25,8 @@ SWEEP = [
     ("17:37:49", "47076", "15.136.19.27"),
 ]
 """As the analyst of 2004 read them."""
+SWEEP_HOSTS = [host for _, _, host in SWEEP]
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "worm.ipynb"
 
 
 def rows_of(case: Case, query: str) -> list[dict[str, str]]:
@@ -159,3 +166,58 @@ def test_explain_asks_nothing(case: Case) -> None:
 def test_status_of_both(case: Case) -> None:
     text = case.server.do("status", case.server.dir)
     assert "border" in text and "inside" in text and "store:" in text
+
+
+def test_parquet_has_the_rows_of_csv(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "worm.parquet"
+    more = ("--columns", "src_ip,dst_port,start_time,outcome,src_pkts,duration,community_id", "--progress")
+    done = ask(case.console, WORM, "--format", "parquet", "-o", path, *more)
+    assert done.returncode == 0, done.stderr
+    made = ask(case.console, WORM, "--format", "csv", *more)
+    expected = list(csv.DictReader(io.StringIO(made.stdout)))
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    assert len(rows) == len(expected) > 5
+    for row, text in zip(rows, expected, strict=True):
+        row["start_time"] = row["start_time"].isoformat(timespec="microseconds").replace("+00:00", "Z")
+        row["duration"] = f"{row['duration'].total_seconds():.6f}"
+        assert {name: "" if value is None else str(value) for name, value in row.items()} == text
+    assert ask(case.console, WORM, "--format", "parquet").returncode == 2
+
+
+def test_an_answer_tells_what_it_could_not_judge(case: Case, tmp_path: Path) -> None:
+    with connect(case.console, "ana", PASSWORD) as client:
+        every = client.query("").fetch()
+        at = int(np.sort(every["start_time"])[len(every) // 2])
+        asked = f"start_time > FROM_UNIXTIME({at // 1_000_000})"
+        since = at // 1_000_000 * 1_000_000 + 1
+        hints = client.query(f"{asked} and proto = tcp").hints()
+        there = (every["start_time"] < since) & (every["end_time"] >= since) & (every["proto"] == 6)
+        assert (hints.open_before, hints.since, hints.why) == (int(there.sum()), since, "")
+        assert client.query(f"{asked} and last 1h").hints().open_before == -1
+        unknown = int(((every["outcome"] == 0) & (every["proto"] == 6)).sum())
+        hints = client.query("proto = tcp and not established").hints()
+        assert hints.unjudged == unknown and (hints.unknown == ("outcome",) or not unknown)
+        # A ping has no ports: that is no lack of knowledge.
+        assert client.query("port != 80").hints().unjudged == 0
+        news = client.query("proto = tcp and first_seen(dst_ip, dst_port) > '2004-07-20'")
+        assert news.answer.total == 0 and news.hints().unjudged == int((every["proto"] == 6).sum())
+        assert news.hints().unknown == ("first_seen",)
+    meta = tmp_path / "meta.json"
+    done = ask(case.console, "proto = tcp and first_seen(dst_ip) > '2004-07-20'", "--meta", meta)
+    assert json.loads(meta.read_text())["hints"]["unknown"] == ["first_seen"], done.stderr
+    done = ask(case.console, "proto = tcp and first_seen(dst_ip) > '2004-07-20'")
+    assert "could not be judged and are not among these; not known: first seen" in done.stderr
+
+
+def test_the_notebook_runs(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cell by cell, as somebody would who has the demo's server."""
+    for name, value in (("JOIN", str(case.console)), ("USER", "ana"), ("PASSWORD", PASSWORD)):
+        monkeypatch.setenv(f"AFTERFACT_{name}", value)
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    assert set(SWEEP_HOSTS) <= set(names["targets"].index)
+    assert len(names["inside"]) == len(expected_rows(INBOUND)) and names["intruders"]
+    assert names["sent"] > 0 and names["news"].answer.total == 0 and names["unjudged"] > 0

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,16 @@ from typing import Any, TextIO
 import numpy as np
 
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
+from afterfact_client.cli.parquet import ParquetWriter
+from afterfact_client.cli.progress import ProgressLine, progress_line
 from afterfact_client.cli.tables import write_table
 from afterfact_client.client import Result, TableResult, connect
-from afterfact_client.link import RequestFailed
+from afterfact_client.frames import Extra as FrameExtra
+from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import Answered, complete, counted, counted_table, told
-from afterfact_protocol.messages import Answer, Removed, TableAnswer
+from afterfact_client.state.hints import told as hints_told
+from afterfact_protocol.messages import Answer, Hints, Removed, TableAnswer
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -25,7 +29,7 @@ from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.subjects import nearest, resolve
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import BY_NAME as FIELD_BY_NAME
-from afterfact_protocol.session import ROW, packed
+from afterfact_protocol.session import FIELDS, ROW, packed
 from afterfact_protocol.sets import told as held
 from afterfact_protocol.statustext import time_text
 from afterfact_protocol.text import CsvWriter, Extra, JsonLinesWriter, JsonWriter, column_text
@@ -42,7 +46,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser.add_argument("text", metavar="QUERY", nargs="?", help='"WHERE port = 1034 LIMIT 500"')
     parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
     parser.add_argument("--user", metavar="NAME")
-    parser.add_argument("--format", choices=("table", "csv", "json", "jsonl"), default="table")
+    parser.add_argument("--format", choices=("table", "csv", "json", "jsonl", "parquet"), default="table")
     parser.add_argument(
         "--columns", metavar="NAMES",
         help="which to write, apart by commas: fields, duration, total_bytes, total_pkts, community_id; "
@@ -58,6 +62,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         help="exit with 3 if a sensor that should have seen it missed anything, or none should have",
     )
     parser.add_argument("--removed", action="store_true", help="count what each exclusion left out")
+    parser.add_argument("--progress", action="store_true", help="say on stderr how far it is; so it is on a terminal")
     parser.set_defaults(work=lambda arguments: _work(arguments, password))
 
 
@@ -76,17 +81,31 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
         raise Failure("--columns is for sessions; a table has the columns that its stage names", WRONG_CALL)
     if not arguments.user:
         raise Failure("--user is needed to ask a server", WRONG_CALL)
-    with connect(arguments.join, arguments.user, password(arguments.user)) as client:
-        exports = arguments.format in ("csv", "jsonl") and query.table is None
+    if arguments.format == "parquet" and arguments.out in (None, "-"):
+        raise Failure("--format parquet writes a file: name it with -o F", WRONG_CALL)
+    if arguments.format == "parquet" and query.table is not None:
+        raise Failure("--format parquet is for sessions; a table goes to csv, json or jsonl", WRONG_CALL)
+    with (
+        progress_line(arguments.progress, arguments.out is not None) as line,
+        connect(arguments.join, arguments.user, password(arguments.user)) as client,
+    ):
+        exports = arguments.format in ("csv", "jsonl", "parquet") and query.table is None
         everything = exports and query.limit is None and not query.order
+        hints = None
         try:
-            result = client.query(text, everything)
-            with output(arguments.out) as out:
-                if isinstance(result, TableResult):
+            result = client.query(text, everything, line.query)
+            line.end()
+            if isinstance(result, TableResult):
+                with output(arguments.out) as out:
                     topped = query.table is not None and query.table.top is not None
                     total = write_table(result.fetch(), arguments.format, topped, out)
-                else:
-                    total = _write(result, arguments.format, chosen, query.once, out)
+            elif arguments.format == "parquet":
+                total = _write_parquet(result, chosen, query.once, arguments.out, line)
+            else:
+                with output(arguments.out) as out:
+                    total = _write(result, arguments.format, chosen, query.once, out, line)
+            if isinstance(result, Result):
+                hints = _hints(result)
             removed = client.removed(text) if arguments.removed else None
         except RequestFailed as error:
             code = WRONG_CALL if error.code == "query" else FAILED
@@ -94,9 +113,9 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
     answer = result.answer
     if arguments.meta:
         with output(arguments.meta) as out:
-            out.write(json.dumps(_meta(answer, total), indent=2) + "\n")
+            out.write(json.dumps(_meta(answer, hints, total), indent=2) + "\n")
     else:
-        sys.stderr.write(_told(answer, total))
+        sys.stderr.write(_told(answer, hints, total))
     if removed is not None:
         sys.stderr.write(_left_out(removed))
     return UNCOVERED if arguments.require_coverage and not complete(answer) else DONE
@@ -151,12 +170,51 @@ def _columns(names: str | None) -> list[Column]:
     return found
 
 
-def _write(result: Result, form: str, chosen: list[Column], once: bool, out: TextIO) -> int:
+def _pages(result: Result, line: ProgressLine) -> Iterator[tuple[Records, Records]]:
+    """The result's pages, each with its sightings."""
+    answer = result.answer
+    total = answer.total if answer.observers or not answer.total else None  # an export that goes on tells no observers
+    count = 0
+    for rows, others in result.observed():
+        yield rows, others
+        count += len(rows)
+        line.written(count, total)
+
+
+def _write_parquet(result: Result, chosen: list[Column], once: bool, path: str, line: ProgressLine) -> int:
+    """Rows written."""
+    sensors = result.answer.sensors
+    fields = [FIELD_BY_NAME[column.name] for column in chosen if column.name in FIELD_BY_NAME]
+    computed = [column for column in chosen if column.name not in FIELD_BY_NAME]
+    kinds = {Type.COMMUNITY: "text", Type.DURATION: "duration"}
+    extras = [FrameExtra(column.name, kinds.get(column.type, "number")) for column in computed]
+    if once:
+        extras.append(FrameExtra("also_seen", "text"))
+    total = 0
+    with ParquetWriter(path, fields if chosen else FIELDS, sensors, extras) as writer:
+        for rows, others in _pages(result, line):
+            beside = [_values(column, rows, sensors) for column in computed]
+            if once:
+                beside.append([seen or None for seen in _also_seen(len(rows), others, sensors)])
+            writer.write(rows, *beside)
+            total += len(rows)
+    return total
+
+
+def _values(column: Column, rows: Records, sensors: dict[int, str]) -> list[object]:
+    """What is computed of rows, None where it is not known."""
+    if column.type is Type.COMMUNITY:
+        return list(column.exact(rows, sensors))
+    absent = column.absent(rows).tolist()
+    return [None if gone else value for gone, value in zip(absent, column.numbers(rows).tolist(), strict=True)]
+
+
+def _write(result: Result, form: str, chosen: list[Column], once: bool, out: TextIO, line: ProgressLine) -> int:
     """Rows written."""
     sensors = result.answer.sensors
     total = 0
     if form == "table":
-        parts = list(result.observed())
+        parts = list(_pages(result, line))
         rows = np.concatenate([np.zeros(0, ROW), *(rows for rows, _ in parts)])
         seen = [text for rows, others in parts for text in _also_seen(len(rows), others, sensors, brief=True)]
         columns = chosen or [BY_NAME[name] for name in TABLE_COLUMNS]
@@ -170,7 +228,7 @@ def _write(result: Result, form: str, chosen: list[Column], once: bool, out: Tex
     if once:
         extras.append(Extra("also_seen"))
     writer = make[form](out, packed(tuple(fields)) if chosen else ROW, sensors, extras)
-    for rows, others in result.observed():
+    for rows, others in _pages(result, line):
         texts = [column.exact(rows, sensors) for column in computed]
         if once:
             texts.append(_also_seen(len(rows), others, sensors))
@@ -214,7 +272,15 @@ def _write_table(
         out.write("  ".join(cells).rstrip() + "\n")
 
 
-def _told(answer: Answered, total: int) -> str:
+def _hints(result: Result) -> Hints | None:
+    """None from a server that tells none."""
+    try:
+        return result.hints()
+    except LinkLost:
+        return None
+
+
+def _told(answer: Answered, hints: Hints | None, total: int) -> str:
     count = counted_table(answer) if isinstance(answer, TableAnswer) else counted(answer, total)
     lines = [
         f"{count}; {answer.elapsed / 1000:,.0f} ms",
@@ -225,7 +291,7 @@ def _told(answer: Answered, total: int) -> str:
         live = ", live" if saved.live else ""
         count = held(saved.kind, saved.count, saved.networks)
         lines.append(f"saved @{saved.name}: {count}{live}, version {saved.number}")
-    return "\n".join([*lines, *told(answer)]) + "\n"
+    return "\n".join([*lines, *told(answer), *(hints_told(hints) if hints is not None else [])]) + "\n"
 
 
 def _left_out(removed: Removed) -> str:
@@ -236,8 +302,11 @@ def _left_out(removed: Removed) -> str:
     return "\n".join([*lines, *(f"  {one.text}" for one in removed.exclusions)]) + "\n"
 
 
-def _meta(answer: Answered, total: int) -> dict[str, Any]:
+def _meta(answer: Answered, hints: Hints | None, total: int) -> dict[str, Any]:
     content = asdict(answer)
+    if hints is not None:
+        content["hints"] = asdict(hints)
+        del content["hints"]["request"]
     for name in ("request", "columns", "sensors"):
         del content[name]
     return {**content, "total": total, "complete": complete(answer)}
