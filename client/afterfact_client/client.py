@@ -13,8 +13,8 @@ import numpy as np
 from afterfact_client import frames
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.state.coverage import complete, told
-from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_client.state.hints import told as hints_told
+from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (

@@ -172,7 +172,7 @@ class Link:
         """Send a query; its number, and the answer to come (RequestFailed, LinkLost)."""
         request = self._number()
         if (size := len(text.encode(errors="surrogatepass"))) > MAX_QUERY_BYTES:
-            future: Future[Answer] = Future()
+            future: Future[Answer | TableAnswer] = Future()
             reason = f"a query is at most {MAX_QUERY_BYTES:,} bytes long; this one has {size:,}"
             future.set_exception(RequestFailed(Failed(request, "query", reason, 0, min(len(text), MAX_QUERY_BYTES))))
             return request, future
