@@ -123,7 +123,7 @@ def test_the_worm_query_saves_the_infected_hosts(ana: Client) -> None:
 
 
 def test_dns_past_the_resolvers(ana: Client, site: Server) -> None:
-    """Acceptance question 10's condition."""
+    """Acceptance question 10."""
     listed = site.folder / "resolvers.txt"
     listed.write_text("# ours\n10.0.0.53 # old, goes in autumn\n10.0.0.54,new\n")
     done = command(site, "set", "import", "@resolvers", "--file", listed, "--note", "from the wiki")
@@ -132,6 +132,11 @@ def test_dns_past_the_resolvers(ana: Client, site: Server) -> None:
     rows = ana.query("dst_port = 53 and not dst_ip in @resolvers").fetch()
     assert len(rows) == 3 and set(rows["src_bytes"].tolist()) == {5_000_000}
     assert found(ana, "dst_port = 53 and dst_ip in @resolvers") == 40
+    tunnel = "| sum(src_bytes) as b, avg(src_bytes) by src_ip every 1h having b > 10MB"
+    done = ask(site.folder / "CONSOLE.toml", f"dst_port = 53 and not dst_ip in @resolvers {tunnel}", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    [_, row] = done.stdout.splitlines()
+    assert "10.0.1.77" in row and "15000000" in row
 
 
 def test_sets_are_put_together(ana: Client) -> None:
