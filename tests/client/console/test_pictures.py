@@ -20,11 +20,11 @@ def test_a_drag_asks_again_for_that_time(work: Desk, fake: FakeServer) -> None:
     assert view.isVisible() and counts is not None and counts.counts.sum() == 200 and counts.step == SECOND
     assert [gap.sensor for gap in view.gaps] == ["border"]
     assert "border did not watch all of it" in view.told(50, 60) and "6 sessions" in view.told(0, 5)
-    first, last = START - 120 * SECOND, START - 80 * SECOND
+    first, last = (START - ago * SECOND + SECOND // 2 for ago in (120, 80))  # the middles of their steps
     y = view.height() // 2
-    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(first) + 1, y))
+    QTest.mousePress(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(first), y))
     QTest.mouseMove(view, QPoint(view.x_of(last), y))
-    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(last) + 1, y))
+    QTest.mouseRelease(view, LEFT, Modifier.NoModifier, QPoint(view.x_of(last), y))
     work.answered()
     assert fake.asked[-1] == (
         "WHERE port = 1034 AND start_time >= '2004-07-26 17:35:49' AND start_time < '2004-07-26 17:36:30' LIMIT 500"
