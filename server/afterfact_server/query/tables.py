@@ -69,7 +69,10 @@ def table_query(
     table = query.table
     assert table is not None, "only queries with a table come here"
     parameters = Parameters()
-    found = needles(query.where, parameters) + condition(query.where, sensors, parameters)
+    looked_for = needles(query.where, parameters)
+    found = condition(query.where, sensors, parameters)
+    if looked_for:  # last, as in compile.key_query
+        found = f"{found} AND {looked_for.removesuffix(' AND ')}"
     for sensor, ids in (left_out or {}).items():
         number, listed = parameters.bind(sensor, "UInt16"), parameters.bind(list(ids), "Array(UInt64)")
         found += f" AND NOT (sensor = {number} AND session_id IN {listed})"
