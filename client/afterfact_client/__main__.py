@@ -4,19 +4,33 @@ import argparse
 import getpass
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
-from afterfact_client.cli import events, exclusion, query, sets, status
+from afterfact_client.cli import audit, events, exclusion, query, queue, sets, status, watch
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.frames import PackageMissing
-from afterfact_client.link import ConnectError, LinkLost
+from afterfact_client.link import ConnectError, LinkLost, RequestFailed
 from afterfact_protocol.joinfile import JoinError
 from afterfact_protocol.output import OutputError
+
+COMMANDS: dict[str, Callable[[Any, Callable[[str], str]], None]] = {
+    "query": query.add_parser,
+    "events": events.add_parser,
+    "set": sets.add_parser,
+    "exclusion": exclusion.add_parser,
+    "queue": queue.add_parser,
+    "watch": watch.add_parser,
+    "status": status.add_parser,
+    "audit": audit.add_parser,
+}
+"""Those that print; the console is the default."""
 
 
 def main(words: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 the work failed, 2 the call was wrong, 3 coverage was demanded and is missing."""
     words = sys.argv[1:] if words is None else words
-    if not words or words[0] not in ("console", "query", "events", "set", "exclusion", "status", "-h", "--help"):
+    if not words or words[0] not in ("console", "-h", "--help", *COMMANDS):
         words = ["console", *words]
     arguments = _parser().parse_args(words)
     try:
@@ -25,7 +39,7 @@ def main(words: list[str] | None = None) -> int:
         return _complain(str(error), error.code)
     except JoinError as error:
         return _complain(str(error), WRONG_CALL)
-    except (ConnectError, LinkLost, OutputError, PackageMissing) as error:
+    except (ConnectError, LinkLost, OutputError, PackageMissing, RequestFailed) as error:
         return _complain(str(error), FAILED)
     except BrokenPipeError:  # the reader of our output has left: not worth a word
         return FAILED
@@ -48,11 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     console.add_argument("link", nargs="?", metavar="afterfact://...", help="open the query of this link")
     console.set_defaults(work=_console)
 
-    query.add_parser(commands, password)
-    events.add_parser(commands, password)
-    sets.add_parser(commands, password)
-    exclusion.add_parser(commands, password)
-    status.add_parser(commands, password)
+    for add_parser in COMMANDS.values():
+        add_parser(commands, password)
     return parser
 
 

@@ -1,25 +1,31 @@
 """The client as scripts and the command line use it: blocking calls over a Link."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from afterfact_client import frames
 from afterfact_client.link import ConnectError, Link, LinkPhase
+from afterfact_client.queue import Queue
 from afterfact_client.state.coverage import complete, told
 from afterfact_client.state.hints import told as hints_told
 from afterfact_client.state.table import Table, rows_from_bytes
+from afterfact_client.watches import WatchList
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     Answer,
+    AskAudit,
+    AuditFound,
     ExclusionInfo,
     Hints,
     Page,
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 """Sessions a pull asks for: as many as fit a page."""
 PULLS_AHEAD = 4
+MAX_AUDIT = 1000
+"""Records of the audit asked for at a time."""
 MAX_PULL = 4096
 """Events, or rows of a table, asked for at a time; a page has as many of them as a message holds."""
 
@@ -197,6 +205,9 @@ class Client:
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        self.queue = Queue(link)
+        """The queue of alerts and matches that all analysts share."""
+        self.watches = WatchList(link)
 
     def query(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
@@ -298,6 +309,22 @@ class Client:
         """What each exclusion leaves out of a query's answer."""
         return self.link.removed(text).result()
 
+    def audit(
+        self, kind: str = "", user: str = "", first: str = "", last: str = "", limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Records of the audit, newest first; `first` and `last` are times in ISO 8601, UTC. RequestFailed with the
+        code "forbidden" for who is no lead or administrator."""
+        left, before = limit, 0
+        while left is None or left > 0:
+            count = min(left or MAX_AUDIT, MAX_AUDIT)
+            make = partial(AskAudit, count=count, of_kind=kind, of_user=user, first=first, last=last, before=before)
+            found: AuditFound = self.link.request(make).result()
+            yield from map(json.loads, found.records)
+            left = None if left is None else left - len(found.records)
+            before = found.reached
+            if before <= 1:
+                return
+
     def close(self) -> None:
         self.link.close()
 
@@ -310,9 +337,12 @@ class Client:
         self.close()
 
 
-def connect(join: str | Path, user: str, password: str, timeout: float = 5.0) -> Client:
-    """Connect with a CONSOLE.toml and log in. JoinError for a bad file; ConnectError when refused or not in time."""
-    link = Link(read_join(join, "console"), user, password)
+def connect(
+    join: str | Path, user: str = "", password: str = "", timeout: float = 5.0, token: str | None = None
+) -> Client:
+    """Connect with a CONSOLE.toml and log in, with a `token` or as a user. JoinError for a bad file; ConnectError when
+    refused or not in time."""
+    link = Link(read_join(join, "console"), user, password, token=token)
     deadline = time.monotonic() + timeout
     while True:
         state = link.state

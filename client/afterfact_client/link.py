@@ -33,6 +33,8 @@ from afterfact_protocol.messages import (
     AskSets,
     AskSetValues,
     AskStatus,
+    AuditFound,
+    Autocats,
     Cancel,
     EventsFound,
     Exclusions,
@@ -42,11 +44,16 @@ from afterfact_protocol.messages import (
     Hints,
     LoggedIn,
     Login,
+    LoginToken,
     Message,
     Page,
     Progress,
     Pull,
     PutSet,
+    QueueChanged,
+    QueueEvents,
+    QueueHistory,
+    QueueRows,
     Refused,
     Removed,
     RemoveExclusion,
@@ -62,6 +69,8 @@ from afterfact_protocol.messages import (
     SetValues,
     Status,
     TableAnswer,
+    Triaged,
+    Watches,
     Welcome,
 )
 from afterfact_protocol.session import SCHEMA_VERSION
@@ -78,6 +87,13 @@ not every message has an answer of its own."""
 RETRY_SECONDS = 1.0
 HINTS = -2
 """In place of where a page begins: what waits for the hints of a request."""
+ANSWERS: tuple[type[Message], ...] = (
+    Answer, TableAnswer, Status, SensorHealth, EventsFound, AuditFound, QueueRows, Triaged, QueueEvents, QueueHistory,
+    Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed,
+)  # fmt: skip
+"""Messages that answer a request, whole."""
+FINAL = ("login", "version", "revoked", "disabled", "expired")
+"""Codes of refusals after which the same login is not tried again."""
 
 
 class ConnectError(ConnectionError):
@@ -121,6 +137,10 @@ class LinkState:
     server: str = ""
     """The server's software version, once welcomed."""
     role: str = ""
+    user: str = ""
+    """The account's name, once logged in."""
+    limits: str = ""
+    """Which sessions alone the account may see, in words; empty: all."""
 
 
 @dataclass(slots=True)
@@ -143,10 +163,12 @@ class Link:
     """See the module. `on_state` is called on every change of the connection."""
 
     def __init__(
-        self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None] | None = None
-    ) -> None:
+        self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None] | None = None,
+        token: str | None = None,
+    ) -> None:  # fmt: skip
+        """With `token` it logs in with that, and user and password are not looked at."""
         self._join = join
-        self._login = Login(user, password)
+        self._login: Login | LoginToken = Login(user, password) if token is None else LoginToken(token)
         self._on_state = on_state
         self._state = LinkState(LinkPhase.CONNECTING, f"connecting to {join.address}", time.time())
         self._mail: Mailbox[Message | None] = Mailbox()
@@ -155,6 +177,8 @@ class Link:
         self._next_request = 1
         self._welcome: Welcome | None = None
         self._outbox: list[Message] = []
+        self.on_queue: Callable[[QueueChanged], None] | None = None
+        """Told of the queue's changes after it was asked for with `subscribe`; a new connection must ask again."""
         self._unanswered_since: float | None = None
         """Monotonic time of the first message sent after the last that came."""
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
@@ -276,6 +300,11 @@ class Link:
         tell."""
         return self._unknown("hints") or self._send((request, HINTS), AskHints(request))
 
+    def request(self, make: Callable[[int], Message]) -> "Future[Any]":
+        """Send the message that `make` makes of the request's number; the answer to come, of whichever kind."""
+        request = self._number()
+        return self._send((request, -1), make(request))
+
     def close(self) -> None:
         self._mail.post(None)
         if threading.current_thread() is not self._thread:
@@ -365,9 +394,11 @@ class Link:
                 self._unanswered_since = time.monotonic()
                 connection.send(self._login)
             case LoggedIn():
-                self._change(LinkPhase.ONLINE, f"connected to {self._join.address}", event.role)
+                self._change(LinkPhase.ONLINE, f"connected to {self._join.address}", event)
             case Refused(code, reason):
-                self._down(reason, code in ("login", "version", "revoked", "disabled"))
+                # Locked after it was logged in: somebody else's failures; it is let in again by and by.
+                final = code in FINAL or (code == "locked" and self._state.phase is LinkPhase.CONNECTING)
+                self._down(reason, final)
                 if self._state.phase is not LinkPhase.REFUSED:
                     time.sleep(RETRY_SECONDS)
                 connection.reopen()
@@ -376,14 +407,13 @@ class Link:
                     pending = self._pending.get((request, -1))
                 if pending is not None and pending.progress is not None:
                     pending.progress(event)
-            case (
-                Answer(request) | TableAnswer(request) | Status(request) | SensorHealth(request) | EventsFound(request)
-                | Sets(request) | SetValues(request) | SetSaved(request) | Exclusions(request) | ExclusionSaved(request)
-                | Removed(request)
-            ):  # fmt: skip
-                self._resolve((request, -1), event)
             case Hints(request):
                 self._resolve((request, HINTS), event)
+            case QueueChanged():
+                if self.on_queue is not None:
+                    self.on_queue(event)
+            case _ if type(event) in ANSWERS:
+                self._resolve((event.request, -1), event)  # type: ignore[union-attr]
             case Page(request, first):
                 self._resolve((request, first), event)
             case Failed(request):
@@ -411,12 +441,14 @@ class Link:
             was_online = self._state.phase in (LinkPhase.ONLINE, LinkPhase.LOST)
             self._change(LinkPhase.LOST if was_online else LinkPhase.CONNECTING, reason)
 
-    def _change(self, phase: LinkPhase, reason: str, role: str = "") -> None:
+    def _change(self, phase: LinkPhase, reason: str, login: LoggedIn | None = None) -> None:
         server = self._welcome.software if self._welcome else ""
         with self._lock:
             if self._state.phase is phase and self._state.reason == reason:
                 return
-            self._state = LinkState(phase, reason, time.time(), server, role or self._state.role)
+            old = self._state
+            who = (old.role, old.user, old.limits) if login is None else (login.role, login.user, login.limits)
+            self._state = LinkState(phase, reason, time.time(), server, *who)
             gone = []
             if phase is not LinkPhase.ONLINE:
                 gone = [item for first in self._pending.values() for item in first.chain()]

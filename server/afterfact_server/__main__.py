@@ -4,7 +4,6 @@ import argparse
 import errno
 import logging
 import os
-import pwd
 import secrets
 import sys
 import time
@@ -18,14 +17,17 @@ from pydantic import ValidationError
 from afterfact_protocol.joinfile import said
 from afterfact_protocol.output import OutputError, output
 from afterfact_protocol.transport import KeyPair
-from afterfact_server import storecommands
+from afterfact_server import accountcommands, auditcommands, storecommands
+from afterfact_server.audit.log import Audit
 from afterfact_server.config import LOOPBACK, Config, ConfigError, ServerDir
-from afterfact_server.control import wait_or_run
+from afterfact_server.control import operator, wait_or_run
+from afterfact_server.loginguard import LoginGuard
 from afterfact_server.networks import NetworksFile
-from afterfact_server.operations import OperationError, Operations
-from afterfact_server.registry.accounts import ROLES, Accounts
+from afterfact_server.operations import OperationError, Operations, audited
+from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Enrolment
+from afterfact_server.registry.tokens import Tokens
 
 DONE, FAILED = 0, 1
 
@@ -99,18 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument("name", metavar="NAME")
     add_private_file(rotate)
 
-    user = commands.add_parser("user", help="add, list, disable accounts; set passwords").add_subparsers(required=True)
-    add = command(user, "add", "add an account", _operate("user add", "name", "role", "password"))
-    add.add_argument("name", metavar="NAME")
-    add.add_argument("--role", required=True, choices=ROLES)
-    add.add_argument("--password-file", metavar="F", required=True, dest="password")
-    command(user, "list", "list accounts", _operate("user list"))
-    disable = command(user, "disable", "disable an account, within a second", _operate("user disable", "name"))
-    disable.add_argument("name", metavar="NAME")
-    passwd = command(user, "passwd", "set a password", _operate("user passwd", "name", "password"))
-    passwd.add_argument("name", metavar="NAME")
-    passwd.add_argument("--password-file", metavar="F", required=True, dest="password")
-
+    accountcommands.add(commands, command, _operate)
+    auditcommands.add(commands, command)
     _add_network_commands(commands.add_parser("network", help="networks: add, change, list; versions of them"), command)
 
     console = command(commands, "console-file", "print a new CONSOLE.toml", _operate("console-file", "name"))
@@ -155,14 +147,6 @@ def _word(text: str) -> str:
     if not text or len(text.split()) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} has blanks in it, or is empty")
     return text
-
-
-def _operator() -> str:
-    """Who gives the command: who became root for it, if somebody did."""
-    try:
-        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _init(arguments: argparse.Namespace) -> None:
@@ -244,7 +228,7 @@ def _operate(command: str, *names: str, patience: float | None = None) -> Callab
     def work(arguments: argparse.Namespace) -> None:
         values = {name: _as_text(getattr(arguments, name)) for name in names if hasattr(arguments, name)}
         if "by" in names:
-            values["by"] = _operator()
+            values["by"] = operator()
         if "text" in names:
             values["text"] = _read_text(values["source"])
         if "password" in values:
@@ -258,7 +242,7 @@ def _operate(command: str, *names: str, patience: float | None = None) -> Callab
             say = partial(_write_private, out)
         try:
             for answer in wait_or_run(directory, command, values, patience):
-                say(_local(directory, config).run(command, values) if answer is None else answer)
+                say(_alone(directory, config, command, values) if answer is None else answer)
         except BaseException:
             if out is not None and not out.stat().st_size:
                 out.unlink()
@@ -290,7 +274,20 @@ def _create_private(path: Path) -> None:
         raise ConfigError(f"{path}: cannot make it: {error.strerror}{hint}") from None
 
 
-def _local(directory: ServerDir, config: Config) -> Operations:
+def _alone(directory: ServerDir, config: Config, command: str, values: dict[str, Any]) -> str:
+    """Do it on the directory, whose lock is ours."""
+    try:
+        audit = Audit(directory.audit, logging.info) if audited(command) else None
+    except OSError as error:
+        raise ConfigError(f"{directory.audit}: the audit cannot be written there: {error.strerror}") from None
+    try:
+        return _local(directory, config, audit).run(command, values, operator(), os.getuid())
+    finally:
+        if audit is not None:
+            audit.stop()
+
+
+def _local(directory: ServerDir, config: Config, audit: Audit | None) -> Operations:
     database = open_database(directory.registry_url(config))
     enrolment = Enrolment(database)
     networks = NetworksFile(directory, lambda: [sensor.name for sensor in enrolment.sensors()], logging.info)
@@ -301,8 +298,8 @@ def _local(directory: ServerDir, config: Config) -> Operations:
         return run_alone(directory, config, enrolment, command, arguments)
 
     return Operations(
-        enrolment, Accounts(database), directory.keys(), config.public(config.sensors),
-        config.public(config.consoles), lambda: None, None, networks, maintenance,
+        enrolment, Accounts(database), Tokens(database), LoginGuard(), directory.keys(), config.public(config.sensors),
+        config.public(config.consoles), lambda: None, None, networks, maintenance, audit,
     )  # fmt: skip
 
 

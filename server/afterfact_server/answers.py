@@ -37,6 +37,7 @@ from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import ROW
 from afterfact_protocol.sets import Values
 from afterfact_server import lanes
+from afterfact_server.audit.log import AuditError
 from afterfact_server.config import Allowed, Limits, Roles
 from afterfact_server.conversations import ENDS, MOST_OTHERS, collapsed, conversations
 from afterfact_server.coverage import coverage, covered_text, dropped_days
@@ -47,7 +48,12 @@ from afterfact_server.judged import judged
 from afterfact_server.keeping import Keeper, Refusal, Upload, exclusion_info
 from afterfact_server.meaning import Asking, Meaning, Meant
 from afterfact_server.networks import Configured, NetworksFile
+from afterfact_server.permissions import forbidden
+from afterfact_server.query.bounds import of_sensors, within
 from afterfact_server.query.compile import FOUND_COLUMNS, Compiled, key_query, rows_by_keys
+from afterfact_server.query.events import Seen
+from afterfact_server.query.resolve import resolved
+from afterfact_server.query.setnodes import sets_of
 from afterfact_server.query.unjudged import (
     COUNTED,
     OPEN,
@@ -56,9 +62,9 @@ from afterfact_server.query.unjudged import (
     not_known,
     open_before,
 )
-from afterfact_server.registry.accounts import WRITERS
+from afterfact_server.registry.bounds import NO_BOUNDS, Bounds
 from afterfact_server.registry.database import RegistryError
-from afterfact_server.registry.enrolment import Admission
+from afterfact_server.registry.enrolment import Admission, EnrolledSensor
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
@@ -73,6 +79,7 @@ EXPORT_KEYS = 65_536
 """Keys fetched at a time while a result is paged through beyond its bound."""
 MAX_READING = 2000
 MAX_NOTES = 256
+MAX_NOTE = 1000
 COUNT_CONVERSATIONS = 50_000
 """Larger results of several sensors are not looked through for conversations seen twice."""
 READ_AHEAD = 8
@@ -144,6 +151,25 @@ class Scope:
     """Values of sets that come in parts, by request."""
     live_values: dict[str, Values] = field(default_factory=dict)
     """Of the live set that it is reading."""
+    scopes: frozenset[str] | None = None
+    """What its token is for; None: no token."""
+    bounds: Bounds = NO_BOUNDS
+    """What of the sessions that account may see."""
+
+    def sees(self, sensor: str) -> bool:
+        """Whether it may be told of a sensor."""
+        return not self.bounds.sensors or sensor in self.bounds.sensors
+
+
+def _within_limits(asked: Query, bounds: Bounds) -> None:
+    """QueryError for what looks, or leaves traces, beyond what an account with limits may see."""
+    if not bounds:
+        return
+    at = (0, len(asked.text))
+    if any(firsts(asked.where)):
+        raise QueryError("first_seen looks in all that is stored, and this account may not see all of it", *at)
+    if asked.save is not None or (asked.where is not None and any(True for _ in sets_of(asked.where))):
+        raise QueryError("sets are of all that is stored, and this account may not see all of it", *at)
 
 
 def pages_on(running: Running, message: Pull) -> bool:
@@ -172,6 +198,20 @@ class Answers:
         self._networks = networks
         self._limits = limits
         self._roles = roles
+
+    def _names(self, running: Running) -> dict[int, EnrolledSensor]:
+        """The sensors that the account may see, by number."""
+        scope = running.scope
+        return {number: own for number, own in self._admission.sensors().items() if scope.sees(own.name)}
+
+    def _seen(self, running: Running, names: dict[int, EnrolledSensor]) -> Seen | None:
+        """Which events and sessions the account may see; None: all."""
+        bounds = running.scope.bounds
+        if not bounds:
+            return None
+        first, last = bounds.starts(now_us())
+        networks = resolved(within(Query(None), Bounds(networks=bounds.networks), 0), self._networks.current()[1]).where
+        return Seen(tuple(names) if bounds.sensors else None, networks, first, last)
 
     def _allowed(self, running: Running) -> Allowed:
         return self._roles.allowed(running.scope.role, self._limits)
@@ -202,12 +242,12 @@ class Answers:
         def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
             return self._fetch(client, compiled, dtype, running)
 
-        return Asking(fetch, client, self._sensors(), self._networks.current()[1], now, self._judged,
+        return Asking(fetch, client, self._sensors(running), self._networks.current()[1], now, self._judged,
                       self._allowed(running).caps)  # fmt: skip
 
     def _covered(self, query: Query, asking: Asking) -> str:
         """What was watched of a resolved query's time, in words."""
-        start, end = self._span(asking.client, query, asking.now)
+        start, end = self._span(asking.client, query, asking.now, None)
         covered = coverage(query.where, self._networks.current()[0], self._admission.sensors().values(), self._ledger,
                            self._health, start, end, asking.now)  # fmt: skip
         return covered_text(covered, start, end)
@@ -228,7 +268,7 @@ class Answers:
     def events(self, running: Running, message: AskEvents) -> None:
         """Send a page of events. StoreFailure, Cancelled; TooSlow in the quick lane, and nothing is told."""
         client = self._engine.client()
-        names = self._admission.sensors()
+        names = self._names(running)
         sensor = None
         if message.sensor:
             sensor = next((number for number, own in names.items() if own.name == message.sensor), None)
@@ -241,7 +281,8 @@ class Answers:
             return self._fetch(client, compiled, dtype, running)
 
         count = min(message.count, PAGE_EVENTS)
-        rows, ended = page(fetch, message.start, message.end, sensor, message.signature, message.after, count)
+        seen = self._seen(running, names)
+        rows, ended = page(fetch, message.start, message.end, sensor, message.signature, message.after, count, seen)
         shown = {number: own.name for number, own in names.items()}
         running.send(EventsFound(message.request, event_columns(EVENT_FOUND), rows.tobytes(), shown, ended))
 
@@ -256,12 +297,14 @@ class Answers:
             raise QueryError("what a table found cannot be saved yet", *asked.save.span)
         configured, _ = self._networks.current()
         # Resolved once: the pages of an export are of the networks and sets that there were when it was asked for.
+        bounds = running.scope.bounds
+        _within_limits(asked, bounds)
         asking = self._asking(client, running, now)
         self._may_save(running, asked)
-        meant = self._meaning.of(asked, asking)
-        query = running.query = meant.query
+        meant = self._meaning.of(within(asked, bounds, now), asking)
+        query = running.query = of_sensors(meant.query, bounds)
         if query.table is not None:
-            self._table(client, running, asked, meant, configured, now)
+            self._table(client, running, asked, query, meant, configured, now)
             return
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
@@ -276,8 +319,8 @@ class Answers:
         result = Result(keys, truncated=more and not goes_on, complete=not (goes_on and more), first=rows,
                         first_found=time.monotonic(), sightings=sightings)  # fmt: skip
         observers = np.unique(keys["sensor"] if sightings is None else np.append(keys["sensor"], sightings["sensor"]))
-        names = self._admission.sensors()
-        start, end = self._span(client, query, now)
+        names = self._names(running)
+        start, end = self._span(client, query, now, names if bounds.sensors else None)
         covered = coverage(meant.base.where, configured, names.values(), self._ledger, self._health, start, end, now)
         answer = Answer(
             request=running.request,
@@ -296,7 +339,7 @@ class Answers:
             named=covered.named,
             unseen=covered.unseen,
             more_unseen=covered.more_unseen,
-            notes=(*meant.notes, *self._notes(query, end))[:MAX_NOTES],
+            notes=(*self._notes(query, end, bounds), *meant.notes)[:MAX_NOTES],
             observations=observations,
             sets=meant.sets,
             exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
@@ -307,7 +350,7 @@ class Answers:
         running.result = result  # first: it may be pulled as soon as it is told of
         try:
             running.send(answer)
-        except WireError:
+        except (WireError, AuditError):
             running.result = None
             raise
 
@@ -316,19 +359,23 @@ class Answers:
         told."""
         query = asked.query
         assert query is not None
+        if running.scope.bounds:  # what it looks at is not only what the account may see
+            why = "not counted for an account with limits"
+            running.send(Hints(asked.request, -1, (), -1, 0, why))
+            return
         client = self._engine.client()
         unjudged, before, why = -1, -1, ""
         unknown: tuple[str, ...] = ()
         since = open_before(query)
         try:
-            counting = count_unjudged(query, self._sensors())
+            counting = count_unjudged(query, self._sensors(running))
             if counting is None:
                 unjudged = 0
             else:
                 unjudged, absent, unsaid = self._fetch(client, counting, COUNTED, running)[0].tolist()
                 unknown = not_known(query, absent, bool(unsaid)) if unjudged else ()
             if since is not None:
-                opened = count_open_before(query, since, self._sensors())
+                opened = count_open_before(query, since, self._sensors(running))
                 before = int(self._fetch(client, opened, OPEN, running)["count"][0])
         except StoreFailure as error:
             if running.cancelled.is_set():
@@ -344,8 +391,8 @@ class Answers:
         save = asked.save
         if save is None:
             return
-        if running.scope.role and running.scope.role not in WRITERS:
-            raise QueryError(f"saving a set is not for the role {running.scope.role}", *save.span)
+        if running.scope.role and (why := forbidden(SaveSet, running.scope.role, running.scope.scopes)):
+            raise QueryError(why, *save.span)
         try:
             self._keeper.check_name(save.name, save.replace)
         except Refusal as error:
@@ -361,10 +408,12 @@ class Answers:
             raise QueryError(str(error), *save.span) from None
 
     def _table(
-        self, client: Client, running: Running, asked: Query, meant: Meant, configured: Configured, now: int
-    ) -> None:
-        """Make the table that is asked for, and tell the console of it."""
-        query = meant.query
+        self, client: Client, running: Running, asked: Query, query: Query, meant: Meant, configured: Configured,
+        now: int,
+    ) -> None:  # fmt: skip
+        """Make the table that is asked for, and tell the console of it. query: what it means, within the account's
+        limits."""
+        bounds = running.scope.bounds
         most = self._allowed(running).rows
         left_out: dict[int, list[int]] = {}
         if query.once:
@@ -378,9 +427,9 @@ class Answers:
         def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
             return self._fetch(client, compiled, dtype, running)
 
-        table = made(fetch, query, self._sensors(), most, left_out)
-        start, end = self._span(client, query, now)
-        names = self._admission.sensors()
+        table = made(fetch, query, self._sensors(running), most, left_out)
+        names = self._names(running)
+        start, end = self._span(client, query, now, names if bounds.sensors else None)
         covered = coverage(meant.base.where, configured, names.values(), self._ledger, self._health, start, end, now)
         answer = TableAnswer(
             request=running.request,
@@ -400,7 +449,7 @@ class Answers:
             named=covered.named,
             unseen=covered.unseen,
             more_unseen=covered.more_unseen,
-            notes=(*meant.notes, *self._notes(query, end), *table.notes(query))[:MAX_NOTES],
+            notes=(*self._notes(query, end, bounds), *meant.notes, *table.notes(query))[:MAX_NOTES],
             sets=meant.sets,
             exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
             by_default=meant.by_default,
@@ -408,18 +457,26 @@ class Answers:
         running.result = table
         try:
             running.send(answer)
-        except WireError:
+        except (WireError, AuditError):
             running.result = None
             raise
 
-    def _notes(self, query: Query, end: int) -> tuple[str, ...]:
+    def _notes(self, query: Query, end: int, bounds: Bounds) -> tuple[str, ...]:
         dropped = dropped_days(self._ledger.dropped.all(), query.span[0], end)
-        return tuple(note for note in (self._networks.problem, dropped) if note)
+        limited = f"this account is limited to {bounds.words()}: nothing else was searched"[:MAX_NOTE] if bounds else ""
+        return tuple(note for note in (limited, self._networks.problem, dropped) if note)
 
-    def _span(self, client: Client, query: Query, now: int) -> tuple[int, int]:
-        """What was searched, cut at now; a span that is all to come stays as it was asked for."""
+    def _span(self, client: Client, query: Query, now: int, only: dict[int, EnrolledSensor] | None) -> tuple[int, int]:
+        """What was searched, cut at now; a span that is all to come stays as it was asked for. only: the sensors of an
+        account that may not know of others."""
         first, last = query.span
-        start = first if first is not None else oldest(client, self._ledger.watched) or now
+        if first is not None:
+            start = first
+        elif only is not None:
+            bounds = self._ledger.watched.bounds()
+            start = min((bounds[number][0] for number in only if number in bounds), default=now)
+        else:
+            start = oldest(client, self._ledger.watched) or now
         if first is not None and first >= now:
             return first, first if last is None else last
         return start, now if last is None else min(last, now)
@@ -431,7 +488,7 @@ class Answers:
         found far faster than it finds it again.
         """
         ask_for = min(bound, PAGE_ROWS) + 1
-        compiled = key_query(query, self._sensors(), limit=ask_for, final=query.needs_growing,
+        compiled = key_query(query, self._sensors(running), limit=ask_for, final=query.needs_growing,
                              columns=FOUND_COLUMNS)  # fmt: skip
         raw = self._fetch(client, compiled, FOUND, running)
         keys = distinct(repack_fields(raw[list(FOUND_KEY)]))
@@ -443,15 +500,15 @@ class Answers:
             return keys[:bound], True, rows
         return *self._keys(client, running, query, bound), rows
 
-    def _sensors(self) -> dict[str, int]:
-        return {sensor.name: number for number, sensor in self._admission.sensors().items()}
+    def _sensors(self, running: Running) -> dict[str, int]:
+        return {sensor.name: number for number, sensor in self._names(running).items()}
 
     def _keys(
         self, client: Client, running: Running, query: Query, bound: int, after: tuple[int, int, int] | None = None
     ) -> tuple[Records, bool]:
         """Up to `bound` distinct keys, and whether there are more. Without FINAL a session stands once per revision
         not yet merged, so what is dropped is made up for by asking for more."""
-        sensors = self._sensors()
+        sensors = self._sensors(running)
         final = query.needs_growing
         ask_for = bound + 1
         while True:
@@ -468,7 +525,7 @@ class Answers:
         """The keys of the first observation of each conversation, at most `bound`; the others as SIGHTING; how many
         observations were told apart; whether there are more conversations. All that is found is looked through, up to
         the result's bound: what comes later in the order may be of the same conversation."""
-        sensors = {sensor.name: number for number, sensor in self._admission.sensors().items()}
+        sensors = self._sensors(running)
         most = self._allowed(running).rows
         # The newest end counts, so this reads with FINAL.
         compiled = key_query(query, sensors, limit=most + 1, final=True, columns=ENDS.names or ())

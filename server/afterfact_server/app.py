@@ -5,32 +5,42 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import zmq
 
+from afterfact_protocol.event import Events
 from afterfact_protocol.messages import AskStatus, Failed, Message, Status
+from afterfact_protocol.records import Records
 from afterfact_protocol.transport import bind
+from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
+from afterfact_server.audit.log import Audit, AuditError
 from afterfact_server.config import Config, ConfigError, ServerDir
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest, now_us
+from afterfact_server.loginguard import LoginGuard
 from afterfact_server.maintenance import Maintenance
 from afterfact_server.networks import NetworksFile
 from afterfact_server.notify import outlets
 from afterfact_server.opening import engine_of, open_store
 from afterfact_server.operations import Operations
 from afterfact_server.queries import QueryService
+from afterfact_server.queue.service import FETCH_EVENTS, QueueService
+from afterfact_server.queue.watching import WatchService
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable
+from afterfact_server.registry.tokens import Tokens
 from afterfact_server.retention import Retention
 from afterfact_server.sensors import SensorsPort
 from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
+from afterfact_server.store.events import stored_since
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.watchman import Watchman
 
@@ -64,6 +74,18 @@ def _metrics(
         config.metrics.listen, Metrics(health, admission, ledger, ingest, queries, lambda: watchman.watch)
     )
     return [(server.start, server.stop)]
+
+
+def _audit(directory: ServerDir, log: Callable[[str], None]) -> Audit:
+    try:
+        return Audit(directory.audit, log)
+    except OSError as error:
+        raise ConfigError(f"{directory.audit}: the audit cannot be written there: {error.strerror}") from None
+
+
+def _stopped(audit: Audit) -> None:
+    with suppress(AuditError):
+        audit.record("stopped")
 
 
 def _load(watchman: Watchman, engine: StoreEngine) -> None:
@@ -107,9 +129,11 @@ def _serve(
     context.set(zmq.MAX_SOCKETS, 65_535)
     undo: list[Callable[[], None]] = [context.term]
     try:
+        audit = _audit(directory, log)
+        undo.append(audit.stop)
         database = open_database(directory.registry_url(config))
         undo.append(database.dispose)
-        enrolment, accounts = Enrolment(database), Accounts(database)
+        enrolment, accounts, tokens, guard = Enrolment(database), Accounts(database), Tokens(database), LoginGuard()
         admission = Admission(enrolment)
 
         zap = ZapHandler(context, admission)
@@ -125,8 +149,8 @@ def _serve(
         health = HealthBoard(config.health, now_us())
         with ThreadPoolExecutor(1) as opener:
             store_id, ledger, found = opener.submit(open_store, engine, directory.running.exists()).result()
-            watchman = Watchman(engine, health, admission, ledger, config.alarms,
-                                outlets(config.alarms, config.address, log), log)  # fmt: skip
+            ways_out = outlets(config.alarms, config.address, log)
+            watchman = Watchman(engine, health, admission, ledger, config.alarms, ways_out, log)
             opener.submit(_load, watchman, engine).result()
         log(found)
         directory.running.touch()
@@ -139,14 +163,25 @@ def _serve(
             clerk.submit(retire, key)
 
         sensors = SensorsPort(sensors_socket, admission, health, store_id, config.limits.batches_mb, key_in_use, log)
-        ingest = Ingest(engine, ledger, sensors.answer, log)
-        consoles = ConsolesPort(consoles_socket, admission, accounts, store_id, log)
+        queue = QueueService(database, admission, lambda since: stored_since(engine.client(), since, FETCH_EVENTS), log)
+
+        def arrived(rows: list[Records], events: list[Events]) -> None:
+            watches.arrived(rows)
+            for part in events:
+                queue.arrived(part)
+
+        ingest = Ingest(engine, ledger, sensors.answer, log, arrived)
+        consoles = ConsolesPort(consoles_socket, admission, accounts, tokens, guard, config.logins, audit, store_id,
+                                log)  # fmt: skip
         networks = NetworksFile(directory, lambda: [sensor.name for sensor in admission.sensors().values()], log)
         networks.current()  # says now what is wrong with it, not at the first query
         queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch,
                                config.roles, sets=SetsTable(database),
                                exclusions=ExclusionsTable(database))  # fmt: skip
 
+        watches = WatchService(
+            database, engine, accounts, admission, lambda: networks.current()[1], queue, ways_out, log
+        )
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
 
@@ -177,8 +212,8 @@ def _serve(
         control = ControlServer(
             directory.control,
             Operations(
-                enrolment, accounts, directory.keys(), config.public(config.sensors),
-                config.public(config.consoles), changed, ask_status, networks, maintenance.run,
+                enrolment, accounts, tokens, guard, directory.keys(), config.public(config.sensors),
+                config.public(config.consoles), changed, ask_status, networks, maintenance.run, audit,
             ),
             log,
         )  # fmt: skip
@@ -190,11 +225,15 @@ def _serve(
             (watchman.start, watchman.stop),
             *_metrics(config, health, admission, ledger, ingest, queries, watchman),
             (lambda: sensors.start(ingest), sensors.stop),
-            (lambda: consoles.start(queries), consoles.stop),
+            (queue.start, queue.stop),
+            (watches.start, watches.stop),
+            (lambda: consoles.start(queries, queue, watches), consoles.stop),
             (control.start, control.stop),
         ):
             part_start()
             undo.append(part_stop)
+        audit.record("started", store=store_id.hex(), software=SOFTWARE)
+        undo.append(lambda: _stopped(audit))
         log(f"sensors at {config.sensors}, consoles at {config.consoles}, store {store_id.hex()}")
         ready()
         while not stop.wait(3600):

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from afterfact_protocol.versions import SOFTWARE
+from afterfact_server.audit.log import Audit, AuditError
 from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.control import operator
 from afterfact_server.opening import engine_of
 from afterfact_server.retention import Between
 from afterfact_server.store.backup import (
@@ -42,7 +44,7 @@ _MANIFEST = "backup.json"
 def _is_theirs(directory: ServerDir, config: Config, path: Path) -> bool:
     """Whether this entry of the directory is no file to copy: the stores, which are copied otherwise, and what a
     running server has."""
-    own = {directory.control, directory.lock, directory.running, directory.sessions(config)}
+    own = {directory.audit, directory.control, directory.lock, directory.running, directory.sessions(config)}
     return path in own or path.name.startswith(directory.registry.name) or not (path.is_file() or path.is_dir())
 
 
@@ -97,12 +99,29 @@ def _back_up(
             else:
                 copy_file(path, files / path.name)
             said.append(path.name)
+    if directory.audit.is_dir():
+        _copy_audit(directory.audit, files / directory.audit.name, stopped)
+        said.append(directory.audit.name)
     sync_folder(files)
     manifest = {"format": FORMAT, "made": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "software": SOFTWARE,
                 "rows": rows}  # fmt: skip
     write_durable(target / _MANIFEST, json.dumps(manifest, indent=1).encode())
     sync_folder(target)
     return said
+
+
+def _copy_audit(source: Path, target: Path, stopped: Callable[[], bool]) -> None:
+    """While it is written: `head` first, so that it says no more than the files hold. A last line that is copied in
+    part is cut off when the copy is first opened."""
+    target.mkdir(mode=0o700)
+    head = source / "head"
+    if head.is_file():
+        copy_file(head, target / head.name)
+    for path in sorted(source.glob("*.jsonl")):
+        if stopped():
+            raise BackupError("the server stops; the backup was not made")
+        copy_file(path, target / path.name)
+    sync_folder(target)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -192,6 +211,14 @@ def _restore(directory: ServerDir, source: Path, manifest: dict[str, Any]) -> li
         with ThreadPoolExecutor(1) as worker:  # the main thread must stay able to answer a signal
             rows = worker.submit(_restore_sessions, directory, config, source / "sessions").result()
         said.append(f"{rows:,} rows of the session store")
+    audit = Audit(directory.audit, said.append)
+    try:  # the chain goes on from the backup's last record, and shows it
+        audit.until(audit.record("restored", operator(), backup=manifest["made"],
+                                 note="what was recorded after this backup is not here"))  # fmt: skip
+    except AuditError as error:
+        raise BackupError(f"{directory.audit}: {error}") from None
+    finally:
+        audit.stop()
     copy_file(later[0], directory.config_file)
     sync_folder(directory.path)
     return said

@@ -76,6 +76,7 @@ class Roles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     admin: RoleLimits = RoleLimits()
+    lead: RoleLimits = RoleLimits()
     analyst: RoleLimits = RoleLimits()
     viewer: RoleLimits = RoleLimits(query_conditions=100, result_rows=100_000, query_seconds=60, query_memory_mb=1024)
 
@@ -96,6 +97,17 @@ class Roles(BaseModel):
     def where(self, role: str, name: str) -> str:
         """Where in server.toml a limit stands that holds for a role."""
         return f"{name} of [roles.{role}]" if role and getattr(self.of(role), name) else name
+
+
+class LoginPolicy(BaseModel):
+    """When a person's session at the consoles' port ends by itself. A token's ends with the token."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    idle_minutes: Annotated[int, Field(ge=0, le=100_000)] = 720
+    """Without a request of the person's; 0: never."""
+    session_hours: Annotated[int, Field(ge=0, le=10_000)] = 168
+    """Since the login; 0: never."""
 
 
 class RetentionPolicy(BaseModel):
@@ -139,6 +151,7 @@ class Config(BaseModel):
     consoles: Listen = "tcp://127.0.0.1:7734"
     limits: Limits = Limits()
     roles: Roles = Roles()
+    logins: LoginPolicy = LoginPolicy()
     retention: RetentionPolicy = RetentionPolicy()
     health: HealthConfig = HealthConfig()
     alarms: AlarmsConfig = AlarmsConfig()
@@ -177,6 +190,8 @@ class Config(BaseModel):
             + _section("limits", self.limits)
             + "\n# What one query of an account may take, by its role; 0: what [limits] says, which nobody exceeds"
             + "".join(_section(f"roles.{role}", getattr(self.roles, role)) for role in Roles.model_fields)
+            + "\n# A person's login ends after so long without a request, and so long after it was made; 0: never"
+            + _section("logins", self.logins)
             + "\n# Days go when their newest session was stored more than `days` ago, and with less than `min_free_gb` "
             "free on\n# the disk those stored longest ago; 0: never. Pinned sessions stay."
             + _section("retention", self.retention)
@@ -216,6 +231,7 @@ class ServerDir:
         self.keys_file = self.path / "server.keys"
         self.registry = self.path / "registry.sqlite"
         self.control = self.path / "control"
+        self.audit = self.path / "audit"
         self.lock = self.path / "lock"
         self.running = self.path / "running"
         """There while a server runs, and after one that was not stopped."""

@@ -1,4 +1,5 @@
-"""The consoles' port: login, then queries, pages, status. Passwords and queries are worked on elsewhere."""
+"""The consoles' port: login, then queries, pages, status. Passwords and queries are worked on elsewhere; who may send
+what is permissions.py's table."""
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -10,69 +11,60 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import (
     Alive,
     Ask,
+    AskAudit,
+    AskAutocats,
     AskEvents,
     AskExclusions,
     AskHealth,
     AskHints,
+    AskHistory,
+    AskQueue,
+    AskQueueEvents,
     AskRemoved,
     AskSets,
     AskSetValues,
     AskStatus,
+    AskWatches,
     Cancel,
+    ChangeWatch,
     Failed,
     Hello,
     LoggedIn,
-    Login,
     Message,
     Pull,
     PutSet,
+    RemoveAutocat,
     RemoveExclusion,
     RemoveSet,
     Reported,
     SaveExclusion,
     SaveSet,
+    SetAutocat,
+    SetWatch,
+    Triage,
 )
 from afterfact_protocol.versions import agree
 from afterfact_server.answers import Scope
+from afterfact_server.audit.log import Audit, AuditError
+from afterfact_server.audited import AuditedPort, Who
+from afterfact_server.config import LoginPolicy
 from afterfact_server.ingest import now_us
+from afterfact_server.loginguard import LoginGuard
+from afterfact_server.logins import LoginRefused, Principal, authenticators
+from afterfact_server.permissions import PERMISSIONS, forbidden
 from afterfact_server.port import Port
 from afterfact_server.queries import QueryService
-from afterfact_server.registry.accounts import ROLES, WRITERS, AccountInfo, Accounts
+from afterfact_server.queue.service import Desk, QueueService
+from afterfact_server.queue.watching import WatchService
+from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.enrolment import Admission
+from afterfact_server.registry.tokens import Tokens
 from afterfact_server.router import Peer
 from afterfact_server.status import for_version_1
 
-_EVERYBODY = frozenset(ROLES)
-_WRITERS = frozenset(WRITERS)
-MAY: dict[type[Message], frozenset[str]] = {
-    Alive: _EVERYBODY,
-    Ask: _EVERYBODY,
-    Pull: _EVERYBODY,
-    Cancel: _EVERYBODY,
-    AskStatus: _EVERYBODY,
-    AskHealth: _EVERYBODY,
-    AskEvents: _EVERYBODY,
-    AskHints: _EVERYBODY,
-    AskSets: _EVERYBODY,
-    AskSetValues: _EVERYBODY,
-    SaveSet: _WRITERS,
-    PutSet: _WRITERS,
-    RemoveSet: _WRITERS,
-    AskExclusions: _EVERYBODY,
-    SaveExclusion: _WRITERS,
-    RemoveExclusion: _WRITERS,
-    AskRemoved: _EVERYBODY,
-}
-"""What is taken from a console that logged in, and from which roles; from others it is refused as a request."""
-
-
-_DONE_BY: dict[type[Message], str] = {
-    SaveSet: "saving a set",
-    PutSet: "saving a set",
-    RemoveSet: "deleting a set",
-    SaveExclusion: "adding an exclusion",
-    RemoveExclusion: "removing an exclusion",
-}
+_TAKEN = tuple(PERMISSIONS)
+"""From a console that logged in: who may not send one is told so, and stays."""
+HOUR, MINUTE = 3_600_000_000, 60_000_000
 
 
 @dataclass(slots=True)
@@ -81,31 +73,48 @@ class Conversation:
 
     console: str
     protocol: int
-    account: AccountInfo | None = None
+    principal: Principal | None = None
     checking: bool = False
+    began: int = 0
+    """When it logged in, microseconds."""
+    asked: int = 0
+    """When a person last asked something."""
     scope: Scope = field(default_factory=Scope)
+    desk: Desk = field(default_factory=Desk)
+    """The same for the queue."""
+    who: Who = field(default_factory=Who)
+    """The same for the audit."""
 
 
 class ConsolesPort(Port[Conversation]):
     """See Port."""
 
     def __init__(
-        self, socket: zmq.Socket[bytes], admission: Admission, accounts: Accounts, store_id: bytes,
-        log: Callable[[str], None],
+        self, socket: zmq.Socket[bytes], admission: Admission, accounts: Accounts, tokens: Tokens, guard: LoginGuard,
+        policy: LoginPolicy, audit: Audit, store_id: bytes, log: Callable[[str], None],
     ) -> None:  # fmt: skip
         super().__init__("consoles", socket, store_id, log)
         self._admission = admission
         self._accounts = accounts
+        self._tokens = tokens
+        self._authenticators = authenticators(accounts, tokens, guard)
+        self._policy = policy
+        self._audit = AuditedPort(audit)
         self._queries: QueryService
+        self._queue: QueueService
+        self._watches: WatchService
         self._passwords = ThreadPoolExecutor(1, "passwords")  # argon2 takes its time and 64 MiB, on purpose
 
-    def start(self, queries: QueryService) -> None:
+    def start(self, queries: QueryService, queue: QueueService, watches: WatchService) -> None:
         self._queries = queries
+        self._queue = queue
+        self._watches = watches
         self._thread.start()
 
     def stop(self) -> None:
         super().stop()
         self._passwords.shutdown()
+        self._audit.stop()
 
     def _name_of(self, peer: Peer) -> str | None:
         return self._admission.console(peer.key)
@@ -114,15 +123,40 @@ class ConsolesPort(Port[Conversation]):
         return Conversation(self._name_of(peer) or "", agree(hello)), 0
 
     def _takes(self, talk: Conversation) -> Collection[type[Message]]:
-        return (Login,) if talk.account is None else MAY
+        return tuple(self._authenticators) if talk.principal is None else _TAKEN
 
     def _end(self, talk: Conversation) -> None:
+        if talk.principal is not None:
+            self._audit.logout(talk.who)
+            self._queue.leave(talk.desk)
         self._queries.drop(talk.scope)
 
     def _locked_out(self, talk: Conversation) -> tuple[str, str] | None:
-        if talk.account is None or self._accounts.enabled(talk.account.name):
+        who = talk.principal
+        if who is None:
             return None
-        return "disabled", f"the account {talk.account.name} was disabled"
+        name = who.account.name
+        if not self._accounts.enabled(name):
+            return "disabled", f"the account {name} was disabled"
+        if who.token and not self._tokens.live(who.token):
+            return "expired", f"the token {who.token} was revoked"
+        if self._accounts.changes(name) != who.changes:
+            return "changed", f"the account {name} was changed: log in again"
+        return self._ended(talk, who, now_us())
+
+    def _ended(self, talk: Conversation, who: Principal, now: int) -> tuple[str, str] | None:
+        """Whether its time is over, for whichever reason comes first."""
+        if who.expires:
+            return ("expired", f"the token {who.token} has expired") if now >= who.expires else None
+        policy = self._policy
+        if policy.session_hours and now - talk.began >= policy.session_hours * HOUR:
+            return "expired", f"a login is good for {policy.session_hours} h: log in again"
+        if policy.idle_minutes and now - talk.asked >= policy.idle_minutes * MINUTE:
+            return "expired", f"nothing was asked for {policy.idle_minutes} min: log in again"
+        return None
+
+    def _tick(self) -> None:
+        self._cut_locked_out()
 
     def _handle(self, peer: Peer, talk: Conversation, message: Message) -> None:
         def send(answer: Message) -> None:
@@ -130,38 +164,55 @@ class ConsolesPort(Port[Conversation]):
             frame = encode(told)  # where it was made: what is too large is its maker's failure, not the port's
             self.post(lambda: self._router.send_frame(peer, frame))
 
-        role = talk.account.role if talk.account is not None else ""
-        if talk.account is not None and role not in MAY[type(message)]:
-            what = _DONE_BY[type(message)]
-            request = getattr(message, "request", 0)
-            send(Failed(request, "role", f"{what} is not for the role {role}", -1, -1))
+        if talk.principal is None:
+            self._check_login(peer, talk, message)
+            return
+        account = talk.principal.account
+        if why := forbidden(type(message), account.role, talk.principal.scopes, bool(account.bounds)):
+            self._log(f"{account.name}: {why}")
+            self._audit.forbidden(talk.who, why)
+            send(Failed(getattr(message, "request", 0), "forbidden", why, -1, -1))
+            return
+        if not isinstance(message, Alive):
+            talk.asked = now_us()
+        try:
+            answered = self._audit.asked(talk.who, message, send)
+        except AuditError as error:
+            send(Failed(getattr(message, "request", 0), "audit", str(error), -1, -1))
             return
         match message:
-            case Login():
-                self._check_password(peer, talk, message)
             case Ask():
-                self._queries.ask(talk.scope, message, send)
+                self._queries.ask(talk.scope, message, answered)
             case Pull():
-                self._queries.pull(talk.scope, message, send)
+                self._queries.pull(talk.scope, message, answered)
             case Cancel():
-                self._queries.cancel(talk.scope, message, send)
+                self._queries.cancel(talk.scope, message, answered)
+                self._audit.dropped(talk.who, message.request)
             case Alive():
                 self._router.send(peer, Reported(now_us()))
             case AskStatus():
-                self._queries.status(message, send)
+                self._queries.status(message, answered, talk.scope)
             case AskEvents():
-                self._queries.events(talk.scope, message, send)
+                self._queries.events(talk.scope, message, answered)
             case AskHints():
-                self._queries.hints(talk.scope, message, send)
+                self._queries.hints(talk.scope, message, answered)
+            case (
+                AskQueue() | AskQueueEvents() | AskHistory() | AskAutocats() | Triage() | SetAutocat() | RemoveAutocat()
+            ):
+                self._queue.ask(talk.desk, message, answered)
+            case AskWatches() | SetWatch() | ChangeWatch():
+                self._watches.ask(talk.scope.user, message, answered)
+            case AskAudit():
+                self._audit.read(message, answered)
             case AskHealth():
-                self._queries.health(message, send)
+                self._queries.health(message, answered, talk.scope)
             case (
                 AskSets() | AskSetValues() | SaveSet() | PutSet() | RemoveSet() | AskExclusions() | SaveExclusion()
                 | RemoveExclusion() | AskRemoved()
             ):  # fmt: skip
-                self._queries.keep(talk.scope, message, send)
+                self._queries.keep(talk.scope, message, answered)
 
-    def _check_password(self, peer: Peer, talk: Conversation, message: Login) -> None:
+    def _check_login(self, peer: Peer, talk: Conversation, message: Message) -> None:
         if talk.checking:
             self._refuse(peer, "login", "a login is being checked already")
             return
@@ -169,12 +220,15 @@ class ConsolesPort(Port[Conversation]):
 
         def check() -> None:
             try:
-                account = self._accounts.login(message.user, message.password)
+                who = self._authenticators[type(message)].check(message, peer.address)
+            except LoginRefused as refused:
+                code, reason, user = refused.code, str(refused), refused.user
+                self.post(lambda: self._not_let_in(peer, talk, code, reason, user))
             except Exception as error:  # not only what the accounts' database fails at: nobody waits for this thread
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                self.post(lambda: self._unchecked(peer, message.user, reason))
+                self.post(lambda: self._unchecked(peer, getattr(message, "user", "a token"), reason))
             else:
-                self.post(lambda: self._checked(peer, talk, message.user, account))
+                self.post(lambda: self._checked(peer, talk, who))
 
         self._passwords.submit(check)
 
@@ -182,13 +236,35 @@ class ConsolesPort(Port[Conversation]):
         self._log(f"login of {user[:64]!r} cannot be checked: {reason}")
         self._refuse(peer, "unavailable", "the server cannot check a login now; its log says why")
 
-    def _checked(self, peer: Peer, talk: Conversation, user: str, account: AccountInfo | None) -> None:
+    def _not_let_in(self, peer: Peer, talk: Conversation, code: str, reason: str, user: str) -> None:
         talk.checking = False
-        if account is None:
-            self._log(f"login of {user[:64]!r} from console {talk.console} failed")
-            self._refuse(peer, "login", f"the server does not know user {user!r} with this password")
+        whose = f"of {user[:64]!r}" if user else "with a token"
+        self._log(f"login {whose} from console {talk.console}{peer.place} failed")
+        self._audit.refused_login(user, peer.address, talk.console, code)
+        self._refuse(peer, code, reason)
+
+    def _checked(self, peer: Peer, talk: Conversation, who: Principal) -> None:
+        talk.checking = False
+        if self._talks.get(peer.identity) is not talk:
+            return  # it has left
+        talk.principal, account = who, who.account
+        talk.began = talk.asked = now_us()
+        talk.scope.role, talk.scope.user, talk.scope.bounds = account.role, account.name, account.bounds
+        talk.scope.scopes = who.scopes
+        if (why := self._locked_out(talk)) is not None:  # changed while it was checked
+            self._refuse(peer, *why)
             return
-        talk.account = account
-        talk.scope.role, talk.scope.user = account.role, account.name
-        self._log(f"{account.name} ({account.role}) logged in from console {talk.console}")
-        self._router.send(peer, LoggedIn(account.name, account.role))
+        talk.desk.user = account.name
+        talk.desk.sight = self._queries.sight(account.bounds) if account.bounds else None
+        talk.who.user, talk.who.address, talk.who.token = account.name, peer.address, who.token
+        try:
+            self._audit.login(talk.who, account.role, talk.console)
+        except AuditError as error:
+            talk.principal = None
+            self._refuse(peer, "unavailable", str(error))
+            return
+        by = f" with the token {who.token}" if who.token else ""
+        self._log(f"{account.name} ({account.role}) logged in{by} from console {talk.console}{peer.place}")
+        expires = who.expires or (self._policy.session_hours and talk.began + self._policy.session_hours * HOUR)
+        self._router.send(peer, LoggedIn(account.name, account.role, tuple(sorted(who.scopes or ())),
+                                         account.bounds.words(), expires))  # fmt: skip

@@ -8,8 +8,10 @@ answer.
 import fcntl
 import json
 import os
+import pwd
 import socket
 import socketserver
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,7 @@ ANSWER_SECONDS = 60.0
 """How long a command waits for a running server's answer, if it does not say otherwise. status has 30 s."""
 LOCK_SECONDS = 5.0
 """How long a starting server waits for a command that works on the directory. A backup may take longer."""
+MAX_BY = 100
 MAX_PATH = 100
 """Bytes of a path that surely fit a Unix socket's address (108 with Linux)."""
 
@@ -43,7 +46,7 @@ class ControlServer:
             def handle(self) -> None:
                 with suppress(ConnectionError):  # the asker has left; it knows that it has no answer
                     self.wfile.write(READY)
-                    answer = _answer(operations, self.rfile.readline(MAX_LINE), log)
+                    answer = _answer(operations, self.rfile.readline(MAX_LINE), log, _uid(self.connection))
                     self.wfile.write(json.dumps(answer).encode() + b"\n")
 
         class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -70,14 +73,32 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
 
 
-def _answer(operations: Operations, line: bytes, log: Callable[[str], None]) -> dict[str, str]:
+def operator() -> str:
+    """Who gives the command: who became root for it, if somebody did."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _uid(connection: socket.socket) -> int | None:
+    """The user that the system says is at the other end."""
+    try:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    except OSError:
+        return None
+    return int(struct.unpack("3i", credentials)[1])
+
+
+def _answer(operations: Operations, line: bytes, log: Callable[[str], None], uid: int | None) -> dict[str, str]:
     try:
         request = json.loads(line)
         command, arguments = str(request["command"]), dict(request["arguments"])
+        by = str(request.get("by", ""))[:MAX_BY]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return {"error": f"not a request: {type(error).__name__}: {str(error)[:200]}"}
     try:
-        return {"output": operations.run(command, arguments)}
+        return {"output": operations.run(command, arguments, by, uid)}
     except (RegistryError, OperationError) as error:
         return {"error": str(error)}
     except TimeoutError:
@@ -153,7 +174,9 @@ def ask_running(
                 raise ConfigError(f"{directory.control}: the running server does not answer") from None
             try:
                 connection.settimeout(patience or ANSWER_SECONDS)
-                connection.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+                connection.sendall(
+                    json.dumps({"command": command, "arguments": arguments, "by": operator()}).encode() + b"\n"
+                )
                 line = answers.readline()
             except OSError:
                 line = b""

@@ -16,7 +16,16 @@ from afterfact_protocol.messages import MAX_BATCH_BYTES
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import KEY, ROW
 from afterfact_server.query.compile import Compiled
-from afterfact_server.query.events import BY_ENDS, BY_FOREIGN_ID, ENDS, EventKey, by_ends, by_foreign_id, page_query
+from afterfact_server.query.events import (
+    BY_ENDS,
+    BY_FOREIGN_ID,
+    ENDS,
+    EventKey,
+    Seen,
+    by_ends,
+    by_foreign_id,
+    page_query,
+)
 
 PAGE_EVENTS = MAX_BATCH_BYTES // EVENT_FOUND.itemsize
 SLACK_US = 5_000_000
@@ -31,15 +40,16 @@ Fetch = Callable[[Compiled, "np.dtype[np.void]"], Records]
 
 
 def page(
-    fetch: Fetch, start: int, end: int, sensor: int | None, signature: int | None, after: EventKey | None, count: int
-) -> tuple[Events, bool]:
-    """EVENT_FOUND rows, and whether there is none behind them."""
+    fetch: Fetch, start: int, end: int, sensor: int | None, signature: int | None, after: EventKey | None, count: int,
+    seen: Seen | None = None,
+) -> tuple[Events, bool]:  # fmt: skip
+    """EVENT_FOUND rows, and whether there is none behind them; of what may be seen."""
     ask_for = count + 1
     while True:
-        raw = fetch(page_query(start, end, sensor, signature, after, ask_for), EVENT_ROW)
+        raw = fetch(page_query(start, end, sensor, signature, after, ask_for, seen), EVENT_ROW)
         rows = raw[_first_of_each(raw)]
         if len(rows) > count or len(raw) < ask_for:
-            return with_sessions(fetch, rows[:count]), len(rows) <= count
+            return with_sessions(fetch, rows[:count], seen), len(rows) <= count
         ask_for *= 2
 
 
@@ -51,17 +61,17 @@ def _first_of_each(rows: Events) -> npt.NDArray[np.bool_]:
     return first
 
 
-def with_sessions(fetch: Fetch, events: Events) -> Events:
-    """EVENT_ROW to EVENT_FOUND: the session's key beside, absent where none fits."""
+def with_sessions(fetch: Fetch, events: Events, seen: Seen | None = None) -> Events:
+    """EVENT_ROW to EVENT_FOUND: the session's key beside, absent where none fits, or only such as may not be seen."""
     found = np.zeros(len(events), EVENT_FOUND)
     for name in EVENT_ROW.names or ():
         found[name] = events[name]
     sessions, has = np.zeros(len(events), _SESSION), np.zeros(len(events), np.bool_)
     called = np.flatnonzero(_says(events, "foreign_id"))
     names = np.ascontiguousarray(events["foreign_id"]).view(BY_FOREIGN_ID["name"])
-    sessions[called], has[called] = _look(fetch, by_foreign_id, events[called], names[called], True)
+    sessions[called], has[called] = _look(fetch, by_foreign_id, events[called], names[called], True, seen)
     rest = np.flatnonzero(~has & _says(events, "proto") & _says(events, "src_ip") & _says(events, "dst_ip"))
-    sessions[rest], has[rest] = _look(fetch, _either_way, events[rest], _ends(events[rest]), False)
+    sessions[rest], has[rest] = _look(fetch, _either_way, events[rest], _ends(events[rest]), False, seen)
     found["session_start"], found["session_sensor"], found["session_id"] = (sessions[name] for name in KEY)
     found["absent"] |= np.where(has, np.uint64(0), np.uint64(_NONE))
     return found
@@ -88,7 +98,7 @@ def _either_way(events: Events, slack: int, limit: int) -> Compiled:
 
 def _look(
     fetch: Fetch, statement: Callable[[Events, int, int], Compiled], events: Events, names: npt.NDArray[np.void],
-    own: bool,
+    own: bool, seen: Seen | None,
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_]]:  # fmt: skip
     """Of each event the key of the session by that name, and whether there is one. own: of the event's sensor only."""
     sessions, has = np.zeros(len(events), _SESSION), np.zeros(len(events), np.bool_)
@@ -99,9 +109,12 @@ def _look(
     if len(candidates) == MAX_CANDIDATES and len(events) > 1:
         half = len(events) // 2
         parts = [
-            _look(fetch, statement, events[part], names[part], own) for part in (slice(0, half), slice(half, None))
+            _look(fetch, statement, events[part], names[part], own, seen)
+            for part in (slice(0, half), slice(half, None))
         ]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    if seen is not None:
+        candidates = candidates[seen.sessions(candidates)]
     by_name: dict[bytes, list[int]] = {}
     for at, name in enumerate(candidates["name"].tolist()):
         by_name.setdefault(name, []).append(at)

@@ -20,6 +20,7 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.codec import WireError
+from afterfact_protocol.event import Events
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     MAX_CREDIT,
@@ -100,7 +101,7 @@ class _Prepared:
     batch: Batch
     rows: Records
     quarantined: Records
-    events: Records
+    events: Events
     """Of EVENT_ROW."""
     events_quarantined: Records
     observed: list[tuple[int, Observed]]
@@ -224,14 +225,18 @@ class Ingest:
     every job, unless it is dropped at the end."""
 
     def __init__(
-        self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Job, Message], None], log: Callable[[str], None]
-    ) -> None:
+        self, engine: StoreEngine, ledger: Ledger, answer: Callable[[Job, Message], None], log: Callable[[str], None],
+        arrived: Callable[[list[Records], list[Events]], None] = lambda rows, events: None,
+    ) -> None:  # fmt: skip
+        """arrived: told of ROWs and EVENT_ROWs once they are durable; of some again, and of some whose day was dropped.
+        It must not wait."""
         self._numbers = EventNumbers()
         self._engine = engine
         self._ledger = ledger
         self._between: deque[tuple[Callable[[Client], None], Callable[[], object]]] = deque()
         """Work on the store during which nothing is taken in."""
         self._answer = answer
+        self._arrived = arrived
         self._log = log
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -417,6 +422,7 @@ class Ingest:
             return
         if not self._entries:
             self._entries_due = time.monotonic() + LEDGER_SECONDS
+        self._arrived([item.rows for item in group.items], [])
         for item in group.items:
             batch, set_aside = item.batch, len(item.quarantined)
             expired = int(self._ledger.dropped.holds(item.rows).sum())
@@ -505,7 +511,9 @@ class Ingest:
             group.written = True
 
     def _insert_events(self, client: Client, rows: Records) -> None:
-        insert_events(client, self._numbers.numbered(client, rows))
+        numbered = self._numbers.numbered(client, rows)
+        insert_events(client, numbered)
+        self._arrived([], [numbered])
 
     def _write_ledger(self, client: Client) -> None:
         if self._entries and self._until_done(partial(insert_batches, client, self._entries, now_us())):

@@ -1,6 +1,6 @@
-"""Tells alarms to the world outside: syslog and a webhook, each on a thread of its own, which nothing waits for.
+"""Tells alarms, and what watches found, to the world outside: syslog and a webhook, each on a thread of its own.
 
-What cannot be delivered is tried again, ever more seldom, and the failure is logged once.
+Nothing waits for them. What cannot be delivered is tried again, ever more seldom, and the failure is logged once.
 """
 
 import json
@@ -9,6 +9,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import HTTPException
 from logging.handlers import SysLogHandler
 from typing import Protocol
@@ -28,8 +29,27 @@ WEBHOOK_SECONDS = 10.0
 """Waited for the other side's answer."""
 
 
-def sentence(change: Change) -> str:
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A watch found sessions."""
+
+    number: int
+    name: str
+    severity: int
+    count: int
+    example: str
+    """One of them, in words."""
+    time: int
+
+
+Notice = Change | Matched
+
+
+def sentence(change: Notice) -> str:
     """One line for a person."""
+    if isinstance(change, Matched):
+        sessions = "a session" if change.count == 1 else f"{change.count:,} sessions, one of them"
+        return f"watch {change.number} ({printable(change.name)}) found {sessions} {change.example}"
     alarm = change.alarm
     subject = f"sensor {alarm.subject}" if alarm.subject else "server"
     if change.cleared:
@@ -37,8 +57,13 @@ def sentence(change: Change) -> str:
     return f"alarm raised: {subject}: {alarm.kind}: {alarm.text}"
 
 
-def as_json(change: Change, server: str) -> bytes:
+def as_json(change: Notice, server: str) -> bytes:
     """What a webhook gets."""
+    if isinstance(change, Matched):
+        return json.dumps({
+            "event": "matched", "watch": change.number, "name": change.name, "severity": change.severity,
+            "count": change.count, "text": change.example, "time": _iso(change.time), "server": server,
+        }).encode()  # fmt: skip
     alarm = change.alarm
     return json.dumps(
         {
@@ -60,7 +85,7 @@ def _iso(time: int) -> str:
 class Sender(Protocol):
     """Delivers changes."""
 
-    def send(self, change: Change) -> None:
+    def send(self, change: Notice) -> None:
         """OSError or ValueError if it cannot be delivered now."""
 
     def close(self) -> None:
@@ -74,7 +99,7 @@ class Outlet:
         self._name = name
         self._sender = sender
         self._log = log
-        self._waiting: deque[Change] = deque()
+        self._waiting: deque[Notice] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._failing = False
@@ -84,7 +109,7 @@ class Outlet:
     def start(self) -> None:
         self._thread.start()
 
-    def tell(self, change: Change) -> None:
+    def tell(self, change: Notice) -> None:
         """From any thread; returns at once."""
         with self._changed:
             if len(self._waiting) >= MOST:
@@ -147,11 +172,12 @@ class Syslog:
         self._address = address
         self._handler: _Raising | None = None
 
-    def send(self, change: Change) -> None:
+    def send(self, change: Notice) -> None:
         if self._handler is None:
             where = self._address if self._address.startswith("/") else host_and_port(self._address)
             self._handler = _Raising(where, SysLogHandler.LOG_DAEMON, socket.SOCK_DGRAM)
-        level = logging.INFO if change.cleared else logging.ERROR
+        quiet = change.severity > 1 if isinstance(change, Matched) else change.cleared
+        level = logging.INFO if quiet else logging.ERROR
         try:
             self._handler.emit(logging.LogRecord("alarms", level, "", 0, sentence(change), None, None))
         except OSError:
@@ -171,7 +197,7 @@ class Webhook:
         self._url = url
         self._server = server
 
-    def send(self, change: Change) -> None:
+    def send(self, change: Notice) -> None:
         request = Request(
             self._url, as_json(change, self._server), {"Content-Type": "application/json", "User-Agent": "afterfact"}
         )

@@ -5,6 +5,7 @@ none running the same code works on the directory.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import signature
@@ -14,11 +15,24 @@ from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import Status
 from afterfact_protocol.statustext import status_table
 from afterfact_protocol.transport import KeyPair
+from afterfact_server import account_operations as accounts
 from afterfact_server import network_operations as networks
+from afterfact_server.audit.log import Audit, AuditError
+from afterfact_server.loginguard import LoginGuard
 from afterfact_server.networks import NetworksError, NetworksFile
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Enrolment, check_name
+from afterfact_server.registry.tokens import Tokens
+
+MAX_TOLD = 2000
+"""Characters of an argument, or of an outcome, that the audit keeps."""
+_LOOK = ("list", "show", "history", "status", "store-log")
+
+
+def audited(command: str) -> bool:
+    """Whether a command is for the audit: all are but those that only look."""
+    return command.rpartition(" ")[2] not in _LOOK
 
 
 class OperationError(RuntimeError):
@@ -32,6 +46,8 @@ class Operations:
 
     enrolment: Enrolment
     accounts: Accounts
+    tokens: Tokens
+    guard: LoginGuard
     server_keys: KeyPair
     sensors_address: str
     consoles_address: str
@@ -39,9 +55,31 @@ class Operations:
     status: Callable[[], Status] | None
     networks: NetworksFile
     maintenance: Callable[[str, dict[str, Any]], str] | None = None
+    audit: Audit | None = None
 
-    def run(self, command: str, arguments: dict[str, Any]) -> str:
-        """RegistryError or OperationError for anything a person can put right."""
+    def run(self, command: str, arguments: dict[str, Any], by: str = "", uid: int | None = None) -> str:
+        """RegistryError or OperationError for anything a person can put right. What changes anything, or takes sessions
+        out, is in the audit before it is done, and how it went after. by, uid: who says so, and who the system says it
+        is."""
+        if self.audit is None or not audited(command):
+            return self._run(command, arguments)
+        told = {name: str(value)[:MAX_TOLD] for name, value in arguments.items() if name not in ("password", "by")}
+        try:
+            number = self.audit.record("change", by, "", uid=uid, command=command, **({"with": told} if told else {}))
+            self.audit.until(number)
+        except AuditError as error:
+            raise OperationError(str(error)) from None
+        outcome = "done"
+        try:
+            return self._run(command, arguments)
+        except BaseException as error:
+            outcome = f"{error}"[:MAX_TOLD] or type(error).__name__
+            raise
+        finally:
+            with suppress(AuditError):
+                self.audit.record("changed", by, "", of=number, outcome=outcome)
+
+    def _run(self, command: str, arguments: dict[str, Any]) -> str:
         operation = _COMMANDS.get(command)
         if operation is None and self.maintenance is None:
             raise OperationError(f"no operation {command!r}")
@@ -122,10 +160,11 @@ def _user_list(server: Operations) -> str:
             account.role,
             _day(account.created),
             "disabled " + _day(account.disabled) if account.disabled else "",
+            account.bounds.words(),
         )
         for account in server.accounts.accounts()
     ]
-    return table(("user", "role", "created", ""), rows)
+    return table(("user", "role", "created", "", "sees only"), rows)
 
 
 def _user_disable(server: Operations, name: str) -> str:
@@ -134,8 +173,43 @@ def _user_disable(server: Operations, name: str) -> str:
     return f"account {name} is disabled\n"
 
 
+def _user_enable(server: Operations, name: str) -> str:
+    return accounts.enable(server.accounts, name)
+
+
+def _user_unlock(server: Operations, name: str) -> str:
+    server.guard.unlock(name)
+    return f"failed logins of {name} are forgotten\n"
+
+
+def _user_role(server: Operations, name: str, role: str) -> str:
+    return _then_changed(server, accounts.role(server.accounts, name, role))
+
+
+def _user_limit(server: Operations, name: str, sensors: str, networks: str, first: str, last: str, days: str) -> str:
+    return _then_changed(server, accounts.limit(server.accounts, name, sensors, networks, first, last, days))
+
+
+def _token_add(server: Operations, name: str, user: str, scopes: str, days: str) -> str:
+    return accounts.token_add(server.tokens, name, user, scopes, days)
+
+
+def _token_list(server: Operations) -> str:
+    return table(("token", "user", "scopes", "created", "expires", "used", ""), accounts.token_rows(server.tokens))
+
+
+def _token_revoke(server: Operations, name: str) -> str:
+    return _then_changed(server, accounts.token_revoke(server.tokens, name))
+
+
+def _then_changed(server: Operations, said: str) -> str:
+    server.changed()
+    return said
+
+
 def _user_passwd(server: Operations, name: str, password: str) -> str:
     server.accounts.set_password(name, password)
+    server.changed()
     return f"account {name} has a new password\n"
 
 
@@ -189,6 +263,13 @@ _COMMANDS: dict[str, Callable[..., str]] = {
     "user list": _user_list,
     "user disable": _user_disable,
     "user passwd": _user_passwd,
+    "user enable": _user_enable,
+    "user unlock": _user_unlock,
+    "user role": _user_role,
+    "user limit": _user_limit,
+    "token add": _token_add,
+    "token list": _token_list,
+    "token revoke": _token_revoke,
     "status": _status,
     "network add": _network_add,
     "network set": _network_set,

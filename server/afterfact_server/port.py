@@ -61,6 +61,9 @@ class Port(ABC, Generic[Talk]):
         """Code and reason if someone whose key is good must go nevertheless."""
         return None
 
+    def _tick(self) -> None:
+        """Called about every second."""
+
     # --- from any thread ----------------------------------------------------------------------------------------------
 
     def post(self, action: Callable[[], None]) -> None:
@@ -84,9 +87,13 @@ class Port(ABC, Generic[Talk]):
         poller = zmq.Poller()
         poller.register(self._router.socket, zmq.POLLIN)
         poller.register(self._mail.fileno(), zmq.POLLIN)
+        ticked = time.monotonic()
         while not self._stopping:
             poller.poll(20 if self._router.waiting else POLL_MS)
             now = time.monotonic()
+            if now - ticked >= POLL_MS / 1000:
+                ticked = now
+                self._tick()
             for action in self._mail.take():
                 action()
             for peer, message in self._router.receive(now, self._allowed):

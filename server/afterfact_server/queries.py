@@ -45,17 +45,22 @@ from afterfact_protocol.messages import (
 )
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import QueryError
+from afterfact_protocol.query.addresses import network
+from afterfact_protocol.query.nodes import Network
 from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, Unanswerable, pages_on
+from afterfact_server.audit.log import AuditError
 from afterfact_server.config import Limits, Roles
 from afterfact_server.health import LATEST, HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.keeping import Refusal, Upload
 from afterfact_server.lanes import Lanes, TooSlow
 from afterfact_server.networks import NetworksFile
+from afterfact_server.queue.sight import Sight
+from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable
-from afterfact_server.status import Watch, status
+from afterfact_server.status import Watch, of_these, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
@@ -68,6 +73,8 @@ MAX_UPLOADS = 2
 MAX_REASON = 1000
 """Characters of a message that may hold some of the query's text."""
 PROGRESS_SECONDS = 0.3
+EVERYTHING = Scope()
+"""The server's own."""
 _numbers = itertools.count(1)
 _PROCESS = secrets.token_hex(4)
 """Tells our queries from those of another server that asks the same ClickHouse."""
@@ -240,22 +247,30 @@ class QueryService:
         for running in dropped:
             self._cancel(running)
 
-    def status(self, message: AskStatus, send: Send) -> None:
+    def status(self, message: AskStatus, send: Send, scope: Scope = EVERYTHING) -> None:
         def work() -> None:
-            sensors = list(self._admission.sensors().values())
+            sensors = [sensor for sensor in self._admission.sensors().values() if scope.sees(sensor.name)]
             engine, watch, now = self._engine, self._watch(), now_us()
             networks = tuple(sorted(self._networks.current()[1].by_name))
-            send(status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now,
-                        engine.layout, networks))  # fmt: skip
+            told = status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now,
+                          engine.layout, networks)  # fmt: skip
+            send(of_these(told) if scope.bounds.sensors else told)
 
         self._statuses.submit(self._reported, message.request, send, work)
 
-    def health(self, message: AskHealth, send: Send) -> None:
+    def health(self, message: AskHealth, send: Send, scope: Scope = EVERYTHING) -> None:
         """A sensor's past, from its stored reports."""
 
         def work() -> None:
             request, start, end = message.request, message.start, message.end
-            number = next((n for n, own in self._admission.sensors().items() if own.name == message.sensor), None)
+            number = next(
+                (
+                    n
+                    for n, own in self._admission.sensors().items()
+                    if own.name == message.sensor and scope.sees(own.name)
+                ),
+                None,
+            )
             if number is None:
                 send(Failed(request, "request", f"there is no sensor {message.sensor!r}"[:MAX_REASON], -1, -1))
             elif not 0 <= start < end <= LATEST:
@@ -265,6 +280,15 @@ class QueryService:
                 send(SensorHealth(request, message.sensor, start, end, step, tuple(points)))
 
         self._statuses.submit(self._reported, message.request, send, work)
+
+    def sight(self, bounds: Bounds) -> Sight:
+        """What of the queue an account of these limits may see. A network that there is not holds nothing."""
+        networks: list[Network] = []
+        for text in bounds.networks:
+            entry = network(text)
+            named = self._networks.current()[1].by_name.get(text, ())
+            networks += [entry] if entry is not None else named
+        return Sight(bounds, tuple(networks))
 
     def _cancel(self, running: Running) -> None:
         running.cancelled.set()
@@ -327,6 +351,8 @@ class QueryService:
             failed = _stopped(request)
         except Unanswerable as error:
             failed = Failed(request, "request", str(error)[:MAX_REASON], -1, -1)
+        except AuditError as error:
+            failed = Failed(request, "audit", str(error), -1, -1)
         except WireError as error:
             self._log(f"an answer cannot be sent: {error}")
             failed = Failed(request, "size", f"the answer is too large to be sent: {error}", -1, -1)

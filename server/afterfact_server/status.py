@@ -115,6 +115,20 @@ def fitting(status: Status) -> Status:
     return status
 
 
+def of_these(status: Status) -> Status:
+    """Of the whole store as an account may know it that is to know only of the sensors told: their sum, the first and
+    last that they saw, their alarms."""
+    names = {sensor.name for sensor in status.sensors}
+    return replace(
+        status,
+        sessions=sum(sensor.sessions for sensor in status.sensors),
+        oldest=min((sensor.first_data for sensor in status.sensors if sensor.first_data), default=0),
+        newest=max((sensor.last_data for sensor in status.sensors), default=0),
+        disk_bytes=0,
+        alarms=tuple(alarm for alarm in status.alarms if alarm.subject in names),
+    )
+
+
 _BEFORE: dict[SensorState, SensorState] = {
     "late": "up", "lagging": "late", "losing": "up", "blind": "down", "done": "down",
 }  # fmt: skip

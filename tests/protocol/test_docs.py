@@ -13,11 +13,16 @@ from afterfact_protocol.messages import (
     MAX_RANGES,
     TAGS,
     Alarm,
+    Autocat,
     Gap,
     HealthPoint,
     InterfaceState,
     Late,
     Observed,
+    QueryWatch,
+    QueueAction,
+    QueueEvent,
+    QueueRow,
     SensorCoverage,
     SensorStatus,
     TableColumn,
@@ -26,6 +31,7 @@ from afterfact_protocol.messages import (
 from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
 from afterfact_protocol.versions import HIGHEST
 
+QUEUE = (QueueRow, QueueEvent, QueueAction, Autocat, QueryWatch)
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "protocol.md").read_text()
 MESSAGE = re.compile(r"^\| `(\w+)` \| (?:peer|server|agent|console) \| (.*?) \|", re.M)
@@ -38,18 +44,8 @@ def test_messages_and_their_fields() -> None:
 
 def test_items() -> None:
     words = " ".join(TEXT.split())
-    for item in (
-        Observed,
-        SensorCoverage,
-        Gap,
-        Late,
-        SensorStatus,
-        Vitals,
-        InterfaceState,
-        Alarm,
-        HealthPoint,
-        TableColumn,
-    ):
+    for item in (Observed, SensorCoverage, Gap, Late, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint,
+                 TableColumn, *QUEUE):  # fmt: skip
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item
@@ -59,11 +55,13 @@ def test_codes() -> None:
     """Every code the programs send or look for is listed, and none that they do not know."""
     documented = set(re.findall(r"^\| `(\w+)` \| (?:refused|stream_refused|batch_refused|failed) \|", TEXT, re.M))
     sources = "".join(path.read_text() for path in (ROOT / "server").rglob("*.py"))
-    sent = set(re.findall(r'(?:Refused\(\s*|Failed\(\s*\w+(?:\.\w+)*,\s*|_refuse\(\s*peer,\s*)"(\w+)"', sources))
+    first = r'(?:getattr\(message, "request", 0\)|\w+(?:\.\w+)*)'
+    sent = set(re.findall(r"(?:Refused\(\s*|Failed\(\s*" + first + r',\s*|_refuse\(\s*peer,\s*)"(\w+)"', sources))
     sent |= set(re.findall(r'StreamRefused\(\s*[\w.]+,\s*"(\w+)"', sources))
+    sent |= set(re.findall(r'LoginRefused\("(\w+)"', sources))
     sent |= set(re.findall(r'self\._refuse\(job, batch, "(\w+)"', sources))
     sent |= set(re.findall(r'self\._refuse_stream\(job, message, "(\w+)"', sources))
-    sent |= set(re.findall(r'return "(deadline|memory|store|disabled)"', sources))
+    sent |= set(re.findall(r'return \(?"(deadline|memory|store|disabled|changed|expired)"', sources))
     assert sent == documented
 
 

@@ -18,11 +18,13 @@ from afterfact_protocol.transport import KeyPair
 from afterfact_server import control
 from afterfact_server.config import ConfigError, ServerDir
 from afterfact_server.control import ControlServer, ask_running, locked, wait_or_run
+from afterfact_server.loginguard import LoginGuard
 from afterfact_server.networks import NetworksFile
 from afterfact_server.operations import Operations
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Enrolment
+from afterfact_server.registry.tokens import Tokens
 
 
 def late() -> Status:
@@ -41,7 +43,8 @@ class Site:
         self.database = open_database(f"sqlite:///{self.directory.registry}")
         self.said: list[str] = []
         self.operations = Operations(
-            Enrolment(self.database), Accounts(self.database), KeyPair.generate(), "tcp://127.0.0.1:7736",
+            Enrolment(self.database), Accounts(self.database), Tokens(self.database), LoginGuard(), KeyPair.generate(),
+            "tcp://127.0.0.1:7736",
             "tcp://127.0.0.1:7734", lambda: None, late, NetworksFile(self.directory, list, self.said.append),
         )  # fmt: skip
         self.control = ControlServer(self.directory.control, self.operations, self.said.append)

@@ -310,7 +310,7 @@ def test_names_and_passwords(case: Case, tmp_path: Path) -> None:
     add = ("user", "add", directory, "ana", "--role", "analyst", "--password-file")
     one_line(server_call(*add, password), 1, "exists already")
     (tmp_path / "short").write_text("short\n")
-    one_line(server_call("user", "passwd", directory, "ana", "--password-file", tmp_path / "short"), 1, "at least 8")
+    one_line(server_call("user", "passwd", directory, "ana", "--password-file", tmp_path / "short"), 1, "12 to 1024")
     one_line(server_call(*add, tmp_path / "none"), 1, "cannot read the password")
 
 

@@ -242,7 +242,7 @@ def test_viewers_use_sets_and_change_none(site: Server, ana: Client) -> None:
             lambda: vic.save_exclusion("theirs", "port = 1"),
             lambda: vic.query("port = 1034 | save @theirs src_ip"),
         ):
-            with pytest.raises(RequestFailed, match="is not for the role viewer"):
+            with pytest.raises(RequestFailed, match="needs the role analyst; this account is viewer"):
                 change()
     assert "theirs" not in [one.name for one in ana.sets()]
 

@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from afterfact_client.cli import login
 from afterfact_client.cli.failure import DONE, FAILED, WRONG_CALL, Failure
-from afterfact_client.client import Client, connect
+from afterfact_client.client import Client
 from afterfact_client.link import RequestFailed
 from afterfact_protocol.event import EVENT_BY_NAME, EVENT_FOUND, Events, event_absent_bits
 from afterfact_protocol.output import output
@@ -40,8 +41,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         description="Alerts that sensors delivered, newest first, each with the key of its session: start_time, "
         "sensor and session_id, by which `afterfact query` finds it. No session: those fields are empty.",
     )
-    parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
-    parser.add_argument("--user", metavar="NAME", required=True)
+    login.add_arguments(parser)
     parser.add_argument("--since", metavar="T", help="a time, '2004-07-20' or '2004-07-20 17:30:00', or how long ago: "
                         "90min, 24h, 7d; without it from the first")  # fmt: skip
     parser.add_argument("--until", metavar="T", help="the same; without it to the last")
@@ -82,7 +82,7 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
     end = _time("--until", arguments.until) if arguments.until else time.time_ns() // 1000 + 2 * DAY
     if end < start:
         raise Failure("--until is before --since", WRONG_CALL)
-    with connect(arguments.join, arguments.user, password(arguments.user)) as client, output(arguments.out) as out:
+    with login.logged_in(arguments, password) as client, output(arguments.out) as out:
         try:
             _write(client, arguments, start, end, out)
         except RequestFailed as error:

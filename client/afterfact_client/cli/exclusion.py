@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from afterfact_client.cli import login
 from afterfact_client.cli.failure import DONE, FAILED, WRONG_CALL, Failure
-from afterfact_client.client import Client, connect
+from afterfact_client.client import Client
 from afterfact_client.link import RequestFailed
 from afterfact_protocol.messages import ExclusionInfo
 from afterfact_protocol.output import output
@@ -32,8 +33,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         found: argparse.ArgumentParser = actions.add_parser(
             name, help=words, description=f"{words[0].upper()}{words[1:]}."
         )
-        found.add_argument("--join", metavar="CONSOLE.toml", required=True)
-        found.add_argument("--user", metavar="NAME", required=True)
+        login.add_arguments(found)
         found.set_defaults(work=lambda arguments: _work(arguments, password, work))
         return found
 
@@ -53,11 +53,13 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
 def _work(
     arguments: argparse.Namespace, password: Callable[[str], str], work: Callable[[Client, argparse.Namespace], None]
 ) -> int:
-    with connect(arguments.join, arguments.user, password(arguments.user)) as client:
+    with login.logged_in(arguments, password) as client:
         try:
             work(client, arguments)
         except RequestFailed as error:
-            raise Failure(str(error), WRONG_CALL if error.code in ("query", "request", "role") else FAILED) from None
+            raise Failure(
+                str(error), WRONG_CALL if error.code in ("query", "request", "forbidden") else FAILED
+            ) from None
     return DONE
 
 

@@ -11,11 +11,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from afterfact_client.cli import login
 from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Failure
 from afterfact_client.cli.parquet import ParquetWriter
 from afterfact_client.cli.progress import ProgressLine, progress_line
 from afterfact_client.cli.tables import write_table
-from afterfact_client.client import Result, TableResult, connect
+from afterfact_client.client import Result, TableResult
 from afterfact_client.frames import Extra as FrameExtra
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
@@ -44,8 +45,7 @@ TABLE_COLUMNS = (
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser = commands.add_parser("query", help="ask a query", description="Asks one query; see docs/query.md.")
     parser.add_argument("text", metavar="QUERY", nargs="?", help='"WHERE port = 1034 LIMIT 500"')
-    parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
-    parser.add_argument("--user", metavar="NAME")
+    login.add_arguments(parser)
     parser.add_argument("--format", choices=("table", "csv", "json", "jsonl", "parquet"), default="table")
     parser.add_argument(
         "--columns", metavar="NAMES",
@@ -79,15 +79,13 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
         return DONE
     if query.table is not None and chosen:
         raise Failure("--columns is for sessions; a table has the columns that its stage names", WRONG_CALL)
-    if not arguments.user:
-        raise Failure("--user is needed to ask a server", WRONG_CALL)
     if arguments.format == "parquet" and arguments.out in (None, "-"):
         raise Failure("--format parquet writes a file: name it with -o F", WRONG_CALL)
     if arguments.format == "parquet" and query.table is not None:
         raise Failure("--format parquet is for sessions; a table goes to csv, json or jsonl", WRONG_CALL)
     with (
         progress_line(arguments.progress, arguments.out is not None) as line,
-        connect(arguments.join, arguments.user, password(arguments.user)) as client,
+        login.logged_in(arguments, password) as client,
     ):
         exports = arguments.format in ("csv", "jsonl", "parquet") and query.table is None
         everything = exports and query.limit is None and not query.order

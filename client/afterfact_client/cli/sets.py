@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from afterfact_client.cli import login
 from afterfact_client.cli.failure import DONE, FAILED, WRONG_CALL, Failure
 from afterfact_client.cli.setlists import Listed, read_list
-from afterfact_client.client import Client, SavedValues, connect
+from afterfact_client.client import Client, SavedValues
 from afterfact_client.link import RequestFailed
 from afterfact_protocol.messages import SetInfo, SetKind, SetMode
 from afterfact_protocol.output import output
@@ -30,8 +31,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         found: argparse.ArgumentParser = actions.add_parser(
             name, help=words, description=f"{words[0].upper()}{words[1:]}."
         )
-        found.add_argument("--join", metavar="CONSOLE.toml", required=True)
-        found.add_argument("--user", metavar="NAME", required=True)
+        login.add_arguments(found)
         found.set_defaults(work=lambda arguments: _work(arguments, password, work))
         return found
 
@@ -72,11 +72,13 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
 def _work(
     arguments: argparse.Namespace, password: Callable[[str], str], work: Callable[[Client, argparse.Namespace], None]
 ) -> int:
-    with connect(arguments.join, arguments.user, password(arguments.user)) as client:
+    with login.logged_in(arguments, password) as client:
         try:
             work(client, arguments)
         except RequestFailed as error:
-            raise Failure(str(error), WRONG_CALL if error.code in ("query", "request", "role") else FAILED) from None
+            raise Failure(
+                str(error), WRONG_CALL if error.code in ("query", "request", "forbidden") else FAILED
+            ) from None
     return DONE
 
 

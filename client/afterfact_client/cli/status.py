@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from afterfact_client.cli import login
 from afterfact_client.cli.failure import DONE, WRONG_CALL, Failure
-from afterfact_client.client import Client, connect
+from afterfact_client.client import Client
 from afterfact_client.link import RequestFailed
 from afterfact_protocol.healthtext import health_json, health_table
 from afterfact_protocol.output import output
@@ -23,8 +24,7 @@ STEPS = (10, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400
 
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser = commands.add_parser("status", help="sensors: state, last data, backlog, losses, alarms")
-    parser.add_argument("--join", metavar="CONSOLE.toml", required=True)
-    parser.add_argument("--user", metavar="NAME", required=True)
+    login.add_arguments(parser)
     parser.add_argument("--sensor", metavar="NAME", help="the past of this sensor, from its reports")
     parser.add_argument("--since", metavar="LENGTH", help="with --sensor: how far back, 90min, 24h, 7d; default 24h")
     parser.add_argument("--format", choices=("table", "json"), default="table")
@@ -33,7 +33,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         if arguments.since and not arguments.sensor:
             raise Failure("--since needs --sensor NAME, whose past it asks for", WRONG_CALL)
         seconds = _seconds(arguments.since or "24h")
-        with connect(arguments.join, arguments.user, password(arguments.user)) as client:
+        with login.logged_in(arguments, password) as client:
             text = (
                 _past(client, arguments.sensor, seconds, arguments.format)
                 if arguments.sensor

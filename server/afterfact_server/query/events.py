@@ -4,13 +4,17 @@ Makes SQL text and parameters; runs nothing. Every value is bound.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from afterfact_protocol.event import EVENT_ROW, Events
+from afterfact_protocol.query.nodes import Expr
+from afterfact_protocol.records import Records
 from afterfact_protocol.session import ADDRESS_BYTES, FOREIGN_ID_BYTES, KEY, ROW
 from afterfact_server.query.compile import Compiled, spans
+from afterfact_server.query.conditions import condition
 from afterfact_server.query.needles import MAX_TOKENS
 from afterfact_server.query.parameters import Parameters
 from afterfact_server.store.needles import TOKENS, address_token
@@ -33,15 +37,46 @@ _ENDS_SQL = f"toFixedString(concat({', '.join(f'reinterpretAsFixedString({name})
             f"{ENDS.itemsize})"  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an account may see of events and sessions; None: all."""
+
+    sensors: tuple[int, ...] | None
+    networks: Expr | None
+    """A condition on either end, resolved."""
+    first: int | None
+    last: int | None
+
+    def sessions(self, keys: Records) -> npt.NDArray[np.bool_]:
+        """Mask of the sessions (fields of KEY) whose sensor and time it may see; their ends are an event's that it
+        may."""
+        mask = np.ones(len(keys), np.bool_)
+        if self.sensors is not None:
+            mask &= np.isin(keys["sensor"], self.sensors)
+        if self.first is not None:
+            mask &= keys["start_time"] >= self.first
+        if self.last is not None:
+            mask &= keys["start_time"] <= self.last
+        return mask
+
+
 def page_query(
-    start: int, end: int, sensor: int | None, signature: int | None, after: EventKey | None, limit: int
-) -> Compiled:
-    """EVENT_ROWs from `start` to `end`, newest first, those behind `after`; one may come twice if it was stored twice
-    and that is not merged yet."""
+    start: int, end: int, sensor: int | None, signature: int | None, after: EventKey | None, limit: int,
+    seen: Seen | None = None,
+) -> Compiled:  # fmt: skip
+    """EVENT_ROWs from `start` to `end`, newest first, those behind `after`, of what may be `seen`; one may come twice
+    if it was stored twice and that is not merged yet."""
     parameters = Parameters()
+    if seen is not None:
+        start = start if seen.first is None else max(start, seen.first)
+        end = end if seen.last is None else min(end, seen.last)
     where = [f"time BETWEEN {parameters.time(start)} AND {parameters.time(end)}"]
     if sensor is not None:
         where.append(f"sensor = {parameters.bind(sensor, 'UInt16')}")
+    if seen is not None and seen.sensors is not None:
+        where.append(f"sensor IN {parameters.bind(list(seen.sensors), 'Array(UInt16)')}")
+    if seen is not None and seen.networks is not None:
+        where.append(f"({condition(seen.networks, {}, parameters)})")
     if signature is not None:
         where.append(f"signature_id = {parameters.bind(signature, 'UInt32')}")
     if after is not None:

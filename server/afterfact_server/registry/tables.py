@@ -59,6 +59,8 @@ class Account(Base):
     password_hash: Mapped[str] = mapped_column(String(255))
     created: Mapped[datetime]
     disabled: Mapped[datetime | None]
+    bounds: Mapped[str] = mapped_column(Text(), default="", server_default="")
+    """What of the sessions it may see (bounds.py), as JSON; empty: all."""
 
 
 class SetVersion(Base):
@@ -107,3 +109,23 @@ class ExclusionVersion(Base):
     removed: Mapped[bool]
 
     __table_args__ = (UniqueConstraint("name", "number"),)
+
+
+class Token(Base):
+    """What a script logs in with, in an account's name. Never deleted either."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of the token, in hex: it has 256 random bits, so a slow hash would add nothing."""
+    scopes: Mapped[str] = mapped_column(String(255))
+    """permissions.SCOPES, apart by blanks."""
+    created: Mapped[datetime]
+    expires: Mapped[datetime]
+    revoked: Mapped[datetime | None]
+    used: Mapped[datetime | None]
+    """When it last logged in."""
+    account: Mapped[Account] = relationship()

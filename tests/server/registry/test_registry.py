@@ -12,9 +12,11 @@ from sqlalchemy import Engine, create_engine, text
 from afterfact_protocol.transport import KeyPair
 from afterfact_server.registry import enrolment as enrolment_module
 from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.database import RegistryError, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.tables import Base
+from afterfact_server.registry.tokens import Tokens
 
 
 @pytest.fixture
@@ -133,14 +135,72 @@ def test_refusals(engine: Engine) -> None:
     accounts.add("admin", "admin", "first password")
     for call, says in (
         (lambda: accounts.add("admin", "admin", "first password"), "exists already"),
-        (lambda: accounts.add("ana", "queen", "first password"), "roles are admin, analyst, viewer"),
-        (lambda: accounts.add("ana", "analyst", "short"), "at least 8"),
+        (lambda: accounts.add("ana", "queen", "first password"), "roles are viewer, analyst, lead, admin"),
+        (lambda: accounts.add("ana", "analyst", "short"), "5 characters; 12 to 1024 are needed"),
+        (lambda: accounts.add("ana", "analyst", "Password123456789!"), "little more than"),
+        (lambda: accounts.add("anastasia", "analyst", "Anastasia-2026"), "little more than"),
+        (lambda: accounts.add("ana", "analyst", "ababababababab"), "2 different characters"),
+        (lambda: accounts.set_role("admin", "lead"), "last enabled administrator"),
+        (lambda: accounts.set_bounds("admin", Bounds(networks=("10.0.0.0/8",))), "who sees everything"),
         (lambda: accounts.disable("admin"), "last enabled administrator"),
         (lambda: accounts.disable("nobody"), "no account 'nobody'"),
         (lambda: accounts.set_password("nobody", "first password"), "no account 'nobody'"),
     ):
         with pytest.raises(RegistryError, match=says):
             call()
+
+
+def test_limits_are_kept_and_checked(engine: Engine) -> None:
+    Enrolment(engine).enrol_sensor("border", "dmz")
+    accounts = Accounts(engine)
+    accounts.add("ana", "analyst", "second password")
+    kept = accounts.set_bounds("ana", Bounds(("border", "border"), ("10.1.2.3", "dmz"), 1, 2, 30))
+    assert kept == Bounds(("border",), ("10.1.2.3/32", "dmz"), 1, 2, 30)
+    logged_in = Accounts(engine).login("ana", "second password")
+    assert logged_in is not None and logged_in.bounds == kept and accounts.changes("ana") == 1
+    for bounds, says in (
+        (Bounds(sensors=("inside",)), "no sensor 'inside'"),
+        (Bounds(networks=("10.1.2.3/8",)), "has host bits set"),
+        (Bounds(networks=("a b",)), "neither a CIDR nor a network's name"),
+        (Bounds(first=2, last=1), "ends before it begins"),
+    ):
+        with pytest.raises(RegistryError, match=says):
+            accounts.set_bounds("ana", bounds)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE accounts SET bounds = '{}'"))
+    with pytest.raises(RegistryError, match="cannot be read"):
+        accounts.login("ana", "second password")
+
+
+def test_tokens(engine: Engine, tmp_path: Path) -> None:
+    accounts, tokens = Accounts(engine), Tokens(engine)
+    accounts.add("ana", "analyst", "second password")
+    secret = tokens.add("nightly", "ana", frozenset({"query"}), 1)
+    found = tokens.login(secret)
+    assert found is not None and found[0].name == "nightly" and found[1].name == "ana"
+    assert tokens.tokens()[0].used is not None and tokens.login(secret + "x") is None
+    for call, says in (
+        (lambda: tokens.add("nightly", "ana", frozenset({"query"}), 1), "exists already"),
+        (lambda: tokens.add("other", "nobody", frozenset({"query"}), 1), "no enabled account 'nobody'"),
+        (lambda: tokens.add("other", "ana", frozenset({"root"}), 1), "no scope 'root'"),
+        (lambda: tokens.add("other", "ana", frozenset(), 1), "say what the token is for"),
+        (lambda: tokens.revoke("other"), "no token 'other'"),
+    ):
+        with pytest.raises(RegistryError, match=says):
+            call()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE tokens SET expires = '2020-01-01 00:00:00.000000'"))
+    assert tokens.login(secret) is None, "expired"
+    other = tokens.add("other", "ana", frozenset({"query"}), 1)
+    tokens.revoke("other")
+    assert tokens.login(other) is None and not tokens.live("other") and not Tokens(engine).live("other")
+    third = tokens.add("third", "ana", frozenset({"query"}), 1)
+    accounts.add("boss", "admin", "first password")
+    accounts.disable("ana")
+    assert tokens.login(third) is None, "its account is disabled"
+    engine.dispose()
+    for file in tmp_path.iterdir():
+        assert secret.encode() not in file.read_bytes()
 
 
 def test_who_is_enabled_is_known_without_the_database(engine: Engine) -> None:

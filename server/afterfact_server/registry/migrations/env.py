@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from afterfact_server.registry import queue_tables  # noqa: F401 - its tables are Base's
 from afterfact_server.registry.tables import Base
 
 context.configure(

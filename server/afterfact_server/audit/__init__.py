@@ -1,0 +1,1 @@
+"""Who did what, and when: an append-only record whose lines are chained by hashes."""
