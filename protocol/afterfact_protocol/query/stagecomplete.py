@@ -67,7 +67,8 @@ def _in_clause(
             if any(token.keyword == "EVERY" for token in stage):
                 yield TIME, "field", _HELP["EVERY"]
         case "ORDER":
-            yield from _words("ASC", "DESC", "TOP", "LIMIT", "|")
+            turned = last.keyword in ("ASC", "DESC")
+            yield from _words(*(() if turned else ("ASC", "DESC")), "TOP", "LIMIT", "|")
         case "TOP" | "LIMIT" if last.keyword != clause:
             yield from _words("|")
         case "SAVE" if last.lexeme is Lexeme.SET:
