@@ -53,6 +53,8 @@ class Kind:
     head: str = ""
     tcp_only: bool = False
     mariadb: bool = False
+    a_session: int = 1
+    """Lines of a session: a router tells of each direction apart."""
 
 
 SANCP_COLUMNS = ("sid", "sancpid", "start_time", "end_time", "duration", "ip_proto", "src_ip", "src_port", "dst_ip",
@@ -82,12 +84,20 @@ def json_lines(path: Path) -> int:
         return sum(map(len, chunks))
 
 
+def commas(path: Path) -> int:
+    frame = pandas.read_csv(path, engine="c")
+    for name in ("ts", "te"):
+        frame[name] = pandas.to_datetime(frame[name], format="%Y-%m-%d %H:%M:%S.%f", utc=True)
+    return len(frame)
+
+
 FORMATS = {
     "SANCP": Kind("sancp", logs.sancp, bars(SANCP_COLUMNS), mariadb=True),
     "stream4": Kind("stream4", logs.stream4, bars(STREAM4_COLUMNS), tcp_only=True),
     "Zeek text": Kind("zeek", logs.zeek_text, tabs, logs.ZEEK_HEAD),
     "Zeek JSON": Kind("zeek", logs.zeek_json, json_lines),
     "EVE flow": Kind("suricata", logs.eve_flow, json_lines),
+    "nfdump CSV": Kind("netflow", logs.nfdump, commas, logs.NFDUMP_HEAD, a_session=2),
 }
 
 
@@ -104,32 +114,33 @@ class Taken:
         return self.lines / statistics.median(self.wall)
 
 
-def ours(path: Path, form: str) -> int:
-    run = import_files([path], form)
+def ours(path: Path, kind: Kind) -> int:
+    run = import_files([path], kind.format)
     count = sum(map(len, run.records()))
     (report,) = run.reports
     if report.rejected or run.damage:
         raise SystemExit(f"import: the made log is not read whole: {report.summary()}")
-    return count
+    return count * kind.a_session
 
 
 def measure(kind: Kind, rows: Records, rounds: int, folder: Path) -> dict[str, Taken]:
     path = folder / "made.log"
     size = logs.write(rows, kind.line, path, kind.head)
     ways: dict[str, Callable[[], int]] = {
-        "afterfact": lambda: ours(path, kind.format),
+        "afterfact": lambda: ours(path, kind),
         "pandas": lambda: kind.plain(path),
     }
-    taken = {name: Taken(len(rows)) for name in ways}
+    lines = len(rows) * kind.a_session
+    taken = {name: Taken(lines) for name in ways}
     for _ in range(rounds):
         for name, read in ways.items():
             began, cpu = time.monotonic(), time.process_time()
             count = read()
             taken[name].wall.append(time.monotonic() - began)
             taken[name].cpu.append(time.process_time() - cpu)
-            if count != len(rows):
-                raise SystemExit(f"import: {name} read {count} of {len(rows)} lines")
-    print(f"{kind.format}: {size / len(rows):.0f} bytes a line", file=sys.stderr)
+            if count != lines:
+                raise SystemExit(f"import: {name} read {count} of {lines} lines")
+    print(f"{kind.format}: {size / lines:.0f} bytes a line", file=sys.stderr)
     if kind.mariadb:
         taken |= mariadb(path, len(rows), rounds, folder)
     return taken
@@ -176,7 +187,8 @@ def main() -> None:
     for name in arguments.formats or FORMATS:
         kind = FORMATS[name]
         with tempfile.TemporaryDirectory(prefix="afterfact-bench-") as folder:
-            results[name] = measure(kind, tcp if kind.tcp_only else every, arguments.rounds, Path(folder))
+            rows = (tcp if kind.tcp_only else every)[: arguments.lines // kind.a_session]
+            results[name] = measure(kind, rows, arguments.rounds, Path(folder))
         for way, taken in results[name].items():
             cpu = statistics.median(taken.cpu) / taken.lines * 1e6
             ratio = taken.rate / results[name]["pandas"].rate
