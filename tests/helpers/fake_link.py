@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_protocol.joinfile import Join
@@ -25,8 +27,13 @@ from afterfact_protocol.messages import (
     SensorHealth,
     SensorStatus,
     Status,
+    TableAnswer,
     Vitals,
 )
+from afterfact_protocol.query import parse
+from afterfact_protocol.query.columns import layout, table_columns
+from afterfact_protocol.query.nodes import Column
+from afterfact_protocol.query.stagenodes import bucket
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.session import ROW, Outcome, Proto, Source, absent_bits
 
@@ -43,6 +50,8 @@ START = 1_090_863_469_000_000
 SECOND = 1_000_000
 BESIDE = " AND community_id = "
 """In what the details of a session ask by themselves."""
+COUNTED = "| count BY "
+"""In what the timeline of a large result asks by itself."""
 SENSORS = {1: "border", 2: "inside"}
 
 
@@ -108,6 +117,32 @@ def answer_to(rows: Records, request: int = 1, **changes: object) -> Answer:
     return replace(answer, **changes)  # type: ignore[arg-type]
 
 
+def counts_of(rows: Records, text: str, request: int) -> tuple[TableAnswer, npt.NDArray[np.void]]:
+    """The answer to `... | COUNT BY a column EVERY ...` that a server with these rows gives, and its rows."""
+    table = parse(text, datetime.now(UTC)).table
+    assert table is not None and table.every is not None
+    (key,) = table.keys
+    assert isinstance(key, Column)
+    gone = (
+        rows["absent"] & np.uint64(absent_bits(key.name)) != 0 if key.name == "dst_port" else np.zeros(len(rows), bool)
+    )
+    found: dict[tuple[int, int, bool], int] = {}
+    for at, value, null in zip(rows["start_time"].tolist(), rows[key.name].tolist(), gone.tolist(), strict=True):
+        place = (bucket(at, table.every), 0 if null else value, null)
+        found[place] = found.get(place, 0) + 1
+    columns = table_columns(table)
+    made = np.zeros(len(found), layout(columns))
+    for at, ((time_, value, null), number) in enumerate(sorted(found.items())):
+        made[at] = (0b10 if null else 0, 0, time_, value, number)
+    told = answer_to(rows, request)
+    answer = TableAnswer(
+        request=request, total=len(made), truncated=False, limit=told.limit, columns=columns, sensors=SENSORS,
+        reading="", span_start=told.span_start, span_end=told.span_end, query=text, sessions=len(rows),
+        groups=len(made), elapsed=1, coverage=told.coverage,
+    )  # fmt: skip
+    return answer, made
+
+
 def sensor_status(name: str, state: str = "up", **changes: object) -> SensorStatus:
     """A sensor as a status tells of it."""
     now = time.time_ns() // 1000
@@ -171,6 +206,10 @@ class FakeServer:
     asked: list[str] = field(default_factory=list)
     beside: list[str] = field(default_factory=list)
     """What was asked by itself about the session that is looked at: who else saw it."""
+    counted: list[str] = field(default_factory=list)
+    """What was asked by itself for the timeline of a large result."""
+    holding_counts: bool = False
+    counts_failure: Failed | None = None
     sightings: Records = field(default_factory=lambda: sessions(0))
     pulled: list[tuple[int, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
@@ -193,9 +232,9 @@ class FakeLink:
         self._server = server
         self._on_state = on_state
         self._requests = 0
-        self._held: dict[int, tuple[Future[Answer], str, Callable[[Progress], None] | None]] = {}
+        self._held: dict[int, tuple[Future[Answer | TableAnswer], str, Callable[[Progress], None] | None]] = {}
         self._held_pages: list[tuple[Future[Page], int, int, int]] = []
-        self._results: dict[int, Records] = {}
+        self._results: dict[int, npt.NDArray[np.void]] = {}
         self._beside: set[int] = set()
         self.closed = False
         if not server.reachable:
@@ -222,18 +261,21 @@ class FakeLink:
 
     def ask(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
-    ) -> "tuple[int, Future[Answer]]":
+    ) -> "tuple[int, Future[Answer | TableAnswer]]":
         self._requests += 1
         request = self._requests
-        future: Future[Answer] = Future()
-        (self._server.beside if BESIDE in text else self._server.asked).append(text)
+        future: Future[Answer | TableAnswer] = Future()
+        told = (
+            self._server.counted if COUNTED in text else self._server.beside if BESIDE in text else self._server.asked
+        )
+        told.append(text)
         if self.state.phase is not LinkPhase.ONLINE:
             future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
         else:
             self._held[request] = (future, text, progress)
-            if BESIDE in text:
+            if BESIDE in text or COUNTED in text:
                 self._beside.add(request)
-            if not self._server.holding:
+            if not (self._server.holding_counts if COUNTED in text else self._server.holding):
                 self.release()
         return request, future
 
@@ -247,8 +289,12 @@ class FakeLink:
         """Answer what waits."""
         held, self._held = self._held, {}
         for request, (future, text, _) in held.items():
-            if self._server.failure is not None:
-                future.set_exception(RequestFailed(replace(self._server.failure, request=request)))
+            failure = self._server.counts_failure if COUNTED in text else self._server.failure
+            if failure is not None:
+                future.set_exception(RequestFailed(replace(failure, request=request)))
+            elif COUNTED in text:
+                answer, self._results[request] = counts_of(self._server.rows, text, request)
+                future.set_result(answer)
             else:
                 rows = self._server.sightings if BESIDE in text else self._server.rows
                 self._results[request] = rows

@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from afterfact_client.console.app import Console
 from afterfact_client.console.models.query_run import RunPhase
+from afterfact_client.state import result
 from afterfact_client.state.columns import BY_NAME
 from afterfact_protocol.joinfile import read_join
 
@@ -37,6 +38,28 @@ def desk(qtbot: QtBot, tmp_path: Path, case: Case) -> Iterator[Desk]:
     made.open()
     yield made
     made.console.close()
+
+
+def test_the_timeline_of_a_large_result_is_the_timeline_of_its_rows(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.log_in("ana", PASSWORD)
+    text = "start_time >= '2004-07-26 06:00' and start_time < '2004-07-27 06:00' and not outcome = unknown"
+    desk.ask(text)
+    view = desk.tab.answer.pictures.timeline
+    desk.until(lambda: view.timeline is not None)
+    whole = view.timeline
+    monkeypatch.setattr(result, "LOCAL_ROWS", 100)  # now it is a large one
+    desk.ask(f"{text} order by src_bytes limit 300")
+    desk.until(lambda: view.timeline is not None)
+    assert whole is not None and view.timeline is not None and view.timeline is not whole
+    assert view.words == f"of all {whole.counts.sum():,} sessions that match;" and whole.counts.sum() > 300
+    assert (view.timeline.groups, view.timeline.step, view.timeline.start) == (whole.groups, whole.step, whole.start)
+    assert view.timeline.counts.tolist() == whole.counts.tolist()
+    view.choice.actions()[1].trigger()
+    desk.until(lambda: view.timeline is not None and view.by == "sensor")
+    assert set(view.timeline.groups) == {"border", "inside", "others"}
+    assert view.timeline.counts.sum() == whole.counts.sum()
 
 
 def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> None:

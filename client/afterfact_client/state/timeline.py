@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_client.state.columns import BY_NAME
+from afterfact_client.state.coverage import Answered
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import Outcome
@@ -117,7 +118,7 @@ def _groups(rows: Records, sensors: Mapping[int, str], by: By) -> tuple[npt.NDAr
     return placed.astype(np.int64), (*names, "none, or others" if gone.any() else OTHERS)
 
 
-def gaps(answer: Answer, timeline: Timeline) -> list[Gap]:
+def gaps(answer: Answered, timeline: Timeline) -> list[Gap]:
     """When which of the sensors that should have seen it did not watch, within a timeline."""
     found = []
     for own in answer.coverage:

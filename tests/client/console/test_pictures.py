@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from afterfact_client.state.result import LOCAL_ROWS
+from afterfact_protocol.messages import Failed
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -56,14 +57,68 @@ def test_it_is_stacked_hidden_and_shown_in_all_tabs(work: Desk, fake: FakeServer
     assert view.isVisible()
 
 
-def test_a_result_that_is_not_here_whole_has_no_false_picture(work: Desk, fake: FakeServer) -> None:
+def test_the_server_counts_the_timeline_of_a_result_that_is_not_here_whole(work: Desk, fake: FakeServer) -> None:
     fake.rows = sessions(LOCAL_ROWS + 1)
+    fake.changes = {"span_start": START - 30_000 * SECOND}
+    fake.holding_pages = fake.holding_counts = True
     work.window.toggle_tops()
+    work.ask("port = 1034 ORDER BY src_bytes LIMIT 30000")
+    view, tops = work.tab.answer.pictures.timeline, work.tab.answer.pictures.tops
+    work.until(lambda: bool(fake.pulled))
+    assert not fake.counted and view.timeline is None  # the rows come first
+    fake.holding_pages = False
+    fake.link.release_pages()
+    work.until(lambda: bool(fake.counted))
+    fake.link.progress(5_000)
+    work.until(lambda: view.words == "Counting all that match ... 5,000 rows read")
+    assert view.timeline is None and not tops.isVisible() and len(fake.asked) == 1
+    fake.holding_counts = False
+    fake.link.release()
+    work.until(lambda: view.timeline is not None)
+    assert fake.counted == ["WHERE port = 1034 | count BY outcome EVERY 5m"]
+    assert view.timeline is not None and view.timeline.counts.sum() == 20_001 and view.timeline.step == 300 * SECOND
+    assert view.words == "of all 20,001 sessions that match;" and view.button.isVisible()
+    view.choice.actions()[2].trigger()
+    work.until(lambda: view.timeline is not None and view.by == "port")
+    assert fake.counted[1:] == ["WHERE port = 1034 | count BY dst_port EVERY 5m TOP 6"]
+    assert view.timeline.groups == ("port 1034", "none, or others")
+    assert view.timeline.counts.sum(axis=1).tolist() == [18_001, 2_000]
+
+
+def test_sessions_in_a_small_part_of_the_time_are_counted_finer(work: Desk, fake: FakeServer) -> None:
+    fake.rows = sessions(LOCAL_ROWS + 1)
+    fake.changes = {"span_start": START - 900 * 86_400 * SECOND}
     work.ask("port = 1034")
+    view = work.tab.answer.pictures.timeline
+    work.until(lambda: view.timeline is not None)
+    assert [text.rpartition(" ")[2] for text in fake.counted] == ["7d", "1h", "2m"]
+    assert view.timeline is not None and view.timeline.counts.sum() == 20_001 and view.timeline.steps == 167
+
+
+def test_counting_stops_for_another_query_and_says_why_it_failed(work: Desk, fake: FakeServer) -> None:
+    fake.rows = sessions(LOCAL_ROWS + 1)
+    fake.holding_counts = True
+    work.ask("port = 1034")
+    work.until(lambda: len(fake.counted) == 1)
+    counting = work.tab.answer.pictures.counts
+    assert counting.running
+    fake.holding = True
+    work.tab.ask("port = 1035")
+    assert not counting.running  # before the other is answered
+    fake.holding, fake.holding_counts = False, False
+    fake.counts_failure = Failed(0, "busy", "too many rows", -1, -1)
+    fake.link.release()
+    view = work.tab.answer.pictures.timeline
+    work.until(lambda: view.words == "No timeline: too many rows")
+    assert view.timeline is None and fake.counted[-1].startswith("WHERE port = 1035 | count")
+    fake.counts_failure = None
+    work.key(Key.Key_G, CONTROL)
+    work.key(Key.Key_G, CONTROL)  # shown again, it is asked again
+    work.until(lambda: view.timeline is not None)
+
+
+def test_a_result_that_is_cut_off_says_so(work: Desk, fake: FakeServer) -> None:
     pictures = work.tab.answer.pictures
-    assert pictures.timeline.timeline is None and "20,001" in pictures.timeline.words
-    assert not pictures.tops.isVisible()
-    fake.rows = sessions(8)
     fake.changes = {"truncated": True, "limit": 8}
     work.ask("port = 1035")
     assert pictures.timeline.words == "of the 8 sessions shown; more match;"

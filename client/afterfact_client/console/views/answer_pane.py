@@ -81,7 +81,7 @@ class AnswerPane(QWidget):
         self.view.setModel(self.table)
         self.view.fit_columns()
         self.details = DetailPane(server)
-        self.pictures = Pictures(preferences)
+        self.pictures = Pictures(server, preferences)
         self.exporter = Exporter(self.table, self)
         self.filter = FilterBar()
         self.finder = Finder(self.table, self)
@@ -106,6 +106,7 @@ class AnswerPane(QWidget):
         layout.addWidget(below, 1)
         self.table.loaded.connect(self._loaded)
         self.table.arrived.connect(self._first_rows)
+        self.table.arrived.connect(self.pictures.rows_shown)
         self.table.trouble.connect(self.notes.trouble)
         self.filter.typed.connect(self.finder.typed)
         self.filter.closed.connect(self.view.setFocus)
@@ -167,6 +168,7 @@ class AnswerPane(QWidget):
         self._leave()
         self.filter.leave_quietly()
         self.pictures.hide()
+        self.pictures.show_result(None, "", 0.0)
         self.table.show(None)
         self.query, self._answered_at, self._since = query, answered_at, ""
         self.aggregate.table.show_answer(answer)
@@ -240,7 +242,7 @@ class AnswerPane(QWidget):
             self._fitted = False
             self._first_rows()
         self._show_order()
-        self.pictures.show_result(result)
+        self.pictures.show_result(result, self.query, self._answered_at)
         self.pictures.show()
         self.notes.show_answer(answer, self._since)
         if answer.total:
@@ -296,6 +298,7 @@ class AnswerPane(QWidget):
         result = self.table.result
         if result is not None and not result.complete:
             self._server.cancel(result.answer.request)
+        self.pictures.counts.stop()
         self._look.stop()
         self.details.sightings.drop()
         self.rows.close()
@@ -346,7 +349,7 @@ class AnswerPane(QWidget):
             self.told.emit("Sorting as soon as all rows are here")
 
     def _loaded(self) -> None:
-        self.pictures.show_result(self.table.result)
+        self.pictures.show_result(self.table.result, self.query, self._answered_at)
         if self.finder.text:
             self.finder.again()
         if self._sort_once_loaded is not None:

@@ -1,18 +1,22 @@
-"""Pictures over a table: the timeline and the most frequent values of the result below."""
+"""Pictures over a table: the timeline and the most frequent values of the result below. The server counts the timeline
+of a result that is not loaded whole."""
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from afterfact_client.console.models.server import Server
+from afterfact_client.console.models.timeline_run import TimelineRun
 from afterfact_client.console.views.timeline_view import TimelineView
 from afterfact_client.console.views.top_values import MOST, TopValues
 from afterfact_client.state import timeline, wording
 from afterfact_client.state.preferences import Preferences
-from afterfact_client.state.result import LOCAL_ROWS, ResultRows
+from afterfact_client.state.result import ResultRows
 from afterfact_client.state.timeline import TOPS, By
 
 
 class Pictures(QWidget):
-    """They are of a whole result, never of the rows that happen to be loaded.
+    """They are of a whole result, or of all that matches, never of the rows that happen to be loaded.
 
     Signals:
         zoomed(object, object): from when to when to ask again, in microseconds.
@@ -24,10 +28,14 @@ class Pictures(QWidget):
     wanted = Signal(str, bool)
     stacked = Signal(str)
 
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(self, server: Server, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
         self._result: ResultRows | None = None
+        self._asked = ("", 0.0)
+        """The query of the result, and when it was answered."""
+        self._rows_shown = False
+        self.counts = TimelineRun(server, self)
         self.timeline = TimelineView()
         self.tops = TopValues()
         layout = QVBoxLayout(self)
@@ -38,11 +46,21 @@ class Pictures(QWidget):
         self.timeline.zoomed.connect(self.zoomed)
         self.timeline.stacked.connect(self.stacked)
         self.tops.wanted.connect(self.wanted)
+        self.counts.changed.connect(self.refresh)
 
-    def show_result(self, result: ResultRows | None) -> None:
-        """Another result, or more of it, is here."""
-        self._result = result
+    def show_result(self, result: ResultRows | None, query: str, answered_at: float) -> None:
+        """Another result, or more of it, is here: of a query that was answered at a time.time()."""
+        if result is not self._result:
+            self.counts.stop()
+            self._rows_shown = False
+        self._result, self._asked = result, (query, answered_at)
         self.refresh()
+
+    def rows_shown(self) -> None:
+        """The first rows are to be seen: what else must be asked may be asked."""
+        if not self._rows_shown:
+            self._rows_shown = True
+            self.refresh()
 
     def refresh(self) -> None:
         """What is shown, or how, has changed."""
@@ -55,11 +73,10 @@ class Pictures(QWidget):
         by: By = liked.stacked_by
         rows = result.everything()
         if rows is None:
-            words = "Loading" if result.small else (
-                f"No timeline: it is drawn of whole results of up to {LOCAL_ROWS:,} sessions, and this one has "
-                f"{result.total:,}. Narrow the query."
-            )  # fmt: skip
-            self.timeline.show_counts(None, [], by, words)
+            if result.small:
+                self.timeline.show_counts(None, [], by, "Loading")
+            else:
+                self._show_counted(result)
             self.tops.show_tops({}, 0)
             return
         answer = result.answer
@@ -70,6 +87,24 @@ class Pictures(QWidget):
             self.timeline.show_counts(counts, gaps, by, words)
         if liked.tops_shown:
             self.tops.show_tops({name: timeline.tops(rows, answer.sensors, name, MOST) for name in TOPS}, len(rows))
+
+    def _show_counted(self, result: ResultRows) -> None:
+        """The timeline of a large result, as far as the server has counted it."""
+        by, counts = self._preferences.stacked_by, self.counts
+        if not self._preferences.timeline_shown:
+            counts.stop()
+        elif not (self._rows_shown and self.isVisible()):  # a tab that is not looked at asks for nothing
+            self.timeline.show_counts(None, [], by, "Counting all that match ...")
+        else:
+            counts.want(*self._asked, result.answer, by)
+            made, of = counts.timeline, counts.answer
+            gaps = timeline.gaps(of, made) if made is not None and of is not None else []
+            self.timeline.show_counts(made, gaps, by, counts.words)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._result is not None and not self._result.small:
+            self.refresh()
 
     def restyle(self) -> None:
         """Theme or text size changed."""

@@ -134,6 +134,7 @@ class QueryTab(QWidget):
         self.checker.now(text)
         self._calm.start()
         self._tick.start()
+        self.answer.pictures.counts.stop()  # the query goes first
         self.query.start(text)
 
     def stop(self) -> None:
