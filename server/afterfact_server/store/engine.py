@@ -1,7 +1,9 @@
 """Clients of the session store, one a thread: a connection serialises its queries."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,10 +55,14 @@ class StoreEngine:
         # Through a Distributed table an insert is acknowledged when the nodes have it, not when it waits to be sent.
         settings = MAKING | ({"distributed_foreground_insert": 1} if self.layout.cluster else {})
         try:
-            return clickhouse_connect.get_client(**where, settings=settings)
+            client = clickhouse_connect.get_client(**where, settings=settings)
         except (ClickHouseError, OSError, RuntimeError, ValueError) as error:
             what = "the ClickHouse server of server.toml's `store`" if self._dsn else f"the store in {self.path}"
             raise StoreError(f"cannot open {what}: {_first_line(error)}") from None
+        if self.embedded:
+            for name in _ASKING:
+                setattr(client, name, _cleared(client, getattr(client, name)))
+        return client
 
     @property
     def embedded(self) -> bool:
@@ -68,6 +74,30 @@ class StoreEngine:
             clients, self._clients = self._clients, []
         for client in clients:
             client.close()
+
+
+_ASKING = ("query", "command", "insert", "raw_query", "raw_insert")
+"""What this server calls of a client that runs a statement to its end."""
+
+
+def _cleared(client: Client, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The client's method; where it fails, nothing of the statement is left behind.
+
+    What a statement put out before it failed (at its time limit, cancelled) the embedded engine's connection gives in
+    front of what its next one finds (chdb 26.9): foreign rows in an answer. One statement in between takes it away.
+    """
+    ask = client.raw_query
+
+    @wraps(method)
+    def call(*args: Any, **named: Any) -> Any:
+        try:
+            return method(*args, **named)
+        except ClickHouseError:
+            with suppress(ClickHouseError):
+                ask("SELECT 1", fmt="RowBinary")
+            raise
+
+    return call
 
 
 def with_settings(sql: str, settings: Mapping[str, float | str]) -> str:
