@@ -59,6 +59,7 @@ from afterfact_server.query.unjudged import (
     OPEN,
     count_open_before,
     count_unjudged,
+    countable,
     not_known,
     open_before,
 )
@@ -368,8 +369,10 @@ class Answers:
         unknown: tuple[str, ...] = ()
         since = open_before(query)
         try:
-            counting = count_unjudged(query, self._sensors(running))
-            if counting is None:
+            counting = count_unjudged(query, self._sensors(running)) if countable(query) else None
+            if not countable(query):
+                why = "what first_seen of either side could not judge is not counted"
+            elif counting is None:
                 unjudged = 0
             else:
                 unjudged, absent, unsaid = self._fetch(client, counting, COUNTED, running)[0].tolist()

@@ -242,6 +242,7 @@ def without_admission(folder: Path) -> None:
         assert server.process is not None
         running = emitter(server.enrol("inside"), folder / "spool", 500)
         running.wait_for("connected")
+        (server.dir / "admit-nobody").touch()
         server.process.wait_for("nobody is asked any more", timeout=60)
         late = emitter(server.enrol("late"), folder / "late", 500)
         late.wait_ready()
@@ -260,16 +261,20 @@ class _ServerThatStopsAdmitting(Server):
 
 
 _STOPS_ADMITTING = """
-import sys, threading
+import sys, threading, time
+from pathlib import Path
 from afterfact_server.admission import ZapHandler
+mark = Path(sys.argv[2], "admit-nobody")
 real = ZapHandler.start
 def start(self):
     real(self)
     def end():
+        while not mark.exists():
+            time.sleep(0.05)
         self.stop()
         self.stop = lambda: None
         print("nobody is asked any more", file=sys.stderr, flush=True)
-    threading.Timer(6, end).start()
+    threading.Thread(target=end, daemon=True).start()
 ZapHandler.start = start
 from afterfact_server.__main__ import main
 sys.exit(main())

@@ -53,7 +53,7 @@ def imports(folder: Path) -> Iterator[tuple[str, str]]:
         ("protocol/afterfact_protocol", []),
         ("agent/afterfact_agent", ["agent"]),
         ("server/afterfact_server", ["server"]),
-        ("client/afterfact_client", ["console"]),
+        ("client/afterfact_client", ["console", "parquet", "frames"]),
     ],
 )
 def test_every_import_is_declared_by_the_extra_that_installs_it(folder: str, extras: list[str]) -> None:

@@ -65,13 +65,14 @@ def count_unjudged(query: Query, sensors: Mapping[str, int]) -> Compiled | None:
     if query.where is None:
         return None
     parameters = Parameters()
-    maybe = _MaybeCompiler(sensors, parameters, query.where)
+    items = query.where.items if isinstance(query.where, And) else (query.where,)
+    certain = tuple(item for item in items if not _unsure(item))
+    # A first_seen is looked for among what is true besides, and what may be true is more than that.
+    maybe = _MaybeCompiler(sensors, parameters, And(certain))
     perhaps = maybe.compile(query.where, True).closed()
     if not maybe.unsure:
         return None
     holds = condition(query.where, sensors, parameters)
-    items = query.where.items if isinstance(query.where, And) else (query.where,)
-    certain = tuple(item for item in items if not _unsure(item))
     found = needles(And(certain), parameters) if certain else ""
     bits = sum(1 << BY_NAME[name].id for name in maybe.unsure if name in _KNOWABLE)
     unsaid = "max(outcome = 0)" if "outcome" in maybe.unsure else "toUInt8(0)"
@@ -80,6 +81,12 @@ def count_unjudged(query: Query, sensors: Mapping[str, int]) -> Compiled | None:
         f"WHERE {found}{perhaps} AND NOT ({holds})",
         parameters.values,
     )
+
+
+def countable(query: Query) -> bool:
+    """Whether what its condition could not judge can be counted: not of a first_seen of either side, whose ends may be
+    judged apart."""
+    return not any(name in EITHER for test in firsts(query.where) for name in test.fields)
 
 
 def not_known(query: Query, absent: int, unsaid: bool) -> tuple[str, ...]:

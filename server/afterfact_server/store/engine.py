@@ -17,8 +17,15 @@ from afterfact_server.store.layout import Layout
 StoreFailure = ClickHouseError
 """What a client raises when the store cannot do what was asked."""
 
-MAKING = {"allow_suspicious_fixed_string_types": 1}
-"""Settings with which tables are made: the packed column is longer than the 256 bytes that pass unsuspected."""
+CLIENT_SETTINGS = {
+    "allow_suspicious_fixed_string_types": 1,
+    "max_query_size": 8_000_000,
+    "max_ast_elements": 500_000,
+    "max_expanded_ast_elements": 2_000_000,
+}
+"""Settings of every client. The packed column is longer than the 256 bytes that pass unsuspected; and the longest lists
+and conditions that the language takes make statements of over 256 KiB, where the engine stops reading otherwise (in a
+statement's own SETTINGS it would be told too late)."""
 
 
 class StoreError(RuntimeError):
@@ -53,7 +60,7 @@ class StoreEngine:
         if self._dsn:  # of a DSN the client does not read the scheme: it would speak HTTP, with the password, to https
             where = {"dsn": self._dsn, "interface": urlsplit(self._dsn).scheme}
         # Through a Distributed table an insert is acknowledged when the nodes have it, not when it waits to be sent.
-        settings = MAKING | ({"distributed_foreground_insert": 1} if self.layout.cluster else {})
+        settings = CLIENT_SETTINGS | ({"distributed_foreground_insert": 1} if self.layout.cluster else {})
         try:
             client = clickhouse_connect.get_client(**where, settings=settings)
         except (ClickHouseError, OSError, RuntimeError, ValueError) as error:

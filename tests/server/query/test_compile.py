@@ -25,7 +25,7 @@ from afterfact_protocol.session import FIELDS, ROW, absent_bits
 from afterfact_server.query.compile import Compiled, compile_where, key_query, rows_by_keys
 from afterfact_server.query.resolve import MAX_ADDRESSES, resolved
 from afterfact_server.store.community import DIGEST
-from afterfact_server.store.engine import MAKING
+from afterfact_server.store.engine import CLIENT_SETTINGS
 from afterfact_server.store.packed import FOUND, to_rows
 from afterfact_server.store.schema import STATEMENTS
 
@@ -45,7 +45,7 @@ Rows = npt.NDArray[np.void]
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     path: Path = tmp_path_factory.mktemp("store")
-    client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=MAKING)
+    client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=CLIENT_SETTINGS)
     client.command(STATEMENTS[0])
     # The disk need not have it before the next example.
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")

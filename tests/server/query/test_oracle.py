@@ -29,7 +29,7 @@ from afterfact_server.query.compile import key_query, rows_by_keys
 from afterfact_server.query.resolve import resolved
 from afterfact_server.query.setnodes import Held, Known, placed, sets_of, stored_as
 from afterfact_server.results import KEY_ROW, distinct, newest_in_order
-from afterfact_server.store.engine import MAKING
+from afterfact_server.store.engine import CLIENT_SETTINGS
 from afterfact_server.store.packed import COLUMN, FOUND, to_rows, with_packed
 from afterfact_server.store.schema import STATEMENTS
 from afterfact_server.store.sets import SET_VALUES, insert
@@ -44,7 +44,7 @@ LARGE = {name: token for token, name in enumerate(SETS, 1)}
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     client = clickhouse_connect.get_client(
-        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
+        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=CLIENT_SETTINGS
     )
     client.command(STATEMENTS[0])
     client.command(next(statement for statement in STATEMENTS if SET_VALUES in statement))

@@ -29,7 +29,7 @@ from afterfact_protocol.query.nodes import Column, Far, Measure
 from afterfact_protocol.session import BY_NAME, FIELDS, Kind
 from afterfact_server.query.compile import Compiled
 from afterfact_server.query.resolve import resolved
-from afterfact_server.store.engine import MAKING
+from afterfact_server.store.engine import CLIENT_SETTINGS
 from afterfact_server.store.packed import COLUMN, with_packed
 from afterfact_server.store.schema import STATEMENTS
 from afterfact_server.tables import TableRows, made
@@ -42,7 +42,7 @@ ORACLE = TableOracle(Oracle(SENSORS, NAMED))
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     client = clickhouse_connect.get_client(
-        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=MAKING
+        interface="chdb", path=str(tmp_path_factory.mktemp("store")), settings=CLIENT_SETTINGS
     )
     client.command(STATEMENTS[0])
     client.command("ALTER TABLE sessions MODIFY SETTING fsync_after_insert = 0, fsync_part_directory = 0")
