@@ -23,7 +23,6 @@ from afterfact_protocol.messages import (
     Message,
     Page,
     Progress,
-    Pull,
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
@@ -127,8 +126,6 @@ class AuditedPort:
             case PutSet() if message.last:
                 told = {name: getattr(message, name) for name in ("name", "kind", "mode", "note")}
                 return self._answers(who, self._record("change", who, command="set put", **{"with": told}), send)
-            case Pull() if message.request in who.exports:
-                return self._pages(who.exports[message.request], send)
         return send
 
     def dropped(self, who: Who, request: int) -> None:
@@ -167,6 +164,9 @@ class AuditedPort:
                     self._audit.until(number)
                     self._record("answer", who, of=number, rows=answer.total, truncated=answer.truncated,
                                  span=[answer.span_start, answer.span_end], elapsed=answer.elapsed)  # fmt: skip
+                case Page():  # pages go the way of their question's answer
+                    if (counted := who.exports.get(answer.request)) is not None:
+                        counted[1] += answer.count
                 case EventsFound() | AuditFound() | Autocats() | Watches() | SetSaved() | ExclusionSaved():
                     self._audit.until(number)
                 case Triaged() if answer.refused:
@@ -176,15 +176,6 @@ class AuditedPort:
                         self._record("failed", who, of=number, code=answer.code, reason=answer.reason[:MAX_REASON])
                 case Progress():
                     pass
-            send(answer)
-
-        return told
-
-    @staticmethod
-    def _pages(counted: list[int], send: Send) -> Send:
-        def told(answer: Message) -> None:
-            if isinstance(answer, Page):
-                counted[1] += answer.count
             send(answer)
 
         return told

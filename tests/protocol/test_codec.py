@@ -28,7 +28,7 @@ def least(hint: typing.Any) -> object:
         return typing.cast(type, bare)(**{field.name: least(hints[field.name]) for field in dataclasses.fields(bare)})
     if typing.get_origin(bare) is typing.Literal:
         return typing.get_args(bare)[0]
-    candidates: tuple[object, ...] = (0, 1, "", b"", b"x" * 16, False, (), {}, None)
+    candidates: tuple[object, ...] = (0, 1, "", b"", b"x" * 16, False, (), {}, None, ((0, 0, 0),))
     for candidate in candidates:
         with contextlib.suppress(ValueError):
             return TypeAdapter(hint).validate_python(candidate, strict=not isinstance(candidate, tuple))
