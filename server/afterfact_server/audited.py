@@ -54,7 +54,7 @@ class Who:
     user: str = ""
     address: str = ""
     token: str = ""
-    exports: dict[int, list[int]] = field(default_factory=dict)
+    exports: dict[int, tuple[int, dict[int, int]]] = field(default_factory=dict)
     """By request: the record's number, sessions pulled so far."""
 
 
@@ -96,7 +96,7 @@ class AuditedPort:
                 kind = "export" if message.everything else "query"
                 number = self._record(kind, who, text=message.text)
                 if message.everything:
-                    who.exports[message.request] = [number, 0]
+                    who.exports[message.request] = (number, {})
                 return self._answers(who, number, send)
             case AskEvents():
                 asked = {name: getattr(message, name) for name in ("start", "end", "sensor", "signature")}
@@ -154,8 +154,8 @@ class AuditedPort:
         return self._audit.record(kind, who.user, who.address, **token, **details)
 
     def _exported(self, who: Who, request: int) -> None:
-        number, rows = who.exports.pop(request)
-        self._record("exported", who, of=number, rows=rows)
+        number, pages = who.exports.pop(request)
+        self._record("exported", who, of=number, rows=sum(pages.values()))
 
     def _answers(self, who: Who, number: int, send: Send) -> Send:
         def told(answer: Message) -> None:
@@ -166,7 +166,7 @@ class AuditedPort:
                                  span=[answer.span_start, answer.span_end], elapsed=answer.elapsed)  # fmt: skip
                 case Page():  # pages go the way of their question's answer
                     if (counted := who.exports.get(answer.request)) is not None:
-                        counted[1] += answer.count
+                        counted[1][answer.first] = answer.count  # a page may be asked for again
                 case EventsFound() | AuditFound() | Autocats() | Watches() | SetSaved() | ExclusionSaved():
                     self._audit.until(number)
                 case Triaged() if answer.refused:
