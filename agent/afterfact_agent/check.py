@@ -6,9 +6,7 @@ VLANs and tunnels, packets longer than the wire carries. Delivers nothing.
 
 import argparse
 import select
-import signal
 import sys
-import threading
 import time
 from typing import Any
 
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from afterfact_agent.capture.interface import BUFFER_MB, CaptureOptions, Interface, InterfaceError
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import RECORD, EndReason, Proto, TcpFlag, Tunnel
+from afterfact_protocol.stopping import Stop
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 WHOLE_PACKETS = 65_535
@@ -41,9 +40,8 @@ def add_parser(commands: Any) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Exit codes: 0 done, 1 nothing came or the interface cannot be captured from, 2 the call was wrong."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop()
+    stop.on_signals()
     try:
         if not 0.1 <= arguments.seconds <= 86_400:
             raise ValueError(f"--seconds is between 0.1 and 86400, not {arguments.seconds:g}")
@@ -60,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
     return DONE if len(told) > 1 else FAILED
 
 
-def look(interface: Interface, seconds: float, stop: threading.Event) -> list[str]:
+def look(interface: Interface, seconds: float, stop: Stop) -> list[str]:
     """Capture for so long and say what was seen; one line alone if nothing was. InterfaceError."""
     from afterfact_agent.meter.meter import Meter, warm
 

@@ -1,7 +1,6 @@
 """What `afterfact-agent run --follow` does: read what other meters write as they write it, spool, deliver, until it is
 told to stop."""
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from afterfact_agent.importing.formats import FORMATS
 from afterfact_agent.importing.journal import Journal
 from afterfact_agent.importing.rejects import RejectsFile
 from afterfact_agent.live import say_goodbye
+from afterfact_protocol.stopping import Stop
 
 POLL_SECONDS = 1.0
 FULL_SECONDS = 0.2
@@ -25,9 +25,7 @@ def start_following(
     return Follower(directory, chosen, Journal(spool / "followed.json"), RejectsFile(rejects), log)
 
 
-def deliver_followed(
-    follower: Follower, spool: Spool, uplink: Uplink, stop: threading.Event, log: Callable[[str], None]
-) -> bool:
+def deliver_followed(follower: Follower, spool: Spool, uplink: Uplink, stop: Stop, log: Callable[[str], None]) -> bool:
     """Until `stop`; whether all went well. SpoolError if the spool's disk fails, ImportFailure if the directory cannot
     be read, OutputError if the rejects file cannot be written."""
     meter = "follow " + ", ".join(sorted({f"{known.name} {known.version}" for known in FORMATS}))

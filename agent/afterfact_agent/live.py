@@ -1,7 +1,6 @@
 """What `afterfact-agent run --interface` does: capture, meter, spool, deliver, until it is told to stop."""
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.machine_code import use_cache
 from afterfact_agent.meter import METER_VERSION, MeterConfig
 from afterfact_agent.privileges import PrivilegeError, become, default_user, hand_over
+from afterfact_protocol.stopping import Stop
 
 GOODBYE_SECONDS = 5.0
 """At the end, how long the server is given to acknowledge what was spooled last; the spool keeps it otherwise."""
@@ -48,7 +48,7 @@ def start_capture(
 
 
 def deliver_live(
-    capture: LiveCapture, config: MeterConfig, spool: Spool, uplink: Uplink, stop: threading.Event,
+    capture: LiveCapture, config: MeterConfig, spool: Spool, uplink: Uplink, stop: Stop,
     log: Callable[[str], None],
 ) -> bool:  # fmt: skip
     """Until `stop`; whether all went well. SpoolError if the spool's disk fails."""

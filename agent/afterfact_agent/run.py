@@ -1,9 +1,7 @@
 """afterfact-agent run: capture, read or import, spool, deliver."""
 
 import argparse
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from afterfact_agent.options import (
 from afterfact_agent.stream import StreamDelivery
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.output import OutputError
+from afterfact_protocol.stopping import Stop
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 WAIT_SECONDS = 0.05
@@ -78,9 +77,8 @@ def add_parser(commands: Any) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Exit codes as everywhere: 0 done, 1 the work failed, 2 the call was wrong."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop()
+    stop.on_signals()
     capture: LiveCapture | None = None
     try:
         join = read_join(arguments.join, "sensor")
@@ -180,7 +178,7 @@ def _log(text: str) -> None:
     sys.stderr.flush()
 
 
-def _wait(until_delivered: bool, files: FilesDelivery, uplink: Uplink, stop: threading.Event) -> int:
+def _wait(until_delivered: bool, files: FilesDelivery, uplink: Uplink, stop: Stop) -> int:
     """Until delivered, or for ever; the exit code."""
     while not stop.wait(WAIT_SECONDS):
         if uplink.failed is not None:

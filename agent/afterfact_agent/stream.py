@@ -1,7 +1,6 @@
 """What `afterfact-agent run --import FORMAT HOST:PORT` does: read another meter's live stream, spool, deliver, until it
 is told to stop; connect again when the stream ends."""
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from afterfact_agent.importing.lines import ImportFailure
 from afterfact_agent.importing.rejects import RejectsFile
 from afterfact_agent.live import say_goodbye
 from afterfact_protocol.messages import Observed
+from afterfact_protocol.stopping import Stop
 
 RETRY_SECONDS = 2.0
 FULL_SECONDS = 0.2
@@ -29,7 +29,7 @@ class StreamDelivery:
     so it becomes sessions of their own, and nothing is counted twice."""
 
     def __init__(
-        self, address: Path, known: Format, rejects: Path, spool: Spool, uplink: Uplink, stop: threading.Event,
+        self, address: Path, known: Format, rejects: Path, spool: Spool, uplink: Uplink, stop: Stop,
         log: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._address, self._known = address, known

@@ -1,6 +1,5 @@
 """A running server: builds its parts, wires them by hand, starts and stops them in order."""
 
-import signal
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import zmq
 from afterfact_protocol.event import Events
 from afterfact_protocol.messages import AskStatus, Failed, Message, Status
 from afterfact_protocol.records import Records
+from afterfact_protocol.stopping import Stop
 from afterfact_protocol.transport import bind
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
@@ -100,9 +100,8 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
 
     The main thread only waits for signals: during a query the embedded engine would keep it from answering one.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = Stop()
+    stop.on_signals()
     faults: list[str] = []
 
     def fault(args: threading.ExceptHookArgs) -> None:
@@ -123,7 +122,7 @@ def run(directory: ServerDir, config: Config, log: Callable[[str], None], ready:
 
 
 def _serve(
-    directory: ServerDir, config: Config, log: Callable[[str], None], ready: Callable[[], None], stop: threading.Event
+    directory: ServerDir, config: Config, log: Callable[[str], None], ready: Callable[[], None], stop: Stop
 ) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 65_535)
@@ -236,8 +235,7 @@ def _serve(
         undo.append(lambda: _stopped(audit))
         log(f"sensors at {config.sensors}, consoles at {config.consoles}, store {store_id.hex()}")
         ready()
-        while not stop.wait(3600):
-            pass
+        stop.wait()
         log("stopping")
     finally:
         while undo:

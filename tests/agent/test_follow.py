@@ -12,6 +12,7 @@ from afterfact_agent.importing import formats
 from afterfact_protocol.codec import decode
 from afterfact_protocol.messages import Batch
 from afterfact_protocol.records import from_bytes
+from afterfact_protocol.stopping import Stop
 
 
 class Uplink:
@@ -25,7 +26,7 @@ class Uplink:
 def run(folder: Path, waiting_bytes: int, log: list[str]) -> list[int]:
     """An agent's life of half a second; the start times in its spool, in seconds."""
     spool = Spool(folder / "spool", waiting_bytes=waiting_bytes)
-    stop = threading.Event()
+    stop = Stop()
     threading.Timer(0.5, stop.set).start()
     try:
         follower = follow.start_following(folder / "logs", None, folder / "rejects", spool.path, log.append)

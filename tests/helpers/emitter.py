@@ -7,9 +7,7 @@ Some sessions are reported while they go on, and again when they end. On SIGTERM
 """
 
 import secrets
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from afterfact_agent.meter import meter_files
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import Observed
 from afterfact_protocol.session import EndReason
+from afterfact_protocol.stopping import Stop
 
 CAPTURE = Path(__file__).parents[1] / "data" / "pcaps" / "worm-1034" / "border.pcap"
 STEP_SECONDS = 0.05
@@ -41,8 +40,8 @@ def say(text: str) -> None:
 
 
 def main(join_file: str, folder: str, rate: str, waiting: str = str(WAITING_BYTES)) -> int:
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = Stop()
+    stop.on_signals()
     join = read_join(join_file, "sensor")
     spool = Spool(Path(folder), waiting_bytes=int(waiting), keep_bytes=1 << 40, log=log, owner=join.name)
     uplink = Uplink(join, spool, Bounds(spool, log), log)

@@ -4,7 +4,6 @@ the spool no longer holds.
 Knows how a stream of files comes to be complete; sends nothing itself.
 """
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from afterfact_agent.delivery.uplink import Uplink
 from afterfact_protocol.codec import encode
 from afterfact_protocol.event import EVENT
 from afterfact_protocol.session import RECORD
+from afterfact_protocol.stopping import Stop
 
 DISK_RETRY_SECONDS = 2.0
 
@@ -40,7 +40,7 @@ class FilesDelivery:
         sensor: str,
         spool: Spool,
         uplink: Uplink,
-        stop: threading.Event,
+        stop: Stop,
         log: Callable[[str], None],
     ) -> None:
         self._source = source
