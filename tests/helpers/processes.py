@@ -97,11 +97,12 @@ class Process:
             self.popen.kill()
             self.popen.wait()
             raise AssertionError(f"{self.popen.args!r} did not end:\n" + "\n".join(self.lines)) from None
-        for reader in self._readers:
-            reader.join()
-        for stream in (self.popen.stdout, self.popen.stderr):
-            if stream is not None:
-                stream.close()
+        finally:  # a stream left open would fail another test, later
+            for reader in self._readers:
+                reader.join()
+            for stream in (self.popen.stdout, self.popen.stderr):
+                if stream is not None:
+                    stream.close()
         return code
 
 
