@@ -4,7 +4,6 @@ import argparse
 import errno
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -12,22 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from afterfact_protocol.joinfile import said
 from afterfact_protocol.output import OutputError, output
-from afterfact_protocol.transport import KeyPair
 from afterfact_server import accountcommands, auditcommands, storecommands
-from afterfact_server.audit.log import Audit
-from afterfact_server.config import LOOPBACK, Config, ConfigError, ServerDir
 from afterfact_server.control import operator, wait_or_run
-from afterfact_server.loginguard import LoginGuard
-from afterfact_server.networks import NetworksFile
-from afterfact_server.operations import OperationError, Operations, audited
-from afterfact_server.registry.accounts import Accounts
-from afterfact_server.registry.database import RegistryError, open_database
-from afterfact_server.registry.enrolment import Enrolment
-from afterfact_server.registry.tokens import Tokens
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError, OperationError, RegistryError
+from afterfact_server.privatefile import write_private
 
 DONE, FAILED = 0, 1
 
@@ -150,43 +139,12 @@ def _word(text: str) -> str:
 
 
 def _init(arguments: argparse.Namespace) -> None:
-    directory: ServerDir = arguments.dir
+    from afterfact_server.initialise import initialise
+
     password = _read_password(arguments.admin_password_file) if arguments.admin_password_file else None
-    if directory.config_file.exists():
-        raise ConfigError(f"{directory.path} is a server's directory already")
-    host = arguments.address
-    listen = "127.0.0.1" if host in LOOPBACK else "0.0.0.0"
-    try:
-        config = Config(
-            address=host,
-            store=_store(arguments.store),
-            cluster=arguments.cluster,
-            sensors=f"tcp://{listen}:7736",
-            consoles=f"tcp://{listen}:7734",
-        )
-    except ValidationError as error:
-        raise ConfigError(f"--{said(error)}") from None
-    text = config.to_toml()
-    made = password or secrets.token_urlsafe(12)
-    keys = KeyPair.generate()
-    try:
-        directory.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_private(directory.keys_file, f"{keys.public}\n{keys.secret}\n")
-        accounts = Accounts(open_database(directory.registry_url(config)))
-        if accounts.accounts():  # an init that was cut off had come so far
-            accounts.set_password("admin", made)
-        else:
-            accounts.add("admin", "admin", made)
-        _write_private(directory.config_file, text)  # last: a directory with it is complete
-    except OSError as error:
-        raise ConfigError(f"{error.filename or directory.path}: {error.strerror}") from None
+    made = initialise(arguments.dir, arguments.address, arguments.store, arguments.cluster, password)
     shown = "" if password else f"admin's password (shown this once): {made}\n"
-    _say(f"server made in {directory.path}\n{shown}")
-
-
-def _store(place: str) -> str:
-    """A path is the caller's, so it stands in server.toml from the root."""
-    return place if not place or "://" in place else os.path.abspath(place)
+    _say(f"server made in {arguments.dir.path}\n{shown}")
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -199,13 +157,6 @@ def _restore(arguments: argparse.Namespace) -> None:
     except (BackupError, StoreError) as error:
         raise ConfigError(str(error)) from None
     _say(f"restored in {arguments.dir.path}:\n" + "".join(f"  {line}\n" for line in said))
-
-
-def _write_private(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -234,15 +185,16 @@ def _operate(command: str, *names: str, patience: float | None = None) -> Callab
         if "password" in values:
             values["password"] = _read_password(values["password"])
         directory: ServerDir = arguments.dir
-        config = directory.config()
+        if not directory.config_file.is_file():
+            directory.config()  # says what is wrong
         out: Path | None = getattr(arguments, "out", None)
         say = _say
         if out is not None:
             _create_private(out)  # first: whom the work was done for must be able to have what it made
-            say = partial(_write_private, out)
+            say = partial(write_private, out)
         try:
             for answer in wait_or_run(directory, command, values, patience):
-                say(_alone(directory, config, command, values) if answer is None else answer)
+                say(_alone(directory, command, values) if answer is None else answer)
         except BaseException:
             if out is not None and not out.stat().st_size:
                 out.unlink()
@@ -274,33 +226,11 @@ def _create_private(path: Path) -> None:
         raise ConfigError(f"{path}: cannot make it: {error.strerror}{hint}") from None
 
 
-def _alone(directory: ServerDir, config: Config, command: str, values: dict[str, Any]) -> str:
-    """Do it on the directory, whose lock is ours."""
-    try:
-        audit = Audit(directory.audit, logging.info) if audited(command) else None
-    except OSError as error:
-        raise ConfigError(f"{directory.audit}: the audit cannot be written there: {error.strerror}") from None
-    try:
-        return _local(directory, config, audit).run(command, values, operator(), os.getuid())
-    finally:
-        if audit is not None:
-            audit.stop()
+def _alone(directory: ServerDir, command: str, values: dict[str, Any]) -> str:
+    """Do it on the directory, whose lock is ours. A command that a running server answers imports no database."""
+    from afterfact_server.alone import run_alone
 
-
-def _local(directory: ServerDir, config: Config, audit: Audit | None) -> Operations:
-    database = open_database(directory.registry_url(config))
-    enrolment = Enrolment(database)
-    networks = NetworksFile(directory, lambda: [sensor.name for sensor in enrolment.sensors()], logging.info)
-
-    def maintenance(command: str, arguments: dict[str, Any]) -> str:
-        from afterfact_server.maintenance import run_alone
-
-        return run_alone(directory, config, enrolment, command, arguments)
-
-    return Operations(
-        enrolment, Accounts(database), Tokens(database), LoginGuard(), directory.keys(), config.public(config.sensors),
-        config.public(config.consoles), lambda: None, None, networks, maintenance, audit,
-    )  # fmt: skip
+    return run_alone(directory, command, values)
 
 
 def _read_password(path: str) -> str:

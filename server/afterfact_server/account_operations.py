@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from afterfact_protocol.query import QueryError
 from afterfact_protocol.query.lexer import Lexeme, Token
 from afterfact_protocol.query.values import time_value
+from afterfact_server.errors import RegistryError
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.bounds import Bounds
-from afterfact_server.registry.database import RegistryError, utc_now
+from afterfact_server.registry.database import utc_now
 from afterfact_server.registry.tokens import Tokens
 
 _DAYS = re.compile(r"([1-9]\d{0,3})d?")

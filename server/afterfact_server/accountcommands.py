@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from afterfact_server.permissions import ROLES, SCOPES
+from afterfact_server.roles import ROLES, SCOPES
 
 Command = Callable[[Any, str, str, Any], argparse.ArgumentParser]
 Operate = Callable[..., Callable[[argparse.Namespace], None]]

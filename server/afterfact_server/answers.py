@@ -41,6 +41,7 @@ from afterfact_server.audit.log import AuditError
 from afterfact_server.config import Allowed, Limits, Roles
 from afterfact_server.conversations import ENDS, MOST_OTHERS, collapsed, conversations
 from afterfact_server.coverage import coverage, covered_text, dropped_days
+from afterfact_server.errors import RegistryError
 from afterfact_server.events import PAGE_EVENTS, page
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import YEAR_2299, now_us
@@ -64,7 +65,6 @@ from afterfact_server.query.unjudged import (
     open_before,
 )
 from afterfact_server.registry.bounds import NO_BOUNDS, Bounds
-from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Admission, EnrolledSensor
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable

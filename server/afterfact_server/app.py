@@ -17,9 +17,11 @@ from afterfact_protocol.transport import bind
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
 from afterfact_server.audit.log import Audit, AuditError
-from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.config import Config
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError, RegistryError
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import Ingest, now_us
 from afterfact_server.loginguard import LoginGuard
@@ -32,7 +34,7 @@ from afterfact_server.queries import QueryService
 from afterfact_server.queue.service import FETCH_EVENTS, QueueService
 from afterfact_server.queue.watching import WatchService
 from afterfact_server.registry.accounts import Accounts
-from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.sets import SetsTable

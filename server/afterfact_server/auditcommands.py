@@ -11,8 +11,9 @@ from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
 from afterfact_server.audit.chain import verify
 from afterfact_server.audit.reading import Filter, all_of, words
-from afterfact_server.config import ConfigError, ServerDir
-from afterfact_server.operations import table
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError
+from afterfact_server.texttable import table
 
 SHOWN = 200
 _TIME = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d(:\d\d(:\d\d(\.\d{1,6})?)?)?)?)?")

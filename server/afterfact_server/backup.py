@@ -18,8 +18,10 @@ from typing import Any
 
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.audit.log import Audit, AuditError
-from afterfact_server.config import Config, ConfigError, ServerDir
+from afterfact_server.config import Config
 from afterfact_server.control import operator
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError
 from afterfact_server.opening import engine_of
 from afterfact_server.retention import Between
 from afterfact_server.store.backup import (

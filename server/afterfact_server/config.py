@@ -13,11 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from afterfact_protocol.joinfile import check_host, check_key, said, split_address
 from afterfact_protocol.query.cursor import CAPS, Caps
 from afterfact_protocol.transport import KeyPair
+from afterfact_server.errors import ConfigError
 from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
-
-
-class ConfigError(ValueError):
-    """The server's directory or configuration cannot be used; one line for a person."""
 
 
 def _listen(address: str) -> str:
@@ -222,54 +219,34 @@ def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-class ServerDir:
-    """The directory of a server: what lies where in it."""
+def read_config(file: Path, **changes: str) -> Config:
+    """server.toml's configuration, with `changes` from the command line.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.config_file = self.path / "server.toml"
-        self.keys_file = self.path / "server.keys"
-        self.registry = self.path / "registry.sqlite"
-        self.control = self.path / "control"
-        self.audit = self.path / "audit"
-        self.lock = self.path / "lock"
-        self.running = self.path / "running"
-        """There while a server runs, and after one that was not stopped."""
+    ConfigError if `afterfact-server init` did not make its directory, or it is broken, or a change is.
+    """
+    try:
+        return Config.model_validate(tomllib.loads(file.read_text(encoding="utf-8")) | changes)
+    except FileNotFoundError:
+        raise ConfigError(f"{file.parent} is no server's directory; make one with: afterfact-server init "
+                          f"{file.parent}") from None  # fmt: skip
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None
+    except ValidationError as error:
+        where = "--" if error.errors()[0]["loc"][0] in changes else f"{file}: "
+        raise ConfigError(where + said(error)) from None
 
-    def config(self, **changes: str) -> Config:
-        """The configuration, with `changes` from the command line.
 
-        ConfigError if `afterfact-server init` did not make this directory, or it is broken, or a change is.
-        """
-        try:
-            return Config.model_validate(tomllib.loads(self.config_file.read_text(encoding="utf-8")) | changes)
-        except FileNotFoundError:
-            raise ConfigError(f"{self.path} is no server's directory; make one with: afterfact-server init "
-                              f"{self.path}") from None  # fmt: skip
-        except OSError as error:
-            raise ConfigError(f"{self.config_file}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self.config_file}: not TOML: {error}") from None
-        except ValidationError as error:
-            where = "--" if error.errors()[0]["loc"][0] in changes else f"{self.config_file}: "
-            raise ConfigError(where + said(error)) from None
-
-    def keys(self) -> KeyPair:
-        """The server's own CURVE key pair."""
-        try:
-            public, secret = map(check_key, self.keys_file.read_text(encoding="ascii").split())
-        except OSError as error:
-            raise ConfigError(f"{self.keys_file}: cannot read the server's keys: {error.strerror}") from None
-        except ValueError:
-            public = secret = ""
-        if not secret or zmq.curve_public(secret.encode()) != public.encode():
-            raise ConfigError(f"{self.keys_file}: damaged: these are not the server's two keys; put the file back from "
-                              "a backup, since every join file names the public one")  # fmt: skip
-        return KeyPair(public, secret)
-
-    def sessions(self, config: Config) -> Path:
-        """Where the embedded store is."""
-        return self.path / (config.store or "sessions")
-
-    def registry_url(self, config: Config) -> str:
-        return config.registry or f"sqlite:///{self.registry}"
+def read_keys(file: Path) -> KeyPair:
+    """The server's own CURVE key pair. ConfigError if they are damaged."""
+    try:
+        public, secret = map(check_key, file.read_text(encoding="ascii").split())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot read the server's keys: {error.strerror}") from None
+    except ValueError:
+        public = secret = ""
+    if not secret or zmq.curve_public(secret.encode()) != public.encode():
+        raise ConfigError(f"{file}: damaged: these are not the server's two keys; put the file back from a backup, "
+                          "since every join file names the public one")  # fmt: skip
+    return KeyPair(public, secret)

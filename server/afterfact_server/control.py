@@ -17,11 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from afterfact_server.config import ConfigError, ServerDir
-from afterfact_server.operations import OperationError, Operations
-from afterfact_server.registry.database import RegistryError
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError, OperationError, RegistryError
 
 MAX_LINE = 1 << 20
 READY = b"ready\n"
@@ -36,10 +35,16 @@ MAX_PATH = 100
 """Bytes of a path that surely fit a Unix socket's address (108 with Linux)."""
 
 
+class Operates(Protocol):
+    """What does operations: operations.py, which imports the databases, as a command that only asks need not."""
+
+    def run(self, command: str, arguments: dict[str, Any], by: str, uid: int | None) -> str: ...
+
+
 class ControlServer:
     """Answers operations on a thread of its own. The socket's file mode lets in only the server's user and root."""
 
-    def __init__(self, path: Path, operations: Operations, log: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, operations: Operates, log: Callable[[str], None]) -> None:
         path.unlink(missing_ok=True)  # the directory's lock is ours: a socket that is here is a dead server's
 
         class Handler(socketserver.StreamRequestHandler):
@@ -90,7 +95,7 @@ def _uid(connection: socket.socket) -> int | None:
     return int(struct.unpack("3i", credentials)[1])
 
 
-def _answer(operations: Operations, line: bytes, log: Callable[[str], None], uid: int | None) -> dict[str, str]:
+def _answer(operations: Operates, line: bytes, log: Callable[[str], None], uid: int | None) -> dict[str, str]:
     try:
         request = json.loads(line)
         command, arguments = str(request["command"]), dict(request["arguments"])

@@ -26,11 +26,12 @@ from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.statustext import time_text
 from afterfact_protocol.text import CsvWriter
 from afterfact_server.backup import back_up
-from afterfact_server.config import Config, ServerDir
+from afterfact_server.config import Config
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import OperationError
 from afterfact_server.ingest import now_us
 from afterfact_server.networks import NetworksFile
 from afterfact_server.opening import engine_of, open_store
-from afterfact_server.operations import OperationError, table
 from afterfact_server.query.compile import key_query
 from afterfact_server.query.resolve import resolved
 from afterfact_server.registry.enrolment import EnrolledSensor, Enrolment
@@ -42,6 +43,7 @@ from afterfact_server.store.days import ADMITTED, DROPPED, admit_day, day_number
 from afterfact_server.store.engine import StoreEngine, StoreError, StoreFailure
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.parquet import ParquetError, export_day, import_day
+from afterfact_server.texttable import table
 
 MAX_PINS = 100_000
 """Sessions pinned by one command."""

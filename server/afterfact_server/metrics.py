@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from afterfact_protocol.messages import SensorState
 from afterfact_protocol.versions import SOFTWARE
-from afterfact_server.config import ConfigError
+from afterfact_server.errors import ConfigError
 from afterfact_server.health import UNDECODED, HealthBoard, state_of
 from afterfact_server.health_config import host_and_port
 from afterfact_server.ingest import Ingest, now_us

@@ -26,7 +26,8 @@ from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.query.nodes import Network
 from afterfact_protocol.query.subjects import nearest
-from afterfact_server.config import ConfigError, ServerDir
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError
 from afterfact_server.registry.enrolment import NAME
 
 MAX_NETWORKS = 500

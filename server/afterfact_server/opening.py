@@ -3,7 +3,8 @@ a crash left half done, and says in one line what was found."""
 
 from clickhouse_connect.driver.client import Client
 
-from afterfact_server.config import Config, ServerDir
+from afterfact_server.config import Config
+from afterfact_server.directory import ServerDir
 from afterfact_server.ingest import now_us
 from afterfact_server.store.backup import thaw_left_over
 from afterfact_server.store.days import day_text, finish_drops

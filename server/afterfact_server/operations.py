@@ -4,7 +4,7 @@ Each operation takes named arguments and returns the text to print. control.py c
 none running the same code works on the directory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +18,13 @@ from afterfact_protocol.transport import KeyPair
 from afterfact_server import account_operations as accounts
 from afterfact_server import network_operations as networks
 from afterfact_server.audit.log import Audit, AuditError
+from afterfact_server.errors import OperationError, RegistryError
 from afterfact_server.loginguard import LoginGuard
 from afterfact_server.networks import NetworksError, NetworksFile
 from afterfact_server.registry.accounts import Accounts
-from afterfact_server.registry.database import RegistryError
 from afterfact_server.registry.enrolment import Enrolment, check_name
 from afterfact_server.registry.tokens import Tokens
+from afterfact_server.texttable import table
 
 MAX_TOLD = 2000
 """Characters of an argument, or of an outcome, that the audit keeps."""
@@ -33,10 +34,6 @@ _LOOK = ("list", "show", "history", "status", "store-log")
 def audited(command: str) -> bool:
     """Whether a command is for the audit: all are but those that only look."""
     return command.rpartition(" ")[2] not in _LOOK
-
-
-class OperationError(RuntimeError):
-    """An operation cannot be done; one line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +281,3 @@ _COMMANDS: dict[str, Callable[..., str]] = {
 
 def _day(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if time else ""
-
-
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns of text under their titles."""
-    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-             for row in (header, *rows)]  # fmt: skip
-    return "\n".join(lines) + "\n"

@@ -37,9 +37,7 @@ from afterfact_protocol.messages import (
     SetWatch,
     Triage,
 )
-
-ROLES = ("viewer", "analyst", "lead", "admin")
-"""Each may do what those before it may."""
+from afterfact_server.roles import ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +78,6 @@ PERMISSIONS: dict[type[Message], Permission] = {
     SetWatch: Permission("analyst", "watch"),
     ChangeWatch: Permission("analyst", "watch"),
 }
-
-SCOPES: dict[str, str] = {
-    "query": "ask queries and pull their sessions",
-    "events": "list alerts",
-    "sets": "save and delete sets, make and remove exclusions",
-    "queue": "see the queue, its events and their history, and the watches",
-    "triage": "dispose of rows of the queue, and make rules that do",
-    "watch": "make, pause and remove watches",
-    "audit": "read the audit",
-    "status": "the state of sensors and store",
-}
-"""What a token can be for."""
 
 OF_ALL: frozenset[type[Message]] = frozenset(
     (AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, RemoveSet, SaveExclusion, RemoveExclusion)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterfact_protocol.transport import KeyPair
-from afterfact_server.config import Config, ConfigError, Limits, RoleLimits, Roles, ServerDir
+from afterfact_server.config import Config, Limits, RoleLimits, Roles
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError
 from afterfact_server.health_config import AlarmsConfig, HealthConfig, MetricsConfig
 
 

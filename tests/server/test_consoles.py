@@ -61,13 +61,14 @@ from afterfact_server.config import LoginPolicy
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.ingest import now_us
 from afterfact_server.loginguard import FREE, LoginGuard
-from afterfact_server.permissions import PERMISSIONS, ROLES, SCOPES
+from afterfact_server.permissions import PERMISSIONS
 from afterfact_server.queue.service import Desk
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.tokens import Tokens
+from afterfact_server.roles import ROLES, SCOPES
 
 PASSWORD = "correct horse battery"
 

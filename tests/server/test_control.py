@@ -16,13 +16,14 @@ from sqlalchemy import text
 from afterfact_protocol.messages import Status
 from afterfact_protocol.transport import KeyPair
 from afterfact_server import control
-from afterfact_server.config import ConfigError, ServerDir
 from afterfact_server.control import ControlServer, ask_running, locked, wait_or_run
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import ConfigError, RegistryError
 from afterfact_server.loginguard import LoginGuard
 from afterfact_server.networks import NetworksFile
 from afterfact_server.operations import Operations
 from afterfact_server.registry.accounts import Accounts
-from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Enrolment
 from afterfact_server.registry.tokens import Tokens
 

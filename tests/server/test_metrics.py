@@ -10,7 +10,7 @@ from helpers.processes import free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from afterfact_protocol.messages import Alarm, Report
-from afterfact_server.config import ConfigError
+from afterfact_server.errors import ConfigError
 from afterfact_server.health import HealthBoard
 from afterfact_server.ingest import now_us
 from afterfact_server.metrics import Metrics, MetricsServer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from afterfact_server import network_operations as networks
-from afterfact_server.config import ServerDir
+from afterfact_server.directory import ServerDir
 from afterfact_server.networks import NetworksError, NetworksFile
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from afterfact_server.config import ServerDir
+from afterfact_server.directory import ServerDir
 from afterfact_server.networks import (
     MAX_BYTES,
     MAX_CIDRS,

@@ -13,7 +13,8 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import Answer, Ask, AskHints, AskStatus, Cancel, Failed, Hints, Page, Pull, Status
 from afterfact_protocol.session import ROW
 from afterfact_server import answers as answers_module, queries as module
-from afterfact_server.config import Limits, ServerDir
+from afterfact_server.config import Limits
+from afterfact_server.directory import ServerDir
 from afterfact_server.health import HealthBoard
 from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.database import open_database, utc_now

@@ -13,8 +13,8 @@ from scapy.utils import rdpcap, wrpcap
 from afterfact_client.client import connect
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.coverage import complete
-from afterfact_server.config import ServerDir
 from afterfact_server.control import ask_running
+from afterfact_server.directory import ServerDir
 
 
 def told(console: Path, query: str) -> tuple[int, str]:

@@ -12,9 +12,9 @@ from helpers.case import CAPTURES
 from helpers.processes import Process, Server, ask, call, deliver, free_ports, module
 
 from afterfact_server.backup import restore
-from afterfact_server.config import ServerDir
 from afterfact_server.control import ask_running
-from afterfact_server.registry.database import RegistryError
+from afterfact_server.directory import ServerDir
+from afterfact_server.errors import RegistryError
 from afterfact_server.store.backup import BackupError
 
 STAMPS = ("sensor", "ingest_time", "stream", "seq")

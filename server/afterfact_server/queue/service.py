@@ -41,12 +41,13 @@ from afterfact_protocol.messages import (
     Triage,
     Triaged,
 )
+from afterfact_server.errors import RegistryError
 from afterfact_server.ingest import now_us
 from afterfact_server.queue.arrival import Arrived, alerts
 from afterfact_server.queue.folding import Disposal, Folding
 from afterfact_server.queue.sight import Sight, names_of
 from afterfact_server.queue.triage import ESCALATED, NO_ACTION, Acts, Untriable, check, history
-from afterfact_server.registry.database import RegistryError, transaction
+from afterfact_server.registry.database import transaction
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.queue_tables import AutocatRule, QueuedAction, QueuedEvent, QueuedRow
 from afterfact_server.store.engine import StoreFailure

@@ -35,6 +35,7 @@ from afterfact_protocol.query.match import matches as matching
 from afterfact_protocol.query.networks import Networks
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import ROW
+from afterfact_server.errors import RegistryError
 from afterfact_server.ingest import now_us
 from afterfact_server.notify import Matched, Outlet
 from afterfact_server.query.bounds import of_sensors, within
@@ -47,7 +48,7 @@ from afterfact_server.queue.service import QueueService
 from afterfact_server.queue.triage import Untriable
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.bounds import NO_BOUNDS
-from afterfact_server.registry.database import RegistryError, transaction
+from afterfact_server.registry.database import transaction
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.queue_tables import WATCHED, QueueCursor, WatchRow
 from afterfact_server.results import newest_in_order

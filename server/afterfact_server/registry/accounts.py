@@ -10,11 +10,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from afterfact_server.permissions import ROLES
+from afterfact_server.errors import RegistryError
 from afterfact_server.registry.bounds import NO_BOUNDS, Bounds, checked
-from afterfact_server.registry.database import RegistryError, transaction, utc_now
+from afterfact_server.registry.database import transaction, utc_now
 from afterfact_server.registry.enrolment import check_name
 from afterfact_server.registry.tables import Account, Sensor
+from afterfact_server.roles import ROLES
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 1024

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from ipaddress import ip_network
 
 from afterfact_protocol.statustext import time_text
-from afterfact_server.registry.database import RegistryError
+from afterfact_server.errors import RegistryError
 from afterfact_server.registry.enrolment import NAME
 
 DAY = 86_400_000_000

@@ -6,16 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from afterfact_server.errors import RegistryError
 
-class RegistryError(RuntimeError):
-    """The relational store cannot do what was asked; one line for a person."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+NEWEST = "0004"
+"""The newest step in there; a test compares."""
 
 
 def utc_now() -> datetime:
@@ -31,21 +30,44 @@ def open_database(url: str) -> Engine:
         raise RegistryError(f"cannot open the accounts' database: {_reason(error)}") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_durable)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except (SQLAlchemyError, CommandError) as error:
+            if _version(connection) != NEWEST:
+                _migrate(connection)
+    except SQLAlchemyError as error:
         engine.dispose()
-        if isinstance(error, CommandError) and "Can't locate revision" in str(error):
-            raise RegistryError(
-                f"the accounts' database {engine.url} was made by a newer Afterfact ({_reason(error)}): update this "
-                "program, or restore a backup into an empty directory"
-            ) from None
         raise RegistryError(f"cannot open the accounts' database {engine.url}: {_reason(error)}") from None
+    except RegistryError:
+        engine.dispose()
+        raise
     return engine
+
+
+def _version(connection: Connection) -> str:
+    """Of the schema that is there; empty for none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+
+
+def _migrate(connection: Connection) -> None:
+    """By alembic, which nobody waits for whose database is of the newest schema: it takes long to import."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        if "Can't locate revision" in str(error):
+            raise RegistryError(
+                f"the accounts' database {connection.engine.url} was made by a newer Afterfact ({_reason(error)}): "
+                "update this program, or restore a backup into an empty directory"
+            ) from None
+        raise RegistryError(f"cannot open the accounts' database {connection.engine.url}: {_reason(error)}") from None
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from sqlalchemy.orm import selectinload
 
 from afterfact_protocol.messages import MAX_SENSORS_TOLD
 from afterfact_protocol.transport import KeyPair
-from afterfact_server.registry.database import RegistryError, transaction, utc_now
+from afterfact_server.errors import RegistryError
+from afterfact_server.registry.database import transaction, utc_now
 from afterfact_server.registry.tables import ConsoleKey, Sensor, SensorKey
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
-from afterfact_server.registry.database import RegistryError, transaction, utc_now
+from afterfact_server.errors import RegistryError
+from afterfact_server.registry.database import transaction, utc_now
 from afterfact_server.registry.tables import ExclusionVersion
 
 MAX_EXCLUSIONS = 200

@@ -14,7 +14,8 @@ from sqlalchemy.orm import defer
 
 from afterfact_protocol.messages import SetKind
 from afterfact_protocol.sets import DTYPES, Values, from_parts
-from afterfact_server.registry.database import RegistryError, transaction, utc_now
+from afterfact_server.errors import RegistryError
+from afterfact_server.registry.database import transaction, utc_now
 from afterfact_server.registry.tables import SetVersion
 
 KEPT_VERSIONS = 10

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import joinedload
 
-from afterfact_server.permissions import SCOPES
+from afterfact_server.errors import RegistryError
 from afterfact_server.registry.accounts import AccountInfo, info_of
-from afterfact_server.registry.database import RegistryError, transaction, utc_now
+from afterfact_server.registry.database import transaction, utc_now
 from afterfact_server.registry.enrolment import check_name
 from afterfact_server.registry.tables import Account, Token
+from afterfact_server.roles import SCOPES
 
 PREFIX = "aft_"
 MAX_DAYS = 3660

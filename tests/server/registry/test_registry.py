@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
 from afterfact_protocol.transport import KeyPair
+from afterfact_server.errors import RegistryError
 from afterfact_server.registry import enrolment as enrolment_module
 from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.bounds import Bounds
-from afterfact_server.registry.database import RegistryError, open_database
+from afterfact_server.registry.database import MIGRATIONS, NEWEST, open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.tables import Base
 from afterfact_server.registry.tokens import Tokens
@@ -29,6 +32,12 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def test_migrations_make_the_tables(engine: Engine) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_the_newest_step_is_the_one_named() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
 
 
 def test_opening_again_keeps_everything(engine: Engine, tmp_path: Path) -> None:
