@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+# Half of what a test of the programs takes is their start, much of which would be compiling what is compiled already.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # Windows are drawn where no screen is needed; a test of a real X server says so itself. No fixture: Qt reads it early.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 

@@ -1,10 +1,14 @@
 """The real programs as child processes: a server in a directory of its own, agents, the command line client."""
 
+import atexit
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -106,8 +110,25 @@ class Process:
         return code
 
 
+@functools.cache
+def _made() -> Path:
+    """The directory of a server with two accounts, made once a process: a thousand tests need not wait for each."""
+    folder = Path(tempfile.mkdtemp(prefix="afterfact-made-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    password = folder / "password"
+    password.write_text(PASSWORD + "\n")
+    for words in (
+        ("init", folder / "server", "--admin-password-file", password),
+        ("user", "add", folder / "server", "ana", "--role", "analyst", "--password-file", password),
+    ):
+        done = call(module("afterfact_server", *words))
+        assert done.returncode == 0, done.stderr
+    return folder / "server"
+
+
 class Server:
-    """A server of its own in `folder`, with the accounts admin and ana (analyst), both with PASSWORD."""
+    """A server of its own in `folder`, with the accounts admin and ana (analyst), both with PASSWORD. All have the same
+    keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -118,7 +139,7 @@ class Server:
         self.process: Process | None = None
         self.host = "127.0.0.1"
         """Where it listens for sensors."""
-        self.do("init", self.dir, "--admin-password-file", self.password_file)
+        shutil.copytree(_made(), self.dir)
 
     @property
     def run_command(self) -> list[str]:
@@ -161,7 +182,7 @@ class Server:
         path.write_text(self.do("console-file", self.dir))
         return path
 
-    def add_user(self, name: str = "ana", role: str = "analyst") -> None:
+    def add_user(self, name: str, role: str = "analyst") -> None:
         self.do("user", "add", self.dir, name, "--role", role, "--password-file", self.password_file)
 
 

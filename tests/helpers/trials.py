@@ -237,7 +237,6 @@ def without_admission(folder: Path) -> None:
     """The ZAP handler of a running server ends: from then on nobody is admitted; who was, goes on."""
     server = _ServerThatStopsAdmitting(folder)
     server.start()
-    server.add_user()
     try:
         assert server.process is not None
         running = emitter(server.enrol("inside"), folder / "spool", 500)

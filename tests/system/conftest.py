@@ -15,7 +15,6 @@ def running(folder: Path) -> Iterator[Server]:
     server = Server(folder)
     try:
         server.start()
-        server.add_user()
         yield server
     except BaseException:
         if server.process is not None:

@@ -333,7 +333,6 @@ def test_a_servers_files_are_its_own_in_an_open_directory(tmp_path: Path) -> Non
     (tmp_path / "server").mkdir()
     (tmp_path / "server").chmod(0o755)
     made = Server(tmp_path).start()
-    made.add_user()
     made.stop()
     files = [path for path in made.dir.rglob("*") if not path.is_symlink()]
     assert made.dir / "registry.sqlite" in files
@@ -403,7 +402,6 @@ def test_a_directory_with_a_long_name(tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 100)
     folder.mkdir()
     made = Server(folder).start()
-    made.add_user()
     assert "ana" in made.do("user", "list", made.dir)
     made.stop()
 

@@ -157,7 +157,6 @@ def test_alerts_that_wait_are_not_sent_to_a_server_that_would_lose_them(tmp_path
              "from afterfact_server.__main__ import main; sys.exit(main())", *server.run_command[3:]]  # fmt: skip
     server.process = Process(older)
     server.process.wait_ready()
-    server.add_user()
     join, console = server.enrol("eve"), server.console_file()
     command = agent(join, tmp_path / "spool", "--import", "suricata", path, "--until-delivered")
     done = call(command)

@@ -30,7 +30,6 @@ def test_a_cable_that_is_cut(tmp_path: Path, wire: Cable) -> None:
     server.host = "0.0.0.0"
     server.start()
     try:
-        server.add_user()
         assert trials.cut_link(server, tmp_path, wire, [3, 20]) > 1000
     finally:
         server.stop()
@@ -47,7 +46,6 @@ def test_a_store_on_a_full_disk(tmp_path: Path) -> None:
         server = Server(disk)
         server.start()
         try:
-            server.add_user()
             assert trials.full_disk_at_the_server(server, tmp_path, disk) > 1000
         finally:
             server.stop()

@@ -42,7 +42,6 @@ class Site:
             text = text.replace(old, new)
         config.write_text(text)
         self.server.start()
-        self.server.add_user()
         self.console = self.server.console_file()
 
     def status(self, *arguments: object, code: int = 0) -> str:

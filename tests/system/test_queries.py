@@ -47,7 +47,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     config = server.dir / "server.toml"
     config.write_text(config.read_text().replace("query_seconds = 300", "query_seconds = 20"))
     server.start()
-    server.add_user()
     server.console_file()
     yield server
     if server.process is not None:

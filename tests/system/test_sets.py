@@ -63,7 +63,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.enrol("border")
     subprocess.run([sys.executable, "-c", FILL, str(server.dir / "sessions")], check=True, timeout=120)
     server.start()
-    server.add_user()
     server.add_user("ben")
     server.add_user("vic", "viewer")
     server.console_file()

@@ -229,7 +229,6 @@ def test_a_day_moves_to_another_server_and_a_crash_is_told(server: Server, tmp_p
         assert other.do("import-day", other.dir, file) == f"{len(wanted)} sessions of 2004-07-26 taken in\n"
     other.start()
     try:
-        other.add_user()
         assert stored(other.console_file(), "WHERE sensor = 'border'") == wanted
     finally:
         other.kill()

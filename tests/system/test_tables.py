@@ -109,7 +109,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     subprocess.run([sys.executable, "-c", FILL, str(server.dir / "sessions")], check=True, timeout=120)
     (server.dir / "networks.toml").write_text(HOME)
     server.start()
-    server.add_user()
     server.console_file()
     yield server
     if server.process is not None:
