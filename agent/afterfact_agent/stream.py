@@ -10,6 +10,7 @@ from afterfact_agent.delivery.spool import Spool, SpoolFull
 from afterfact_agent.delivery.uplink import Uplink
 from afterfact_agent.importing.format import Format, Taken
 from afterfact_agent.importing.lines import ImportFailure
+from afterfact_agent.importing.reading import lines_in, read_block
 from afterfact_agent.importing.rejects import RejectsFile
 from afterfact_agent.live import say_goodbye
 from afterfact_protocol.messages import Observed
@@ -76,8 +77,9 @@ class StreamDelivery:
                         self.counters["connections"] += 1
                         self._said = ""
                         self._log(f"{self._address}: reading its stream")
-                    self.counters["lines"] += len(block) + len(block.overlong)
-                    self._take(reader.read(block))
+                    self.counters["lines"] += lines_in(block)
+                    for taken in read_block(self._known, reader, block):
+                        self._take(taken)
                     self._watch()
                 self._stream.put()
                 while self._stream.is_full and not self._over:

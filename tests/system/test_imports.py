@@ -87,7 +87,7 @@ def test_lines_that_cannot_be_read_are_told_and_kept(site: Server, tmp_path: Pat
     console, join = site.console_file(), site.enrol("torn")
     path = tmp_path / "stats.eth0.1090800000"
     lines = WRITTEN[path.name][1]().splitlines()
-    path.write_text("\n".join([*lines[:3], lines[3][:40], "\xff\xfe|nonsense", *lines[4:]]), "latin-1")
+    path.write_text("\n".join([*lines[:3], lines[3][:40], "\xff\xfe|nonsense", *lines[4:], ""]), "latin-1")
     done = call(agent(join, tmp_path / "spool", "--import", "sancp", path, "--until-delivered"))
     assert done.returncode == 0 and "REJECTED 2" in done.stderr, done.stderr
     (rejects,) = (tmp_path / "spool" / "rejects").iterdir()

@@ -1,6 +1,7 @@
 """Following a directory: files that appear, grow, are renamed, cut and packed by rotation.
 
-A text file is read as far as its last whole line, again and again. What cannot grow line by line (gzip, formats that
+A text file is read as far as its last whole line, again and again: a writer with a buffer leaves half a line for as
+long as it pleases. What cannot grow line by line (gzip, formats that
 another program reads) is read once it has not changed for a while. Knows neither spool nor threads.
 """
 
@@ -16,13 +17,14 @@ from afterfact_protocol.messages import Observed
 from .format import Format, Reader, Reject, Taken
 from .formats import format_of
 from .journal import FINGERPRINT_BYTES, Journal, Position
-from .lines import ImportFailure, blocks_of, read_blocks
+from .lines import ImportFailure, blocks_of, packed, read_blocks
+from .reading import HALF, lines_in, read_block
 from .rejects import RejectsFile
 from .run import ImportReport
 
 CHUNK_BYTES = 4 << 20
 QUIET_SECONDS = 30.0
-"""A file that has not changed for so long is whole: its half last line is taken, and what its reader held back."""
+"""A file that has not changed for so long is taken for whole: what its reader held back is given."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class _Followed:
     """By the monotonic clock."""
     finished: bool = True
     """Nothing is held back by its reader."""
+    half: bytes = b""
+    """What there is of a last line without a line feed, which waits for the rest."""
 
 
 class Follower:
@@ -72,11 +76,11 @@ class Follower:
         """What has come since. ImportFailure if the directory cannot be read; OutputError from the rejects file."""
         present = self._present()
         for inode in set(self._followed) - {status.st_ino for _, status in present}:
-            gone = self._followed.pop(inode)
-            if not gone.finished:
-                yield self._count(gone, gone.reader.finish())
+            yield from self._over(self._followed.pop(inode))
         for path, status in present:
             try:
+                if (cut := self._replaced(path, status)) is not None:
+                    yield from self._over(cut)
                 followed = self._file(path, status)
                 if followed is not None:
                     yield from self._more(followed, status)
@@ -105,14 +109,12 @@ class Follower:
     def _file(self, path: Path, status: os.stat_result) -> _Followed | None:
         """The file as it is followed; None if it is done or of no known format."""
         followed = self._followed.get(status.st_ino)
-        known = followed.position if followed is not None else self._journal.position(status.st_ino)
-        if known is not None and not self._same(path, status, known):
-            known = None
-            self._followed.pop(status.st_ino, None)
-            followed = None
         if followed is not None:
             followed.path = path
             return followed
+        known = self._journal.position(status.st_ino)
+        if known is not None and not self._same(path, status, known):
+            known = None
         if known is not None and known.done:
             if known.offset == status.st_size:
                 return None
@@ -123,6 +125,8 @@ class Follower:
         try:
             form = format_of(path, self._chosen)
         except ImportFailure as error:
+            if packed(path) and time.time() - status.st_mtime < QUIET_SECONDS:
+                return None  # it is being written, and tells of its format later
             self._passed[status.st_ino] = seen
             self._say(str(error))
             return None
@@ -137,6 +141,22 @@ class Follower:
             self._preamble(followed)
         self._followed[status.st_ino] = followed
         return followed
+
+    def _replaced(self, path: Path, status: os.stat_result) -> _Followed | None:
+        """What was followed so far, where the file has been cut or its place given to another: that is over."""
+        followed = self._followed.get(status.st_ino)
+        if followed is None or self._same(path, status, followed.position):
+            return None
+        return self._followed.pop(status.st_ino)
+
+    def _over(self, followed: _Followed) -> Iterator[Taken]:
+        """No more comes of it."""
+        if not followed.finished:
+            yield self._count(followed, followed.reader.finish())
+        if followed.half:
+            followed.report.lines += 1
+            self.counters["lines"] += 1
+            yield self._count(followed, Taken(rejects=(Reject(followed.position.line, HALF, followed.half),)))
 
     @staticmethod
     def _same(path: Path, status: os.stat_result, position: Position) -> bool:
@@ -163,7 +183,9 @@ class Follower:
             followed.size, followed.changed = status.st_size, now
         quiet = now - followed.changed >= QUIET_SECONDS
         if followed.known.grows(followed.path):
-            yield from self._grown(followed, quiet)
+            yield from self._grown(followed)
+            if quiet and followed.half:
+                self._say(f"{followed.path}: its last line has no line feed and is not read before it has one")
         elif quiet or time.time() - status.st_mtime >= QUIET_SECONDS:
             yield from self._whole(followed, status)
         if quiet and not followed.finished:
@@ -171,8 +193,8 @@ class Follower:
             followed.finished = True
             self._given[status.st_ino] = followed.position
 
-    def _grown(self, followed: _Followed, quiet: bool) -> Iterator[Taken]:
-        """Whole lines beyond what was read; the half last one too, if it has been left so."""
+    def _grown(self, followed: _Followed) -> Iterator[Taken]:
+        """Whole lines beyond what was read."""
         while True:
             position = followed.position
             try:
@@ -182,19 +204,17 @@ class Follower:
             except OSError as error:
                 self._say(f"{followed.path}: cannot read: {error.strerror}")
                 return
-            whole = len(text) if quiet and len(text) < CHUNK_BYTES else text.rfind(b"\n") + 1
+            whole = text.rfind(b"\n") + 1
             if not whole and len(text) == CHUNK_BYTES:
                 whole = len(text)  # a line without end: given on in pieces, and rejected
+            followed.half = text[whole:] if len(text) < CHUNK_BYTES else b""
             if not whole:
                 return
             lines = 0
             for block in blocks_of(io.BytesIO(text[:whole]), str(followed.path), first_line=position.line):
-                lines += len(block) + len(block.overlong)
-                taken = followed.reader.read(block)
-                if block.overlong:
-                    rejects = tuple(Reject(line, "longer than 1 MiB") for line in block.overlong)
-                    yield self._count(followed, Taken(rejects=rejects))
-                yield self._count(followed, taken)
+                lines += lines_in(block)
+                for taken in read_block(followed.known, followed.reader, block):
+                    yield self._count(followed, taken)
             length = min(FINGERPRINT_BYTES, position.offset + whole)
             followed.position = replace(
                 position, offset=position.offset + whole, line=position.line + lines, length=length,
@@ -211,9 +231,10 @@ class Follower:
         """A file that is read in one go, once."""
         try:
             for block in followed.known.blocks(followed.path):
-                self.counters["lines"] += len(block)
-                followed.report.lines += len(block)
-                yield self._count(followed, followed.reader.read(block))
+                self.counters["lines"] += lines_in(block)
+                followed.report.lines += lines_in(block)
+                for taken in read_block(followed.known, followed.reader, block):
+                    yield self._count(followed, taken)
         except ImportFailure as error:
             self._say(str(error))
         # What goes on in another file is given as far as it has come: the journal goes on, and nothing may be lost.

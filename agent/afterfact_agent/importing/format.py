@@ -81,6 +81,8 @@ class Format(ABC):
     """Raised when the same line becomes another record: then the same file is another stream."""
     describe: ClassVar[str]
     """For people, in a few words."""
+    self_ending: ClassVar[bool] = False
+    """Whether a line shows by itself that it is whole, as an object of JSON does; others end with their line feed."""
     series: ClassVar[bool] = False
     """Whether sessions go on from file to file, so that one reader reads the files of a call, one after another."""
 

@@ -6,6 +6,7 @@ from .argus.format import Argus
 from .format import Format
 from .lines import ImportFailure, head
 from .netflow.format import NetFlow
+from .nothing import Nothing
 from .sancp import Cxtracker, Sancp
 from .snort3 import Snort3
 from .stream4 import Stream4
@@ -26,6 +27,7 @@ FORMATS: tuple[Format, ...] = (
     Stream4(),
 )
 """In the order in which a file is tried."""
+_NOTHING = Nothing()
 
 
 def names() -> tuple[str, ...]:
@@ -49,6 +51,8 @@ def format_of(path: Path, chosen: str | None = None) -> Format:
     if chosen is not None and (stream := stream_of(path, chosen)) is not None:
         return stream
     text = head(path)
+    if _NOTHING.recognise(text, path.name):
+        return _NOTHING
     for known in candidates:
         if known.recognise(text, path.name):
             return known
@@ -56,6 +60,8 @@ def format_of(path: Path, chosen: str | None = None) -> Format:
         return candidates[0]
     if chosen is not None:
         raise ImportFailure(f"{path}: is in none of the layouts of {chosen}")
+    if b"\r" in text and b"\n" not in text:
+        raise ImportFailure(f"{path}: its lines end with carriage returns alone: convert it first (tr '\\r' '\\n')")
     raise ImportFailure(
         f"{path}: is in none of the formats that are recognised ({', '.join(names())}): name one with --format"
     )

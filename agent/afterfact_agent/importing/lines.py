@@ -4,6 +4,8 @@ Knows nothing of what the lines say.
 """
 
 import gzip
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +22,13 @@ HEAD_BYTES = 64 << 10
 """What a format is recognised by."""
 _GZIP, _ZSTD, _BZIP2, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ"
 _OTHERS = {_ZSTD: "zstd", _BZIP2: "bzip2", _XZ: "xz"}
+_UTF8_MARK = b"\xef\xbb\xbf"
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""Byte order marks of UTF-16; UTF-32's little-endian one begins with the first."""
+_KINDS = {stat.S_IFDIR: "is a directory: name the files in it, or follow it (`run --follow`)",
+          stat.S_IFIFO: "is a pipe, which can be read but once: write it to a file first"}  # fmt: skip
+_DAMAGE = (EOFError, zlib.error, OSError)
+"""What reading a file may raise."""
 _NEWLINE, _RETURN = 10, 13
 
 
@@ -49,16 +58,49 @@ class Block:
         return self.data[self.starts[index] : self.ends[index]].tobytes()
 
 
+class _Unpacked(gzip.GzipFile):
+    """A gzip file that is damaged gives what lies before the damage, whole, and says so with the next read."""
+
+    _damage: Exception | None = None
+    """Kept: gzip might say it once only."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._damage is not None:
+            raise self._damage
+        wanted = size if size is not None and size >= 0 else 1 << 62
+        parts: list[bytes] = []
+        while wanted > 0:
+            try:
+                part = super().read1(wanted)
+            except _DAMAGE as error:
+                self._damage = error
+                if not parts:
+                    raise
+                break
+            if not part:
+                break
+            parts.append(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+
 def open_text(path: Path) -> BinaryIO:
-    """A file's text, unpacked if it is gzip. ImportFailure if it cannot be opened or is packed otherwise."""
+    """A file's text, unpacked if it is gzip. ImportFailure if it is no file, cannot be opened, is packed otherwise, or
+    is text in UTF-16."""
     try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+        if kind != stat.S_IFREG:
+            # Opening a pipe waits for its writer, and what is read of it to know its format is gone.
+            raise ImportFailure(f"{path}: {_KINDS.get(kind, 'is no file')}")
         with open(path, "rb") as file:
             magic = file.read(6)
         for other, name in _OTHERS.items():
             if magic.startswith(other):
                 raise ImportFailure(f"{path}: packed by {name}: unpack it first (plain and gzip files are read)")
+        if magic.startswith(_WIDE_MARKS):
+            raise ImportFailure(f"{path}: is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)")
         if magic.startswith(_GZIP):
-            return cast(BinaryIO, gzip.open(path, "rb"))
+            return cast(BinaryIO, _Unpacked(path, "rb"))
         return open(path, "rb")
     except OSError as error:
         raise ImportFailure(f"{path}: cannot read: {error.strerror}") from None
@@ -74,18 +116,25 @@ def packed(path: Path) -> bool:
 
 
 def head(path: Path) -> bytes:
-    """A file's first HEAD_BYTES, unpacked. ImportFailure as `open_text`; what can be had of a damaged gzip file."""
+    """A file's first HEAD_BYTES, unpacked; of a damaged gzip file what can be had. ImportFailure as `open_text`, and if
+    nothing can be had."""
     with open_text(path) as file:
         try:
-            return file.read(HEAD_BYTES)
-        except (OSError, EOFError, zlib.error):
-            return b""
+            return file.read(HEAD_BYTES).removeprefix(_UTF8_MARK)
+        except _DAMAGE as error:
+            raise ImportFailure(f"{path}: nothing in it can be read: {error}") from None
 
 
 def read_blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
-    """A file's lines; a last one without a line feed too. ImportFailure once what could be read has been given."""
+    """A file's lines; a last one without a line feed too. ImportFailure once what could be read has been given, if that
+    is not all, or less than there was when it was opened."""
     with open_text(path) as file:
+        there = os.fstat(file.fileno()).st_size
         yield from blocks_of(file, str(path), size)
+        if not isinstance(file, gzip.GzipFile) and file.tell() < there:
+            raise ImportFailure(
+                f"{path}: was cut while it was read: {there - file.tell():,} of {there:,} bytes are gone"
+            )
 
 
 class Readable(Protocol):
@@ -103,7 +152,7 @@ def blocks_of(file: Readable, name: str, size: int = BLOCK_BYTES, first_line: in
     while True:
         try:
             more = file.read(size)
-        except (EOFError, zlib.error, OSError) as error:
+        except _DAMAGE as error:
             damage = f"{name}: damaged or cut off after line {number - 1}: {error}"
             more = b""
         if more is None:  # a pipe that does not wait, with nothing in it
@@ -136,7 +185,9 @@ def blocks_of(file: Readable, name: str, size: int = BLOCK_BYTES, first_line: in
 
 
 def cut_lines(text: bytes, first_line: int) -> Block:
-    """Text, from the beginning of a line on, as a block."""
+    """Text, from the beginning of a line on, as a block. A byte order mark before the first line of all is left out."""
+    if first_line == 1:
+        text = text.removeprefix(_UTF8_MARK)
     half = not text.endswith(b"\n")
     data = np.frombuffer(text + b"\n" if half else text, np.uint8)
     feeds = np.flatnonzero(data == _NEWLINE)
@@ -149,7 +200,7 @@ def cut_lines(text: bytes, first_line: int) -> Block:
     if not long.any():
         return Block(data, starts, ends, numbers, half=half)
     keep = ~long
-    return Block(data, starts[keep], ends[keep], numbers[keep], tuple(numbers[long].tolist()), half)
+    return Block(data, starts[keep], ends[keep], numbers[keep], tuple(numbers[long].tolist()), half and bool(keep[-1]))
 
 
 def no_lines() -> Block:

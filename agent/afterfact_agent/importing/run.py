@@ -16,6 +16,7 @@ from afterfact_protocol.records import Records
 from .format import Format, Reader, Reject, Taken
 from .formats import format_of
 from .lines import ImportFailure
+from .reading import lines_in, read_block
 from .rejects import RejectsFile
 
 FIRST_REJECTS = 5
@@ -57,6 +58,12 @@ class ImportReport:
         self.rejected.update(reject.reason for reject in taken.rejects)
         self.first_rejects += taken.rejects[: FIRST_REJECTS - len(self.first_rejects)]
         self.observed += taken.observed
+
+    @property
+    def nothing_fits(self) -> bool:
+        """Lines were rejected, and none was taken."""
+        rejected = self.rejected.total()
+        return bool(rejected) and not self.events and rejected + self.skipped.total() == self.lines
 
     def intervals(self) -> list[Observed]:
         """What the sensor watched, by this file: from its first session to its last, and what its meter told."""
@@ -121,15 +128,15 @@ class ImportRun:
     ) -> Iterator[Taken]:
         try:
             for block in known.blocks(path):
-                report.lines += len(block) + len(block.overlong)
-                yield self._counted(reader.read(block) if len(block) else Taken(), report)
-                if block.overlong:
-                    rejects = tuple(Reject(line, "longer than 1 MiB") for line in block.overlong)
-                    yield self._counted(Taken(rejects=rejects), report)
+                report.lines += lines_in(block)
+                for taken in read_block(known, reader, block):
+                    yield self._counted(taken, report)
         except ImportFailure as error:
             report.damage.append(str(error))
         if not goes_on:
             yield self._counted(reader.finish(), report)
+        if report.nothing_fits:
+            report.damage.append(f"{path}: no line of it could be read as {known.name}")
 
     def _counted(self, taken: Taken, report: ImportReport) -> Taken:
         report.take(taken)

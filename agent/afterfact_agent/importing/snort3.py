@@ -143,6 +143,7 @@ class Snort3(Format):
     name = "snort"
     source = Source.SNORT
     describe = "Snort 3's alert_json"
+    self_ending = True
 
     def recognise(self, head: bytes, name: str) -> bool:
         line = head.lstrip().split(b"\n", 1)[0]

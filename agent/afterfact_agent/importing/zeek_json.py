@@ -138,6 +138,7 @@ class ZeekJson(Format):
     name = "zeek"
     source = Source.ZEEK
     describe = "Zeek's conn.log in JSON"
+    self_ending = True
     _going_on = False
 
     def recognise(self, head: bytes, name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.seconds_format import Seconds
 
-from afterfact_agent.importing import follow, formats
+from afterfact_agent.importing import follow, formats, lines
 from afterfact_agent.importing.follow import Follower
 from afterfact_agent.importing.journal import Journal
 from afterfact_agent.importing.lines import ImportFailure
@@ -60,11 +60,60 @@ def test_a_file_that_grows(watched: Watched) -> None:
     assert watched.seen() == [1, 3] and watched.seen() == []
     watched.append("log", "7\n9\n")
     assert watched.seen() == [57, 9]
-    watched.append("log", "11")
+    assert watched.follower.counters == {"files": 1, "lines": 5, "lines_rejected": 0, "lines_skipped": 1}
+
+
+def test_half_a_line_waits_for_its_end_however_long(watched: Watched) -> None:
+    """A meter that writes by the buffer leaves one for hours on a quiet network."""
+    watched.append("log", "#seconds\n1\n13")
+    assert watched.seen() == [1]
+    for _ in range(2):
+        watched.quiet()
+        assert watched.seen() == []
+    path = watched.directory / "log"
+    assert watched.log == [f"{path}: its last line has no line feed and is not read before it has one"]
+    watched.start()
+    assert watched.seen() == []
+    watched.append("log", "57\n15")
+    assert watched.seen() == [1357]
+    assert not watched.rejects.exists()
+    # It never comes: the file goes, or begins anew.
+    path.write_text("#seconds\n3\n17")
+    assert watched.seen() == [3]
+    path.unlink()
+    assert watched.seen() == []
+    why = b"no line feed at its end, so it may be half of a line"
+    assert watched.rejects.read_bytes() == b"log:4: %s\t15\nlog:3: %s\t17\n" % (why, why)
+    assert watched.follower.counters["lines_rejected"] == 2
+
+
+def test_what_is_held_back_is_given_when_the_file_is_cut(watched: Watched) -> None:
+    watched.append("log", "#seconds\n1\n2\n")
+    assert watched.seen() == [1]
+    (watched.directory / "log").write_text("#seconds\n3\n")
+    assert watched.seen() == [2, 3]
+
+
+def test_a_packed_file_tells_of_each_line_too(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 20)
+    path = watched.directory / "log.gz"
+    path.write_bytes(gzip.compress(b"#seconds\n1\n" + b"5" * 30 + b"\n3\n7"))
     assert watched.seen() == []
     watched.quiet()
-    assert watched.seen() == [11], "a half line that is left so is a line"
-    assert watched.follower.counters == {"files": 1, "lines": 6, "lines_rejected": 0, "lines_skipped": 1}
+    assert watched.seen() == [1, 3]
+    assert [line.split(b"\t")[0] for line in watched.rejects.read_bytes().splitlines()] == [
+        b"log.gz:3: longer than 1 MiB", b"log.gz:5: no line feed at its end, so it may be half of a line",
+    ]  # fmt: skip
+    assert watched.follower.counters == {"files": 1, "lines": 5, "lines_rejected": 2, "lines_skipped": 1}
+
+
+def test_a_packed_file_that_is_being_written_is_no_complaint(watched: Watched) -> None:
+    path = watched.directory / "log.gz"
+    path.write_bytes(b"\x1f\x8b")
+    assert watched.seen() == [] and watched.log == []
+    os.utime(path, (1e9, 1e9))
+    assert watched.seen() == []
+    assert len(watched.log) == 1 and "log.gz: nothing in it can be read" in watched.log[0]
 
 
 def test_what_is_held_back_is_given_at_rest_and_not_lost_by_a_kill(watched: Watched) -> None:

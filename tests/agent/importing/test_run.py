@@ -40,7 +40,7 @@ def test_every_line_is_told_of(tmp_path: Path) -> None:
 
 def test_rejects_go_to_a_file_whole(tmp_path: Path) -> None:
     bad, rejects = tmp_path / "bad", tmp_path / "deep" / "rejects"
-    bad.write_bytes(b"#seconds\nfour\r\n1\nf\xffve")
+    bad.write_bytes(b"#seconds\nfour\r\n1\nf\xffve\n")
     run = import_files([bad], rejects=rejects)
     assert starts(run) == [1]
     assert rejects.read_bytes() == b"bad:2: no number\tfour\nbad:4: no number\tf\xffve\n"

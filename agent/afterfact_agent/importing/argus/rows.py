@@ -62,7 +62,7 @@ def header(line: bytes) -> tuple[str, ...] | None:
     """The columns of a header, by ra's names of fields ("" for those that are not read); None if it is none."""
     titles = {title.lower().encode(): name for name, title in FIELDS.items()}
     columns = tuple(titles.get(cell.strip().lower(), "") for cell in line.split(b","))
-    return columns if all(name in columns for name in NEEDED) else None
+    return columns if b"\r" not in line and all(name in columns for name in NEEDED) else None
 
 
 def read(block: Block, columns: tuple[str, ...]) -> Lines:

@@ -40,7 +40,12 @@ def lines_of_file(path: Path, head: bytes) -> Iterator[Block]:
     off."""
     ra = output.program("ra", PACKAGE, str(path))
     _readable(path, ra, head)
-    yield from _lines(ra, ["-r", str(path.resolve())], str(path), live=False)
+    try:
+        yield from _lines(ra, ["-r", str(path.resolve())], str(path), live=False)
+    except ImportFailure as error:
+        if is_data(head):
+            raise
+        raise ImportFailure(f"{error} (the file begins neither as Argus's data do nor with a header of ra's)") from None
     _whole(path)
 
 

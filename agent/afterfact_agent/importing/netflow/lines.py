@@ -98,7 +98,7 @@ def plan_of(header: bytes) -> Plan | None:
         column = _BY_NAME.get(name.strip(), SKIPPED)
         columns.append(SKIPPED if column in columns else column)
     names = {column.name for column in columns}
-    if not names.issuperset(_NEEDED) or not names & {"last seen", "duration"}:
+    if b"\r" in header or not names.issuperset(_NEEDED) or not names & {"last seen", "duration"}:
         return None
     return Plan(columns, SEPARATOR)
 

@@ -98,6 +98,7 @@ class Suricata(Format):
     name = "suricata"
     source = Source.SURICATA
     describe = "Suricata's EVE JSON: flow, netflow, alert and stats events"
+    self_ending = True
 
     def recognise(self, head: bytes, name: str) -> bool:
         line = head.lstrip().split(b"\n", 1)[0]
