@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import time_ns
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +69,12 @@ def _time(text: str) -> int:
 
 def epoch_times(values: Sequence[float | str]) -> NDArray[np.int64]:
     """Seconds or milliseconds since 1970, or ISO 8601, as microseconds; BAD_TIME for what is none of them."""
-    worded = [place for place, value in enumerate(values) if isinstance(value, str)]
+    worded = (
+        [] if str not in set(map(type, values)) else [n for n, value in enumerate(values) if isinstance(value, str)]
+    )
     if len(worded) == len(values):
         return times([str(value) for value in values])
-    seconds = np.array([0.0 if isinstance(value, str) else value for value in values])
+    seconds = np.array([0.0 if isinstance(value, str) else value for value in values] if worded else values, np.float64)
     seconds = np.where(seconds > _MILLISECONDS_FROM, seconds / 1000, seconds)
     made = microseconds(seconds)
     if worded:
@@ -92,15 +95,19 @@ def wrong_date(us: NDArray[np.int64]) -> Bools:
 
 def addresses(texts: Sequence[str | None]) -> tuple[NDArray[np.void], Bools]:
     """Addresses of 16 bytes, and which of the texts are none."""
-    found = [_address(text) if text is not None else b"" for text in texts]
-    bad = np.fromiter((not octets for octets in found), np.bool_, len(found))
-    joined = b"".join([octets or _NO_ADDRESS for octets in found])
-    return np.frombuffer(joined, f"V{ADDRESS_BYTES}"), bad
+    found = list(map(_address, texts))
+    bad = np.zeros(len(found), np.bool_)
+    if b"" in found:
+        bad = np.fromiter((not octets for octets in found), np.bool_, len(found))
+        found = [octets or _NO_ADDRESS for octets in found]
+    return np.frombuffer(b"".join(found), f"V{ADDRESS_BYTES}"), bad
 
 
 @lru_cache(1 << 16)
-def _address(text: str) -> bytes:
+def _address(text: str | None) -> bytes:
     """Empty if it is none."""
+    if text is None:
+        return b""
     try:
         if ":" in text:
             return socket.inet_pton(socket.AF_INET6, text)
@@ -112,13 +119,22 @@ def _address(text: str) -> bytes:
 def numbers(values: Sequence[int | None]) -> NDArray[np.int64]:
     """UNSET where there is none."""
     try:
-        return np.array(values, np.int64)
+        return np.fromiter(cast(Sequence[int], values), np.int64, len(values))
     except TypeError:
         return np.array([UNSET if value is None else value for value in values], np.int64)
 
 
 def texts(values: Sequence[str | None], size: int) -> tuple[NDArray[np.bytes_], Bools]:
     """UTF-8 cut at a character's end to fit in `size` bytes, and which were cut; empty where there is none."""
+    if None in values:
+        values = [value or "" for value in values]
+    try:
+        ascii_ones = np.array(values, f"S{size + 1}")
+    except UnicodeEncodeError:
+        pass
+    else:
+        octets = ascii_ones.view(np.uint8).reshape(len(values), size + 1)
+        return ascii_ones.astype(f"S{size}"), octets[:, size] != 0
     encoded = [(value or "").encode() for value in values]
     cut = np.fromiter((len(text) > size for text in encoded), np.bool_, len(encoded))
     for place in np.flatnonzero(cut).tolist():

@@ -52,13 +52,13 @@ def run(
 ) -> Iterator[Block]:
     """The lines that a program writes. ImportFailure, with what it says itself, if it fails, once they have been given.
 
-    live: a block is whatever has come, one without lines if nothing came for IDLE_SECONDS; else as large as lines.py
-    makes them. harmless: for a program that ends with 0
-    where it failed, so that any word of complaint is a failure: the lines that are none.
+    live: the program ends with this one, however that ends; a block is whatever has come, one without lines if nothing
+    came for IDLE_SECONDS; else it is as large as lines.py makes them. harmless: for a program that ends with 0 where it
+    failed, so that any word of complaint is a failure: the lines that are none.
     """
     with tempfile.TemporaryFile() as complaints:
         with subprocess.Popen(
-            command,
+            [*_ending_with_us(), *command] if live else command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=complaints,
@@ -82,6 +82,13 @@ def run(
     if status != 0:
         what = f"ended with {status}" if status > 0 else f"was ended by signal {-status}"
         raise ImportFailure(f"{path}: {os.path.basename(command[0])} {what}: {said or 'it does not say why'}")
+
+
+def _ending_with_us() -> list[str]:
+    """What a command is begun with that a kill -9 of this process must not leave behind, waiting for its own peer for
+    ever: util-linux's setpriv, if it is here. It counts as killed when the thread that began it ends."""
+    setpriv = shutil.which("setpriv")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
 
 
 class _Patient:

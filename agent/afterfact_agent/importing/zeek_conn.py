@@ -79,6 +79,7 @@ def states(names: Sequence[str | None]) -> Codes:
 def letters_of(histories: NDArray[np.bytes_]) -> Numbers:
     """The letters in each, as Conn has them."""
     octets = np.ascontiguousarray(histories).view(np.uint8).reshape(len(histories), histories.itemsize)
+    octets = octets[:, : int(np.flatnonzero(octets.any(axis=0)).max(initial=0)) + 1]
     return np.asarray(np.bitwise_or.reduce(_BITS[octets], axis=1))
 
 

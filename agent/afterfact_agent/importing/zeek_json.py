@@ -3,11 +3,12 @@
 What the columns mean is in zeek_conn.py.
 """
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import FOREIGN_ID_BYTES, HISTORY_BYTES, Source
@@ -33,6 +34,7 @@ _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 _Octet = Annotated[int, msgspec.Meta(ge=0, le=255)]
 _Vlan = Annotated[int, msgspec.Meta(ge=0, le=4095)]
 _UNKNOWN_TRANSPORT = "unknown_transport"
+_OWN_PATHS = {None, "conn", "open_conn"}
 
 
 class _Line(msgspec.Struct, gc=False, kw_only=True):
@@ -69,6 +71,11 @@ class _ZeekReader(Reader):
 
     def read(self, block: Block) -> Taken:
         decoded = self._lines.read(block)
+        columns = _Columns(decoded.rows)
+        if columns.whole:
+            return Taken(
+                _records(columns, decoded, decoded.places, self._going_on), decoded.in_order(), decoded.skipped
+            )
         rows: list[_Line] = []
         places: list[int] = []
         for row, place in zip(decoded.rows, decoded.places, strict=True):
@@ -80,58 +87,75 @@ class _ZeekReader(Reader):
             else:
                 rows.append(row)
                 places.append(place)
-        records = _records(rows, decoded, places, self._going_on)
+        records = _records(_Columns(rows), decoded, places, self._going_on)
         return Taken(records, decoded.in_order(), decoded.skipped)
 
 
-def _records(rows: Sequence[_Line], decoded: Decoded[_Line], places: Sequence[int], going_on: bool) -> Records:
+class _Columns:
+    """The fields of some lines, a sequence each."""
+
+    def __init__(self, rows: Sequence[_Line]) -> None:
+        self._count = len(rows)
+        names = _Line.__struct_fields__
+        values: Iterable[Sequence[Any]] = zip(*map(astuple, rows), strict=True) if rows else [()] * len(names)
+        self._columns = dict(zip(names, values, strict=True))
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def whole(self) -> bool:
+        """They are all of this log, and none lacks what makes a connection."""
+        needed = ("ts", "src_ip", "dst_ip", "proto")
+        return set(self["path"]) <= _OWN_PATHS and not any(None in self[name] for name in needed)
+
+
+def _records(rows: _Columns, decoded: Decoded[_Line], places: Sequence[int], going_on: bool) -> Records:
     faults = Faults(len(rows))
-    start = epoch_times([row.ts if row.ts is not None else 0.0 for row in rows])
+    start = epoch_times(rows["ts"])
     faults.note(start == BAD_TIME, "ts is no time")
-    lasted = microseconds(np.array([row.duration or 0.0 for row in rows]))
+    lasted = microseconds(np.array([lasted or 0.0 for lasted in rows["duration"]], np.float64))
     faults.note((lasted == BAD_TIME) | (lasted < 0), "duration is no time span")
     end = start + lasted
     faults.note(wrong_date(start), "ts is before 1990 or in the future")
     faults.note(wrong_date(end), "ts + duration is in the future")
-    src_ip, bad = addresses([row.src_ip for row in rows])
+    src_ip, bad = addresses(rows["src_ip"])
     faults.note(bad, "id.orig_h is no address")
-    dst_ip, bad = addresses([row.dst_ip for row in rows])
+    dst_ip, bad = addresses(rows["dst_ip"])
     faults.note(bad, "id.resp_h is no address")
     faults.note(is_ipv4(src_ip) != is_ipv4(dst_ip), "id.orig_h and id.resp_h are of different families")
-    proto = numbers([_protocol(row) for row in rows])
+    proto = np.array([zeek_conn.PROTOCOLS.get(name, -1) for name in rows["proto"]], np.int64)
+    if (proto < 0).any():
+        numbered = np.array([name == _UNKNOWN_TRANSPORT for name in rows["proto"]], np.bool_)
+        proto = np.where(numbered, np.maximum(numbers(rows["ip_proto"]), -1), proto)
     faults.note(proto < 0, "proto is none that has a number (unknown_transport without ip_proto)")
-    uid, cut = texts([row.uid for row in rows], FOREIGN_ID_BYTES)
+    uid, cut = texts(rows["uid"], FOREIGN_ID_BYTES)
     faults.note(cut, f"uid has more than {FOREIGN_ID_BYTES} bytes")
-    src_port, dst_port = numbers([row.src_port for row in rows]), numbers([row.dst_port for row in rows])
+    src_port, dst_port = numbers(rows["src_port"]), numbers(rows["dst_port"])
     faults.note((src_port < 0) | (dst_port < 0), "id.orig_p or id.resp_p is missing")
-    histories, _ = texts([row.history for row in rows], zeek_conn.MAX_HISTORY)
+    histories, _ = texts(rows["history"], zeek_conn.MAX_HISTORY)
     for row, why in faults.refused():
         decoded.refuse(places[row], why)
-    open_lines = np.array([going_on or row.path == "open_conn" for row in rows], np.bool_)
+    open_lines = np.array([going_on or path == "open_conn" for path in rows["path"]], np.bool_)
     fine = faults.fine
     conn = zeek_conn.Conn(
         start=start, end=end, proto=proto, src_ip=src_ip, dst_ip=dst_ip, src_port=src_port, dst_port=dst_port, uid=uid,
-        state=zeek_conn.states([row.conn_state for row in rows]),
+        state=zeek_conn.states(rows["conn_state"]),
         history=histories.astype(f"S{HISTORY_BYTES}"), letters=zeek_conn.letters_of(histories),
-        history_cut=np.char.str_len(histories) > HISTORY_BYTES,
-        src_pkts=numbers([row.orig_pkts for row in rows]), dst_pkts=numbers([row.resp_pkts for row in rows]),
-        src_bytes=numbers([row.orig_bytes for row in rows]), dst_bytes=numbers([row.resp_bytes for row in rows]),
-        src_ip_bytes=numbers([row.orig_ip_bytes for row in rows]),
-        dst_ip_bytes=numbers([row.resp_ip_bytes for row in rows]),
-        missed_bytes=numbers([row.missed_bytes for row in rows]), vlan=numbers([row.vlan for row in rows]),
-        inner_vlan=numbers([row.inner_vlan for row in rows]), going_on=open_lines,
-        tunnelled=np.array([bool(row.tunnel_parents) for row in rows], np.bool_),
+        history_cut=histories.astype(f"S{HISTORY_BYTES}") != histories,
+        src_pkts=numbers(rows["orig_pkts"]), dst_pkts=numbers(rows["resp_pkts"]),
+        src_bytes=numbers(rows["orig_bytes"]), dst_bytes=numbers(rows["resp_bytes"]),
+        src_ip_bytes=numbers(rows["orig_ip_bytes"]), dst_ip_bytes=numbers(rows["resp_ip_bytes"]),
+        missed_bytes=numbers(rows["missed_bytes"]), vlan=numbers(rows["vlan"]), inner_vlan=numbers(rows["inner_vlan"]),
+        going_on=open_lines, tunnelled=np.array(list(map(bool, rows["tunnel_parents"])), np.bool_),
     )  # fmt: skip
     if not fine.all():
         for name in conn.__slots__:
             setattr(conn, name, getattr(conn, name)[fine])
     return zeek_conn.records_of(conn)
-
-
-def _protocol(row: _Line) -> int:
-    if row.proto == _UNKNOWN_TRANSPORT:
-        return -1 if row.ip_proto is None else row.ip_proto
-    return zeek_conn.PROTOCOLS.get(row.proto or "", -1)
 
 
 class ZeekJson(Format):

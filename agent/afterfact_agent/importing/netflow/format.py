@@ -18,6 +18,7 @@ from .sessions import Exporters, records_of
 
 _CLOSING = (b"Summary", b"flows,", b"Time window", b"Total flows", b"Sys:", b"No matching flow", b"Date first seen",
             b"No flows")  # fmt: skip
+_SUMMARY = b"0123456789.,- "
 _ANY_CASE = 0x20
 
 
@@ -107,9 +108,10 @@ class NetFlowReader(Reader):
         self, block: Block, which: NDArray[np.int64], rejects: list[Reject], skipped: dict[str, int]
     ) -> lines.Rows:
         """Flow records; the sessions that are over."""
-        if self._closing:
-            _count(skipped, "nfdump's summary", len(which))
-            return lines.no_rows()
+        if self._closing and self._plan is not None:
+            which = self._after_summary(block, which, rejects, skipped)
+            if not len(which):
+                return lines.no_rows()
         if self._plan is None:
             rejects += [
                 Reject(int(block.numbers[line]), "no header of nfdump's before it", block.line(line))
@@ -122,6 +124,23 @@ class NetFlowReader(Reader):
         for kind, count in passed.items():
             _count(skipped, kind, count)
         return self._over(self._pairs.add(rows))
+
+    def _after_summary(
+        self, block: Block, which: NDArray[np.int64], rejects: list[Reject], skipped: dict[str, int]
+    ) -> NDArray[np.int64]:
+        """Which of the lines after nfdump's closing words are flow records, of a file that was put behind another; its
+        summary has fewer cells, and numbers only."""
+        assert self._plan is not None
+        flows = []
+        for line in which.tolist():
+            text = block.line(line)
+            if text.count(lines.SEPARATOR) + 1 == len(self._plan.columns):
+                flows.append(line)
+            elif text.translate(None, _SUMMARY):
+                rejects.append(Reject(int(block.numbers[line]), "neither a flow nor nfdump's summary", text))
+            else:
+                _count(skipped, "nfdump's summary")
+        return np.array(flows, np.int64)
 
     def _over(self, rows: lines.Rows) -> lines.Rows:
         self._exporters.learn(rows)

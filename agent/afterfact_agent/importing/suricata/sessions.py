@@ -4,7 +4,6 @@ Its byte counts are of whole frames, which is neither payload nor IP: they are l
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -41,7 +40,7 @@ class Side(msgspec.Struct, frozen=True, gc=False):
     """TCP's, in hexadecimal; None if Suricata did not follow the session."""
 
 
-class FlowSeen(msgspec.Struct, frozen=True):
+class FlowSeen(msgspec.Struct, frozen=True, gc=False):
     """A flow, of one flow event or of one or two netflow events."""
 
     place: int
@@ -120,13 +119,18 @@ def records_of(flows: Sequence[FlowSeen], decoded: Decoded[Event]) -> Records:
     made.put("icmp_type", sides.icmp_type, icmp & (sides.icmp_type != UNSET))
     codes = numbers([event.icmp_code for event in events])
     made.put("icmp_code", codes, icmp & (codes != UNSET))
-    for depth, name in enumerate(("vlan", "inner_vlan")):
-        tags = numbers([_vlan(event, depth) for event in events])
-        made.put(name, tags, tags > 0)
+    vlans = [event.vlan for event in events]
+    if any(vlans):
+        for depth, name in enumerate(("vlan", "inner_vlan")):
+            tags = numbers([_vlan(each, depth) for each in vlans])
+            made.put(name, tags, tags > 0)
     made.put("state", *sides.state())
     made.put("outcome", sides.outcome())
     made.put("marks", np.where(sides.midstream, int(Mark.PARTIAL), 0))
-    reasons = np.array([_end_reason(flow) for flow in flows], np.int64)
+    # Suricata ends closed sessions by a time-out too, a short one.
+    reasons = np.array(
+        [_CLOSED if flow.state == "closed" else _REASONS.get(flow.reason, UNSET) for flow in flows], np.int64
+    )
     made.put("end_reason", reasons, reasons != UNSET)
     whole = np.fromiter((flow.whole for flow in flows), np.bool_, len(flows))
     packets = np.maximum(sides.src_pkts, 0) + np.maximum(sides.dst_pkts, 0)
@@ -147,30 +151,25 @@ def _addresses_of(events: Sequence[Event], faults: Faults) -> tuple[Numbers, NDA
 
 def _flags(flags: Sequence[str | None], faults: Faults) -> Numbers:
     """NO_FLAGS where none were noted."""
-    found = np.full(len(flags), NO_FLAGS)
-    for place, text in enumerate(flags):
-        if text is not None and len(text) == 2:
-            with suppress(ValueError, IndexError):
-                found[place] = bytes.fromhex(text)[0]
-    noted = np.fromiter((text is not None for text in flags), np.bool_, len(flags))
-    faults.note(noted & (found == NO_FLAGS), "TCP flags are not two hexadecimal digits")
-    return found
+    found = np.array([_OCTETS.get(text, _NO_OCTET) for text in flags], np.int64)
+    faults.note(found == _NO_OCTET, "TCP flags are not two hexadecimal digits")
+    return np.maximum(found, NO_FLAGS)
 
 
-def _vlan(event: Event, depth: int) -> int | None:
+_DIGITS = "0123456789abcdefABCDEF"
+_OCTETS: dict[str | None, int] = {a + b: int(a + b, 16) for a in _DIGITS for b in _DIGITS} | {None: NO_FLAGS}
+_NO_OCTET = NO_FLAGS - 1
+
+
+def _vlan(tags: list[int] | int | None, depth: int) -> int | None:
     """Suricata lists them from the outside in."""
-    tags = event.vlan
     if isinstance(tags, int):
         tags = [tags]
     return tags[depth] if tags is not None and len(tags) > depth else None
 
 
-_REASONS = {"timeout": EndReason.IDLE, "forced": EndReason.EVICTED, "shutdown": EndReason.FORCED,
-            "tcp_reuse": EndReason.REUSED}  # fmt: skip
-
-
-def _end_reason(flow: FlowSeen) -> int:
-    """Suricata ends closed sessions by a time-out too, a short one."""
-    if flow.state == "closed":
-        return int(EndReason.CLOSED)
-    return int(_REASONS.get(flow.reason or "", UNSET))
+_CLOSED = int(EndReason.CLOSED)
+_REASONS: dict[str | None, int] = {
+    "timeout": EndReason.IDLE, "forced": EndReason.EVICTED, "shutdown": EndReason.FORCED,
+    "tcp_reuse": EndReason.REUSED,
+}  # fmt: skip

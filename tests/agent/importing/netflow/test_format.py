@@ -211,6 +211,17 @@ def test_what_is_no_flow() -> None:
     assert tunnel.skipped["outer addresses of a tunnel"] == 1 and [row["src_ip"] for row in tunnel.rows] == ["10.0.0.1"]
 
 
+def test_a_file_put_behind_another_has_its_flows_read() -> None:
+    """With its header or without; nfdump's summary lies between. What is neither is rejected."""
+    text = netflow_csv()
+    more = [row.replace("10.1.1.", "10.1.2.") for row in text.splitlines()[1:15]]
+    for between in ("", text.splitlines()[0] + "\n"):
+        found = told_of(NetFlow(), (text + between + "\n".join(more) + "\n\0\0\n").encode())
+        assert len(found.rows) == 14 and found.accounted == found.lines
+        assert found.skipped["nfdump's summary"] == 3
+        assert [reason for _, reason in found.rejects] == ["neither a flow nor nfdump's summary"] or between
+
+
 def test_whatever_blocks_are() -> None:
     text = "\n".join([HEADER, *both_ways(30), line(flg="......S."), line(pr="x")]).encode()
     one, *others = (told_of(NetFlow(), text, size) for size in (4 << 20, 1, 100, 777))
