@@ -73,7 +73,7 @@ from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure, with_settings
 from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
-from afterfact_server.tables import TableRows, made, others
+from afterfact_server.tables import TableRows, TooManyGroups, made, others
 
 PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
@@ -294,8 +294,6 @@ class Answers:
         now = now_us()
         allowed = self._allowed(running)
         asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), allowed.caps)
-        if asked.table is not None and asked.save is not None:
-            raise QueryError("what a table found cannot be saved yet", *asked.save.span)
         configured, _ = self._networks.current()
         # Resolved once: the pages of an export are of the networks and sets that there were when it was asked for.
         bounds = running.scope.bounds
@@ -305,7 +303,7 @@ class Answers:
         meant = self._meaning.of(within(asked, bounds, now), asking)
         query = running.query = of_sensors(meant.query, bounds)
         if query.table is not None:
-            self._table(client, running, asked, query, meant, configured, now)
+            self._table(client, running, asked, query, meant, configured, asking)
             return
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
@@ -401,22 +399,24 @@ class Answers:
         except Refusal as error:
             raise QueryError(str(error), *save.span) from None
 
-    def _save(self, running: Running, asked: Query, save: Save, asking: Asking) -> SetInfo:
+    def _save(
+        self, running: Running, asked: Query, save: Save, asking: Asking, of_table: Values | None = None
+    ) -> SetInfo:
         text = asked.text[: asked.text.rindex("|")].rstrip()
         wanted = SaveSet(running.request, save.name, text, save.operand.name if save.operand else "session", save.live,
                          save.replace)  # fmt: skip
         try:
-            return self._keeper.save(wanted, running.scope.user, asking)
+            return self._keeper.save(wanted, running.scope.user, asking, of_table)
         except (Refusal, RegistryError) as error:
             raise QueryError(str(error), *save.span) from None
 
     def _table(
         self, client: Client, running: Running, asked: Query, query: Query, meant: Meant, configured: Configured,
-        now: int,
+        asking: Asking,
     ) -> None:  # fmt: skip
         """Make the table that is asked for, and tell the console of it. query: what it means, within the account's
         limits."""
-        bounds = running.scope.bounds
+        bounds, now = running.scope.bounds, asking.now
         most = self._allowed(running).rows
         left_out: dict[int, list[int]] = {}
         if query.once:
@@ -430,7 +430,11 @@ class Answers:
         def fetch(compiled: Compiled, dtype: np.dtype[np.void]) -> Records:
             return self._fetch(client, compiled, dtype, running)
 
-        table = made(fetch, query, self._sensors(running), most, left_out)
+        try:
+            table = made(fetch, query, self._sensors(running), most, left_out)
+        except TooManyGroups as error:
+            assert asked.save is not None, "only what is saved must be there as a whole"
+            raise QueryError(str(error), *asked.save.span) from None
         names = self._names(running)
         start, end = self._span(client, query, now, names if bounds.sensors else None)
         covered = coverage(meant.base.where, configured, names.values(), self._ledger, self._health, start, end, now)
@@ -457,6 +461,8 @@ class Answers:
             exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
             by_default=meant.by_default,
         )
+        if asked.save is not None:  # last: what fails or begins anew before has saved nothing
+            answer = replace(answer, saved=self._save(running, asked, asked.save, asking, table.values))
         running.result = table
         try:
             running.send(answer)

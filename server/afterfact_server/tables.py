@@ -12,12 +12,21 @@ import numpy.typing as npt
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Page, Pull, TableColumn
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.columns import table_columns
+from afterfact_protocol.query.setterms import KINDS
+from afterfact_protocol.query.stagenodes import Save
+from afterfact_protocol.query.subjects import subject_of
 from afterfact_protocol.records import SIGHTING, Records
+from afterfact_protocol.sets import DTYPES, MAX_VALUES, Values, unique
 from afterfact_server.query.compile import Compiled
 from afterfact_server.query.tables import table_query
 
 MAX_TABLE_BYTES = 256_000_000
 """Of rows that are held of one table."""
+
+
+class TooManyGroups(Exception):
+    """There are more than a set may be made of; one line for a person."""
+
 
 Fetch = Callable[[Compiled, "np.dtype[np.void]"], Records]
 
@@ -36,6 +45,8 @@ class TableRows:
     several_sensors: bool
     unknown: tuple[int, ...]
     """Of each column of what was not known the sum over the whole, chosen by HAVING or not."""
+    values: Values | None
+    """Of a query that saves a field of its table: what that holds, in all of the table's rows, sent or not."""
 
     def page(self, message: Pull) -> Page:
         """The rows that a console asks for."""
@@ -67,22 +78,43 @@ def made(
     fetch: Fetch, query: Query, sensors: Mapping[str, int], most: int, left_out: Mapping[int, Sequence[int]]
 ) -> TableRows:
     """Have the store make a table of at most `most` rows. `left_out` are ids of sessions, by sensor, that do not count.
-    QueryError if the query names a sensor that there is not."""
-    table = query.table
+    QueryError if the query names a sensor that there is not; TooManyGroups if it saves more than can be."""
+    table, save = query.table, query.save
     assert table is not None
     columns = table_columns(table)
     compiled = table_query(query, sensors, 1, left_out)
-    limit = max(1, min(table.limit or most, most, MAX_TABLE_BYTES // compiled.row_bytes))
-    compiled = table_query(query, sensors, limit, left_out)
+    fits = max(1, MAX_TABLE_BYTES // compiled.row_bytes)
+    bound = limit = min(table.limit or most, most, fits)
+    if save is not None:  # what is shown ends somewhere; what is saved is all or nothing
+        bound = min(table.limit or MAX_VALUES, MAX_VALUES, fits)
+    compiled = table_query(query, sensors, bound, left_out)
     found = fetch(compiled.compiled, compiled.dtype)
     rows = found[found["passes"] == 1]
+    values = None
+    if save is not None:
+        if len(rows) > bound != table.limit:
+            raise TooManyGroups(f"the table has over {bound:,} rows, more than a set may be made of: narrow it")
+        values = _saved(rows[:bound], columns, save)
     first = found[:1]
     totals = [int(first[name][0]) if len(first) else 0 for name in ("sessions", "groups", "low", "high")]
     unknown = [int(first[name][0]) if len(first) else 0 for name in found.dtype.names or () if name[0] == "u"]
     plain = np.frombuffer(rows.tobytes(), np.uint8).reshape(len(rows), compiled.dtype.itemsize)
     kept = np.ascontiguousarray(plain[:limit, : compiled.row_bytes])
     return TableRows(columns, kept, len(rows) > limit, limit, totals[0], totals[1], totals[2] != totals[3],
-                     tuple(unknown))  # fmt: skip
+                     tuple(unknown), values)  # fmt: skip
+
+
+def _saved(rows: Records, columns: Sequence[TableColumn], save: Save) -> Values:
+    """Each value once of the field that is saved. The row that sums up the rest has none."""
+    assert save.operand is not None, "of a table a field is saved"
+    at = next(n for n, one in enumerate(columns) if one.role == "key" and one.name == save.operand.name)
+    known = rows[(rows["other"] == 0) & (rows["nulls"] >> np.uint64(at) & np.uint64(1) == 0)]
+    kind = KINDS[subject_of(save.operand).type]
+    values = np.zeros(len(known), DTYPES[kind])
+    values[DTYPES[kind].names[0]] = known[f"c{at}"]
+    if kind == "address":
+        values["bits"] = 128
+    return unique(values)
 
 
 def others(sightings: Records) -> dict[int, list[int]]:

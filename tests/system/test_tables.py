@@ -269,11 +269,33 @@ def test_the_command_line_writes_tables(planted: Server, form: str) -> None:
 
 
 def test_what_cannot_be_is_refused_with_its_place(planted: Server, client: Client) -> None:
-    with pytest.raises(RequestFailed, match="what a table found cannot be saved yet") as caught:
-        client.query("| count by src_ip | save @x src_ip")
-    assert caught.value.start == 20
+    with pytest.raises(RequestFailed, match="one of the fields after BY is saved: src_ip") as caught:
+        client.query("| count by src_ip | save @x dst_ip")
+    assert caught.value.start == 28
     done = ask(planted.folder / "CONSOLE.toml", "port = 53 | count by src_ip", "--columns", "src_ip")
     assert done.returncode == 2 and "--columns is for sessions" in done.stderr
+
+
+def test_what_a_table_found_is_saved(planted: Server, client: Client) -> None:
+    """Every row's value, however few are shown; none of the row of the rest, and none that is absent."""
+    scanners = "internal and failed | distinct(dst_ip) as n by src_ip having n >= 50 | save @scanners src_ip"
+    table = asked(client, scanners)
+    saved = table.answer.saved
+    assert saved is not None and (saved.kind, saved.count, saved.number) == ("address", 2, 1)
+    assert saved.query == scanners.rpartition(" |")[0] and saved.field == "src_ip" and "border" in saved.coverage
+    assert sorted(lines(asked(client, "src_ip in @scanners | count by src_ip"), "src_ip")) == [
+        ("10.0.0.40",),
+        ("10.0.0.42",),
+    ]
+    rest = asked(client, "| count by dst_port top 2 | save @common dst_port")
+    assert rest.answer.saved is not None and rest.answer.saved.count == 2 and len(rest) == 3
+    ports = asked(client, "| count by dst_port, src_ip | save @every dst_port").answer.saved
+    assert ports is not None and ports.count == len(asked(client, "| count by dst_port")) > 150
+    with pytest.raises(RequestFailed, match="@scanners"):
+        client.query(scanners)
+    assert "saved @scanners: 2 addresses, version 2" in ask(
+        planted.folder / "CONSOLE.toml", f"{scanners} replace"
+    ).stderr  # fmt: skip
 
 
 def test_hostile_texts_reach_no_sql(client: Client) -> None:

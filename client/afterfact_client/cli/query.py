@@ -22,7 +22,7 @@ from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.coverage import Answered, complete, counted, counted_table, told
 from afterfact_client.state.hints import told as hints_told
-from afterfact_protocol.messages import Answer, Hints, Removed, TableAnswer
+from afterfact_protocol.messages import Hints, Removed, TableAnswer
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query import Query, QueryError, parse, reading
@@ -31,7 +31,6 @@ from afterfact_protocol.query.subjects import nearest, resolve
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import BY_NAME as FIELD_BY_NAME
 from afterfact_protocol.session import FIELDS, ROW, packed
-from afterfact_protocol.sets import told as held
 from afterfact_protocol.statustext import time_text
 from afterfact_protocol.text import CsvWriter, Extra, JsonLinesWriter, JsonWriter, column_text
 
@@ -284,11 +283,6 @@ def _told(answer: Answered, hints: Hints | None, total: int) -> str:
         f"{count}; {answer.elapsed / 1000:,.0f} ms",
         f"searched: sessions started {time_text(answer.span_start)} to {time_text(answer.span_end)} UTC",
     ]
-    if isinstance(answer, Answer) and answer.saved is not None:
-        saved = answer.saved
-        live = ", live" if saved.live else ""
-        count = held(saved.kind, saved.count, saved.networks)
-        lines.append(f"saved @{saved.name}: {count}{live}, version {saved.number}")
     return "\n".join([*lines, *told(answer), *(hints_told(hints) if hints is not None else [])]) + "\n"
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from afterfact_protocol.messages import Answer, Late, SensorCoverage, TableAnswer
+from afterfact_protocol.sets import told as held
 from afterfact_protocol.statustext import time_text
 
 Answered = Answer | TableAnswer
@@ -136,8 +137,14 @@ def nobody(answer: Answered) -> str:
 
 
 def told(answer: Answered) -> list[str]:
-    """What must be known to judge an answer, a line each: addresses that nobody sees, then each sensor by name."""
-    lines = [f"NOT WATCHED: {unseen(answer)}"] if answer.unseen else []
+    """What must be known to judge an answer, a line each: what it saved, addresses that nobody sees, then each sensor
+    by name."""
+    lines = []
+    if (saved := answer.saved) is not None:
+        count, live = held(saved.kind, saved.count, saved.networks), ", live" if saved.live else ""
+        lines.append(f"saved @{saved.name}: {count}{live}, version {saved.number}")
+    if answer.unseen:
+        lines.append(f"NOT WATCHED: {unseen(answer)}")
     lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
     return [*lines, *(line for line in (nobody(answer), *answer.notes) if line)]
 

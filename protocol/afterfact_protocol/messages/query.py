@@ -172,6 +172,7 @@ class TableAnswer:
     sets: Annotated[tuple[SetInfo, ...], Field(max_length=100)] = ()
     exclusions: Annotated[tuple[ExclusionInfo, ...], Field(max_length=MAX_EXCLUSIONS_TOLD)] = ()
     by_default: bool = False
+    saved: SetInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

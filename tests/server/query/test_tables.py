@@ -26,13 +26,13 @@ from hypothesis import strategies as st
 from afterfact_protocol.query import Query, parse
 from afterfact_protocol.query.columns import layout, sources
 from afterfact_protocol.query.nodes import Column, Far, Measure
-from afterfact_protocol.session import BY_NAME, FIELDS, Kind
+from afterfact_protocol.session import BY_NAME, FIELDS, ROW, Kind, absent_bits
 from afterfact_server.query.compile import Compiled
 from afterfact_server.query.resolve import resolved
 from afterfact_server.store.engine import CLIENT_SETTINGS
 from afterfact_server.store.packed import COLUMN, with_packed
 from afterfact_server.store.schema import STATEMENTS
-from afterfact_server.tables import TableRows, made
+from afterfact_server.tables import TableRows, TooManyGroups, made
 
 Rows = npt.NDArray[np.void]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -142,3 +142,29 @@ def test_tables_are_what_the_language_says(
         assert (found.sessions, found.groups) == (expected.sessions, expected.groups), str(query)
         if found.groups:
             assert found.unknown == expected.unknown, str(query)
+
+
+def test_what_is_saved_is_whole_though_what_is_shown_is_not(client: Client) -> None:
+    """A role's bound on rows cuts what is sent, never what is saved; absent values are none."""
+    rows = np.zeros(6, ROW)
+    rows["session_id"], rows["sensor"], rows["revision"] = np.arange(1, 7), 1, 1
+    rows["dst_port"] = [80, 80, 443, 22, 22, 0]
+    rows["absent"][5] = absent_bits("dst_port")
+    store(client, [rows])
+    told = asked(client, parse("| count by dst_port, session_id | save @ports dst_port", NOW), most=2)
+    assert told.truncated and len(told.rows) == 2
+    assert told.values is not None and told.values["port"].tolist() == [22, 80, 443]
+    first = asked(client, parse("| count by dst_port limit 1 | save @ports dst_port", NOW), most=100)
+    assert first.values is not None and first.values["port"].tolist() == [22] and first.truncated
+    assert asked(client, parse("| count by dst_port", NOW)).values is None
+
+
+def test_more_than_can_be_saved(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.zeros(6, ROW)
+    rows["session_id"], rows["sensor"], rows["revision"], rows["dst_port"] = np.arange(1, 7), 1, 1, np.arange(6)
+    store(client, [rows])
+    monkeypatch.setattr("afterfact_server.tables.MAX_VALUES", 5)
+    with pytest.raises(TooManyGroups, match="over 5 rows"):
+        asked(client, parse("| count by dst_port | save @ports dst_port", NOW))
+    kept = asked(client, parse("| count by dst_port having count > 0 limit 5 | save @ports dst_port", NOW)).values
+    assert kept is not None and len(kept) == 5
