@@ -69,6 +69,8 @@ def main(join_file: str, folder: str, rate: str, waiting: str = str(WAITING_BYTE
             stream.observe(Observed(now - 1_000_000, now, "live", "emitter", some, 0, ""))
             watched = time.monotonic()
         stream.put()
+        if not steps:
+            say("emitting")
         steps += 1
         time.sleep(max(0.0, began + steps * STEP_SECONDS - time.monotonic()))
     while uplink.failed is None:

@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from helpers.nursery import Child, can_start
+
 START_SECONDS = 90.0
 """A first start compiles the meter's kernels; on a busy machine that takes a while."""
 PASSWORD = "correct horse battery"
@@ -40,6 +42,10 @@ def call(
     command: list[str], timeout: float = 120, env: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end; never raises for an exit code."""
+    if can_start(command, env or {}):
+        child = Child(command, {**os.environ, **(env or {})}, stdin)
+        said = child.communicate(timeout)
+        return subprocess.CompletedProcess(command, child.wait(), *said)
     return subprocess.run(
         command, capture_output=True, text=True, timeout=timeout, input=stdin or "", env={**os.environ, **(env or {})}
     )
@@ -49,9 +55,12 @@ class Process:
     """A child whose output is read as it comes."""
 
     def __init__(self, command: list[str], env: Mapping[str, str] | None = None) -> None:
-        self.popen = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
-        )
+        whole = {**os.environ, **(env or {})}
+        self.popen: subprocess.Popen[str] | Child
+        if can_start(command, env or {}):
+            self.popen = Child(command, whole)
+        else:
+            self.popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole)
         self.lines: list[str] = []
         """Of stdout and stderr, as they came."""
         self._changed = threading.Condition()
@@ -130,7 +139,8 @@ class Server:
     """A server of its own in `folder`, with the accounts admin and ana (analyst), both with PASSWORD. All have the same
     keys."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, init: bool = False) -> None:
+        """init: make it by the command and not as a copy, so with keys of its own and admin alone."""
         self.folder = folder
         self.dir = folder / "server"
         self.sensors_port, self.consoles_port = free_ports(2)
@@ -139,7 +149,10 @@ class Server:
         self.process: Process | None = None
         self.host = "127.0.0.1"
         """Where it listens for sensors."""
-        shutil.copytree(_made(), self.dir)
+        if init:
+            self.do("init", self.dir, "--admin-password-file", self.password_file)
+        else:
+            shutil.copytree(_made(), self.dir)
 
     @property
     def run_command(self) -> list[str]:

@@ -41,6 +41,8 @@ def kills(server: Server, folder: Path, count: int, rate: float = 4000, sensors:
     spools = {f"killed{n}": folder / f"spool{n}" for n in range(sensors)}
     joins = [(server.enrol(name), spool) for name, spool in spools.items()]
     running = [emitter(join, spool, rate) for join, spool in joins]
+    for each in running:  # on a busy machine the first kill would come before anything is there to lose
+        each.wait_for("emitting")
     for _ in range(count):
         time.sleep(chance.uniform(0.1, 1.5))
         victim = chance.randrange(sensors + 1)
@@ -52,6 +54,7 @@ def kills(server: Server, folder: Path, count: int, rate: float = 4000, sensors:
             running[victim] = emitter(*joins[victim], rate)
     for each in running:
         each.wait_for("connected")
+        each.wait_for("emitting")
         ended(each)
     return compare(server, spools)
 

