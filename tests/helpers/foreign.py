@@ -190,3 +190,22 @@ WRITTEN: dict[str, tuple[str, Callable[[], str]]] = {
     "nfdump.csv": ("netflow", netflow_csv),
 }
 """File name: the format it is in, and its text."""
+
+_PORTS = frozenset(("src_port", "dst_port"))
+_COUNTS = _PORTS | {"src_pkts", "dst_pkts"}
+_BYTES = frozenset(("src_bytes", "dst_bytes"))
+_IP_BYTES = frozenset(("src_ip_bytes", "dst_ip_bytes"))
+_FLAGS = frozenset(("src_flags", "dst_flags"))
+_ZEEK = _COUNTS | _BYTES | _IP_BYTES | {"state", "history", "missed_bytes", "foreign_id"}
+KNOWN: dict[str, frozenset[str]] = {
+    "stats.eth0.1090800000": _COUNTS | _BYTES | _FLAGS | {"state", "end_reason", "foreign_id"},
+    "ssn_log.1090800000": _COUNTS | _BYTES | {"foreign_id"},
+    "ra.csv": _COUNTS | _BYTES,  # of these columns: without flags, and without seq
+    "conn.log": _ZEEK,
+    "conn.json.log": _ZEEK,
+    "eve.json": _COUNTS | _FLAGS | {"state", "end_reason", "foreign_id"},
+    "eve-netflow.json": _COUNTS | _FLAGS | {"state", "foreign_id"},
+    "nfdump.csv": _COUNTS | _IP_BYTES | _FLAGS | {"state", "end_reason", "foreign_id"},
+}
+"""What each of WRITTEN tells of the sessions, of the fields that may be absent: no more is known, and nothing is 0 for
+that."""

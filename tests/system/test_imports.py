@@ -10,17 +10,30 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from helpers.argus import ARGUS, RA
 from helpers.case import CAPTURES, WORM
-from helpers.foreign import CASE, QUESTION, WRITTEN
+from helpers.foreign import CASE, KNOWN, QUESTION, WRITTEN
 from helpers.processes import Process, Server, agent, ask, call, deliver, module
+
+from afterfact_protocol.session import RECORD_FIELDS
 
 Ends = tuple[str, str, str, str]
 
 ASKED = sorted((m.src, str(m.sport), m.dst, str(m.dport)) for m in CASE if m.asked)
+
+
+NULLABLE = frozenset(field.name for field in RECORD_FIELDS if field.nullable)
+SHAPES: dict[str, Callable[[str], Iterable[dict[str, object]]]] = {
+    "csv": lambda text: [{**row} for row in csv.DictReader(io.StringIO(text))],
+    "jsonl": lambda text: map(json.loads, text.splitlines()),
+    "table": lambda text: [
+        dict(zip(sorted(NULLABLE), line.split(), strict=True)) for line in text.splitlines()[1:] if line
+    ],
+}
 
 
 def found(console: Path, text: str) -> list[Ends]:
@@ -45,7 +58,16 @@ def test_the_founding_question_over_each_format(site: Server, tmp_path: Path, na
     assert f"{len(CASE)} sessions" in done.stderr
     question = QUESTION.replace("\nLIMIT", f"\nand sensor = '{sensor}' LIMIT")
     assert found(console, question) == ASKED
-    assert len(found(console, f"sensor = '{sensor}'")) == len(CASE)
+    # What it does not tell is NULL: in the query, and in all that answers are written as.
+    unknown = sorted(NULLABLE - KNOWN[name])
+    condition = f"sensor = '{sensor}' and " + " and ".join(f"{field} is null" for field in unknown)
+    for shape in ("csv", "jsonl", "table") if name == "eve.json" else ("csv",):
+        done = ask(console, condition, "--format", shape, "--columns", ",".join(sorted(NULLABLE)))
+        assert done.returncode == 0, done.stderr
+        rows = list(SHAPES[shape](done.stdout))
+        assert len(rows) == len(CASE)
+        for row in rows:
+            assert {field for field, text in row.items() if text not in (None, "", "-")} == KNOWN[name], (shape, row)
     # The same file again, and packed, and as a copy of half of it: nothing is added.
     lines = path.read_text().splitlines(keepends=True)
     head = [line for line in lines if line.startswith(("#", "StartTime", "ts,"))]
@@ -53,8 +75,8 @@ def test_the_founding_question_over_each_format(site: Server, tmp_path: Path, na
     sessions = [line for line in lines if line.count(",") != 5 and line[0] in "0123456789{"]
     (tmp_path / f"{name}.half").write_text("".join(head + sessions[-2:]))
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    for again in (path, tmp_path / f"{name}.gz", tmp_path / f"{name}.half"):
-        done = call(agent(join, tmp_path / "spool", "--import", form, again, "--until-delivered"))
+    for again in ([path], [tmp_path / f"{name}.gz", tmp_path / f"{name}.half"]):
+        done = call(agent(join, tmp_path / "spool", "--import", form, *again, "--until-delivered"))
         assert done.returncode == 0, done.stderr
     assert len(found(console, f"sensor = '{sensor}'")) == len(CASE)
     # The file is what was watched.

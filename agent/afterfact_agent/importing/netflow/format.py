@@ -14,6 +14,7 @@ from afterfact_protocol.session import Source
 
 from . import lines, source
 from .pairs import Pairs
+from .seen import Seen
 from .sessions import Exporters, records_of
 
 _CLOSING = (b"Summary", b"flows,", b"Time window", b"Total flows", b"Sys:", b"No matching flow", b"Date first seen",
@@ -54,6 +55,7 @@ class NetFlowReader(Reader):
         self._closing = False
         """Within the summary that ends nfdump's CSV."""
         self._sampled: frozenset[bytes] = frozenset()
+        self._seen = Seen()
         self._pairs = Pairs()
         self._exporters = Exporters()
         self._read = 0
@@ -63,6 +65,8 @@ class NetFlowReader(Reader):
         rejects: list[Reject] = []
         observed: list[Observed] = []
         over = []
+        if len(block) and block.numbers[0] == 1:
+            self._seen.next_file()
         worded = _worded(block)
         begin = 0
         for line in [*np.flatnonzero(worded).tolist(), len(block)]:
@@ -123,6 +127,10 @@ class NetFlowReader(Reader):
         rejects += wrong
         for kind, count in passed.items():
             _count(skipped, kind, count)
+        again = self._seen.again(rows)
+        if again.any():
+            _count(skipped, "in an earlier file too", int(np.count_nonzero(again)))
+            rows = lines.Rows(rows.keys[~again], rows.numbers[~again])
         return self._over(self._pairs.add(rows))
 
     def _after_summary(

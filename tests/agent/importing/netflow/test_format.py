@@ -1,9 +1,11 @@
 """nfdump's lines: pairing, who called, what is not known, and what is wrong."""
 
+import gzip
 import io
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.foreign import netflow_csv
 from helpers.netflow import BACK, HEADER, collected, line, needs_nfdump
@@ -16,6 +18,7 @@ from afterfact_agent.importing.follow import Follower
 from afterfact_agent.importing.formats import format_of
 from afterfact_agent.importing.journal import Journal
 from afterfact_agent.importing.lines import ImportFailure, blocks_of
+from afterfact_agent.importing.netflow import seen
 from afterfact_agent.importing.netflow.format import NetFlow
 from afterfact_agent.importing.rejects import RejectsFile
 from afterfact_agent.importing.run import import_files
@@ -240,6 +243,36 @@ def test_any_file_is_told_of(changes: list[tuple[int, int, bytes]], size: int) -
         text = text[:at] + piece + text[at + length :]
     found = told_of(NetFlow(), text, size)
     assert found.accounted == found.lines
+
+
+def test_a_copy_in_the_same_call_adds_nothing(tmp_path: Path) -> None:
+    """Nor does a packed one, or a file that has some of the same lines; the same lines in one file are added."""
+    text = netflow_csv()
+    head, *rows = text.partition("Summary")[0].splitlines(keepends=True)
+    files = [tmp_path / name for name in ("a.csv", "copy.csv", "packed.csv.gz", "some.csv")]
+    files[0].write_text(text)
+    files[1].write_text(text)
+    files[2].write_bytes(gzip.compress(text.encode()))
+    files[3].write_text(head + "".join(rows[:4]))
+    once, again = import_files(files[:1]), import_files(files)
+    first, second = (np.concatenate(list(run.records())) for run in (once, again))
+    assert sorted(first.tolist()) == sorted(second.tolist()) and len(first) == 7
+    assert [report.skipped["in an earlier file too"] for report in again.reports] == [0, 14, 14, 4]
+    files[0].write_text(head + "".join(rows + rows))
+    (doubled,) = [np.concatenate(list(run.records())) for run in [import_files(files[:1])]]
+    assert doubled["src_pkts"].tolist() == [2 * count for count in first["src_pkts"].tolist()]
+
+
+def test_what_is_remembered_of_earlier_files_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "MAX_REMEMBERED", 20)
+    known, reader = seen.Seen(), NetFlow().reader()
+    monkeypatch.setattr(reader, "_seen", known)
+    for port in range(200):
+        text = "\n".join([HEADER, line(sp=1000 + port), ""]).encode()
+        (block,) = blocks_of(io.BytesIO(text), "file")
+        assert not reader.read(block).skipped.get("in an earlier file too")
+        assert reader.read(block).skipped["in an earlier file too"] == 1
+        assert len(known._earlier) + len(known._before) <= 42
 
 
 def test_sessions_go_on_from_file_to_file(tmp_path: Path) -> None:
