@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,22 @@ def test_what_converts_is_what_is_delivered(site: Server, tmp_path: Path) -> Non
         )
 
     assert rows(stored.stdout) == rows(printed.stdout) and len(rows(printed.stdout)) == len(CASE)
+
+
+def test_years_in_one_file_lie_apart_by_day(site: Server, tmp_path: Path) -> None:
+    """A session every tenth day of three years: more days in one batch than the store takes in one insert."""
+    console, join = site.console_file(), site.enrol("years")
+    path = tmp_path / "stats.years"
+    days = [date(2003, 1, 1) + timedelta(days) for days in range(0, 3 * 365, 10)]
+    with path.open("w") as out:
+        for number, day in enumerate(days):
+            out.write(f"{number}|{day} 23:59:58|{day + timedelta(1)} 00:00:03|5|6|167837957|{1024 + number}|3405803785|"
+                      "80|6|420|5|1310|27|27\n")  # fmt: skip
+    done = call(agent(join, tmp_path / "spool", "--import", "sancp", path, "--until-delivered"))
+    assert done.returncode == 0, done.stderr
+    assert len(found(console, "sensor = 'years'")) == len(days) > 100
+    year = "sensor = 'years' and start_time between '2004-01-01' and '2004-12-31 23:59:59'"
+    assert len(found(console, year)) == sum(day.year == 2004 for day in days)
 
 
 def test_lines_that_cannot_be_read_are_told_and_kept(site: Server, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -107,13 +108,17 @@ def _time(row: _Line) -> int:
 
 
 def _rule(row: _Line) -> tuple[int | None, int | None, int | None]:
-    said = _RULE.fullmatch(row.rule or "")
+    return (row.rule is not None and _parts(row.rule)) or (row.gid, row.sid, row.rev)
+
+
+@lru_cache(1 << 14)
+def _parts(rule: str) -> tuple[int, int, int] | None:
+    """Of gid:sid:rev; None if it is not that. There are few rules, and many alerts."""
+    said = _RULE.fullmatch(rule)
     if said is None:
-        return row.gid, row.sid, row.rev
+        return None
     gid, sid, rev = (int(part) for part in said.groups())
-    if max(gid, sid, rev) >= 2**32:
-        return row.gid, row.sid, row.rev
-    return gid, sid, rev
+    return (gid, sid, rev) if max(gid, sid, rev) < 2**32 else None
 
 
 def _action(name: str) -> Action:

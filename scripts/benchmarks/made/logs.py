@@ -177,6 +177,33 @@ def eve_flow(number: int, s: Session) -> str:
     return json.dumps(event) + "\n"
 
 
+RA_HEAD = (
+    "StartTime,LastTime,Cause,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,SrcPkts,DstPkts,SAppBytes,DAppBytes,State,Flgs,Seq,"
+    "SrcId,SrcGap,DstGap,Inode,sVid,sMpls,Loss\n"
+)
+
+
+def ra_csv(number: int, s: Session) -> str:
+    """TCP, in the columns that Argus's files are read by; one record a flow."""
+    flags = "_".join(_letters(each)[3:].replace(".", "") for each in (s.src_flags, s.dst_flags))
+    src, dst = str(ipaddress.IPv4Address(s.src)), str(ipaddress.IPv4Address(s.dst))
+    return (
+        f"{_seconds(s.start)},{_seconds(s.end)},Start,6,{src},{s.sport},   ->,{dst},{s.dport},"
+        f"{s.src_pkts},{s.dst_pkts},{s.src_bytes},{s.dst_bytes},{flags}, e        ,{number},0.0.0.0,0,0,,,,0\n"
+    )
+
+
+def snort_alert(number: int, s: Session) -> str:
+    alert = {
+        "seconds": s.start // 1_000_000, "timestamp": f"01/01-00:00:00.{s.start % 1_000_000:06}",
+        "rule": f"1:{2000 + number % 3000}:3", "msg": f"MADE rule number {number % 3000}", "class": "none",
+        "priority": 3, "action": "allow", "proto": _PROTO[Proto(s.proto)].upper(),
+        "src_addr": str(ipaddress.IPv4Address(s.src)), "src_port": s.sport,
+        "dst_addr": str(ipaddress.IPv4Address(s.dst)), "dst_port": s.dport,
+    }  # fmt: skip
+    return json.dumps(alert, separators=(", ", " : ")) + "\n"
+
+
 def write(rows: Records, line: Callable[[int, Session], str], path: Path, head: str = "") -> int:
     """All sessions, a line each; how many bytes."""
     with open(path, "w", encoding="ascii") as out:
