@@ -132,6 +132,9 @@ def test_lines_that_cannot_be_read_are_told_and_kept(site: Server, tmp_path: Pat
     (rejects,) = (tmp_path / "spool" / "rejects").iterdir()
     assert [line.split(b":")[1] for line in rejects.read_bytes().splitlines()] == [b"4", b"5"]
     assert len(found(console, "sensor = 'torn'")) == len(CASE) - 1
+    # Of another format none can.
+    done = call(agent(join, tmp_path / "spool", "--import", "stream4", path, "--until-delivered"))
+    assert done.returncode == 1 and f"{path}: no line of it could be read as stream4" in done.stderr, done.stderr
 
 
 def test_files_that_grow_are_followed_through_kills_and_rotation(site: Server, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from .lines import ImportFailure
 from .reading import lines_in, read_block
 from .rejects import RejectsFile
 
+_SHAPELESS = {"empty lines", "header lines", "header"}
+"""Kinds of skipped lines that do not show a file to be of its format."""
 FIRST_REJECTS = 5
 """So many are told one by one where no rejects file is written."""
 
@@ -61,9 +63,10 @@ class ImportReport:
 
     @property
     def nothing_fits(self) -> bool:
-        """Lines were rejected, and none was taken."""
+        """Lines were rejected, and none was taken or known for what it is."""
         rejected = self.rejected.total()
-        return bool(rejected) and not self.events and rejected + self.skipped.total() == self.lines
+        shapeless = self.skipped.keys() <= _SHAPELESS and rejected + self.skipped.total() == self.lines
+        return bool(rejected) and shapeless and not self.sessions and not self.events
 
     def intervals(self) -> list[Observed]:
         """What the sensor watched, by this file: from its first session to its last, and what its meter told."""

@@ -185,6 +185,19 @@ def test_a_named_format_that_does_not_fit(tmp_path: Path, capfd: pytest.CaptureF
         assert len(rejects.read_bytes().splitlines()) == 2
 
 
+def test_rejects_beside_lines_that_are_known_are_no_failure(tmp_path: Path) -> None:
+    """Records that went to sessions of an earlier file, events of other kinds."""
+    head, *rows = TEXTS["nfdump.csv"][1].partition(b"Summary")[0].splitlines(keepends=True)
+    names = [tmp_path / name for name in ("a.csv", "b.csv", "eve.json")]
+    for path, part in zip(names, (rows[0::2], rows[1::2]), strict=False):
+        path.write_bytes(head + b"".join(part) + b"1,2\n")
+    names[2].write_bytes(b'{"timestamp": "x", "event_type": "http"}\n{"timestamp": 1\n')
+    for files in (names[:2], names[2:]):
+        run = import_files(files)
+        list(run)
+        assert all(report.rejected.total() == 1 for report in run.reports) and run.damage == []
+
+
 def test_rejects_beside_alerts_are_no_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "alert_json.txt"
     path.write_text(SNORT + "nonsense\n")

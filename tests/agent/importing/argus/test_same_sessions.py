@@ -87,6 +87,9 @@ def test_worm_day_is_the_same(tmp_path: Path) -> None:
 @needs_argus
 @needs_corpus
 def test_captures_are_the_same(tmp_path: Path) -> None:
+    """93% of the sessions are the same, 98.5% and more of each field: docs/importing.md says what the others are. Less
+    is asked for here, since another version of Argus may cut a few otherwise; a field read wrongly costs far more.
+    """
     counts = compared(CAPTURES, tmp_path)
     assert counts["both"] / counts["ours"] >= 0.90, counts
     for field in COMPARED:
