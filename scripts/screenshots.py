@@ -12,8 +12,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import demo
+
+if TYPE_CHECKING:
+    from helpers.fake_link import FakeServer
+
+    from afterfact_protocol.messages import Autocat, QueryWatch, QueueRow
 
 sys.path.insert(0, str(demo.ROOT / "tests"))
 OUT = demo.DEMO / "screenshots"
@@ -84,7 +90,76 @@ class Photographer:
         self._window.server.last_good -= 12
         fake.link.change(LinkPhase.LOST, "no server answers at tcp://server.example:7734")
         self.save("connection-lost")
+        self._queue(fake)
         self._console.close()
+
+    def _queue(self, fake: "FakeServer") -> None:
+        """The queue's states and the windows beside it: only a fake server has as many hands on it."""
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        from afterfact_client.link import LinkPhase
+
+        fake.queue.put(*queue_rows())
+        fake.queue.watches, fake.queue.rules = watches(), rules()
+        fake.role = "lead"
+        fake.link.change(LinkPhase.ONLINE, "connected")
+        window, view = self._window, self._window.queue
+        self.until("the server", lambda: not window.trouble.isVisible())
+        window.triage.show()
+        self.until("the queue", lambda: view.desk.phase == "ready" and view.table.rowCount() > 0)
+        view.rows.select(1)
+        for key in (Qt.Key.Key_C, Qt.Key.Key_F6):
+            QTest.keyClick(view.rows, key)
+            self.wait(FIRST_MS)
+        view.rows.select(0)
+        QTest.keyClick(view.rows, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+        self.wait(FIRST_MS)
+        self.save("queue")
+        tell, fake.queue.tell = fake.queue.tell, None
+        fake.queue.other(view.table.number(0), 4)
+        QTest.keyClick(view.rows, Qt.Key.Key_F1)
+        self.wait(FIRST_MS)
+        self.save("queue-refused")
+        fake.queue.tell = tell
+        QTest.keyClick(view.rows, Qt.Key.Key_F9)
+        self.save("queue-escalate")
+        view.comment.leave()
+        view.rows.open_menu(view.rows.viewport().mapToGlobal(view.rows.viewport().rect().center()))
+        self.save("queue-menu")
+        assert view.rows.menu is not None
+        view.rows.menu.close()
+        view.show_list("escalated")
+        self.wait(FIRST_MS)
+        self.save("queue-escalated")
+        view.show_list("open")
+        fake.role = "viewer"
+        fake.link.change(LinkPhase.LOST, "no server answers")
+        self.wait(FIRST_MS)
+        self.save("queue-lost")
+        fake.link.change(LinkPhase.ONLINE, "connected")
+        self.wait(FIRST_MS)
+        self.save("queue-viewer")
+        fake.role = "lead"
+        fake.link.change(LinkPhase.LOST, "no server answers")
+        fake.link.change(LinkPhase.ONLINE, "connected")
+        self.wait(FIRST_MS)
+        window.triage.show_watches()
+        self.wait(FIRST_MS)
+        self.save("watches")
+        assert window.triage.watches_window is not None
+        window.triage.watches_window.close()
+        window.triage.show_rules()
+        self.wait(FIRST_MS)
+        self.save("rules")
+        assert window.triage.rules_window is not None
+        window.triage.rules_window.close()
+        window.activateWindow()
+        window.tabs.bring_query()
+        window.triage.watch_query()
+        self.save("watch-query")
+        assert window.triage.dialog is not None
+        window.triage.dialog.reject()
 
     def _real(self) -> None:
         from afterfact_client.console.views.keys_help import KeysHelp
@@ -139,6 +214,9 @@ class Photographer:
         self.save("keys")
         for page in window.findChildren(KeysHelp):
             page.close()
+        window.triage.show()
+        self.wait(FIRST_MS)
+        self.save("queue-empty")
 
     # --- steps --------------------------------------------------------------------------------------------------------
 
@@ -203,6 +281,61 @@ class Photographer:
         painter.end()
         picture.save(str(OUT / f"{state}-{self._name}.png"))
         self.taken += 1
+
+
+def queue_rows() -> "list[QueueRow]":
+    """A morning's queue: scans, a worm, a policy, a watch's matches."""
+    from helpers.fake_queue import SECOND, WHEN, queue_row
+
+    signatures = (
+        ("1:2001219", "ET SCAN Potential SSH Scan", 2), ("1:2003", "MS-SQL Worm propagation attempt", 1),
+        ("watch:7", "worm 1034", 1), ("1:2000419", "ET POLICY PE EXE or DLL Windows file download", 3),
+        ("1:2010935", "ET SCAN Suspicious inbound to MSSQL port 1433", 2),
+    )  # fmt: skip
+    rows = []
+    for number in range(1, 61):
+        rule, text, severity = signatures[number * number % 5]
+        rows.append(queue_row(
+            number, rule=rule, text=text, severity=severity, source="watch" if rule[0] == "w" else "alert",
+            src_ip="2001:db8:85a3::8a2e:370:7334" if number % 17 == 5 else f"{10 + number % 3}.{number}.7.{number * 3}",
+            dst_port=(22, 1434, 1034, 80, 1433)[number * number % 5], peers=number * 37 % 1300 + 1,
+            sensors=("border", "dmz", "inside")[number % 2 : number % 3 + 1] or ("border",),
+            first_time=WHEN + number * 11 * SECOND, last_time=WHEN + number * 61 * SECOND, late=number % 9 == 4,
+            status=9 if number % 13 == 6 else 0, owner="bob" if number % 7 == 3 else "",
+            changed_by="bob" if number % 13 == 6 else "",
+            comment="same host as yesterday's" if number % 13 == 6 else "",
+        ))  # fmt: skip
+    return rows
+
+
+def watches() -> "list[QueryWatch]":
+    """Watches in every state."""
+    from helpers.fake_queue import WHEN
+
+    from afterfact_protocol.messages import QueryWatch
+
+    return [
+        QueryWatch(9, "dmz to the inside", "WHERE src_network = dmz AND dst_network = inside AND established", 2, "",
+                   True, True, 0, "ana", WHEN, "on", 0, 0, "there is no network 'inside'"),
+        QueryWatch(8, "slow beacons", "WHERE outbound AND duration > 6h", 3, "", False, True, 0, "lea", WHEN,
+                   "looking back", 17, WHEN),
+        QueryWatch(7, "worm 1034", "WHERE dst_port = 1034 AND established", 1, "it spreads", True, True, 0, "ana", WHEN,
+                   "on", 1234, WHEN),
+        QueryWatch(3, "old ports", "WHERE port IN (31337, 12345)", 4, "", False, False, WHEN, "bob", WHEN, "paused", 2,
+                   WHEN),
+    ]  # fmt: skip
+
+
+def rules() -> "list[Autocat]":
+    """A rule that stands and one that was removed."""
+    from helpers.fake_queue import WHEN
+
+    from afterfact_protocol.messages import Autocat
+
+    return [
+        Autocat(2, "1:2001219", "10.9.0.0/16", "", "", 8, "our scanner", "lea", WHEN, WHEN * 2, False, 41_233),
+        Autocat(1, "", "10.8.7.6", "", "dmz", 6, "the auditors, until Friday", "lea", WHEN, WHEN, True, 12),
+    ]
 
 
 if __name__ == "__main__":

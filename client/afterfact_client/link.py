@@ -301,9 +301,10 @@ class Link:
         return self._unknown("hints") or self._send((request, HINTS), AskHints(request))
 
     def request(self, make: Callable[[int], Message]) -> "Future[Any]":
-        """Send the message that `make` makes of the request's number; the answer to come, of whichever kind."""
+        """Send the message that `make` makes of the request's number; the answer to come, of whichever kind. Fails at
+        once with LinkLost where the server is too old for any of those that are sent so."""
         request = self._number()
-        return self._send((request, -1), make(request))
+        return self._unknown("what was asked") or self._send((request, -1), make(request))
 
     def close(self) -> None:
         self._mail.post(None)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from helpers.fake_queue import FakeQueue
 
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_protocol.joinfile import Join
@@ -21,8 +23,10 @@ from afterfact_protocol.messages import (
     Gap,
     HealthPoint,
     InterfaceState,
+    Message,
     Page,
     Progress,
+    QueueChanged,
     SensorCoverage,
     SensorHealth,
     SensorStatus,
@@ -214,6 +218,8 @@ class FakeServer:
     pulled: list[tuple[int, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     links: "list[FakeLink]" = field(default_factory=list)
+    queue: FakeQueue = field(default_factory=FakeQueue)
+    role: str = "analyst"
 
     def __call__(self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None]) -> "FakeLink":
         link = FakeLink(self, user, password, on_state)
@@ -237,10 +243,11 @@ class FakeLink:
         self._results: dict[int, npt.NDArray[np.void]] = {}
         self._beside: set[int] = set()
         self.closed = False
+        self.on_queue: Callable[[QueueChanged], None] | None = None
         if not server.reachable:
             self.state = LinkState(LinkPhase.CONNECTING, f"no server answers at {JOIN.address}", time.time())
         elif password == server.password:
-            self.state = LinkState(LinkPhase.ONLINE, "connected", time.time(), "0.1.0", "analyst")
+            self.state = LinkState(LinkPhase.ONLINE, "connected", time.time(), "0.1.0", server.role)
         else:
             self.state = LinkState(LinkPhase.REFUSED, f"the server does not know user '{user}' with this password",
                                    time.time())  # fmt: skip
@@ -248,8 +255,12 @@ class FakeLink:
 
     def change(self, phase: LinkPhase, reason: str) -> None:
         """The connection changes; what is pending fails if it is lost."""
-        self.state = LinkState(phase, reason, time.time(), "0.1.0", "analyst")
+        self.state = LinkState(phase, reason, time.time(), "0.1.0", self._server.role)
         if phase is not LinkPhase.ONLINE:
+            self._server.queue.tell = None
+            lost, self._server.queue.held = self._server.queue.held, []
+            for act, _ in lost:
+                act.set_exception(LinkLost(reason))
             held, self._held = self._held, {}
             for future, _, _ in held.values():
                 future.set_exception(LinkLost(reason))
@@ -369,6 +380,17 @@ class FakeLink:
                 for number, point in self._server.fared.get(sensor, {}).items()
             )
             future.set_result(SensorHealth(0, sensor, start, end, step, told))
+        return future
+
+    def request(self, make: Callable[[int], Message]) -> "Future[Any]":
+        future: Future[Any] = Future()
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
+            return future
+        message = make(0)
+        if getattr(message, "subscribe", "") == "on":
+            self._server.queue.tell = self.on_queue
+        self._server.queue.take(message, future)
         return future
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ def to_json(tabs: list[TabState], current: int) -> str:
 
 
 def load(path: Path) -> tuple[list[TabState], int, str]:
-    """Tabs, the current one, and "" or one line saying why the saved ones could not be used."""
+    """Tabs, the current one (-1: the queue), and "" or one line saying why the saved ones could not be used."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         tabs = [
@@ -70,7 +70,7 @@ def load(path: Path) -> tuple[list[TabState], int, str]:
         ]
         for tab in tabs:
             tab.trail.at = min(max(tab.trail.at, -1), len(tab.trail.texts) - 1)
-        return tabs, min(max(int(stored["current"]), 0), max(len(tabs) - 1, 0)), ""
+        return tabs, min(max(int(stored["current"]), -1), max(len(tabs) - 1, 0)), ""
     except FileNotFoundError:
         return [], 0, ""
     except (OSError, ValueError, KeyError, TypeError) as error:

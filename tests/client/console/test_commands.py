@@ -94,8 +94,8 @@ def test_the_palette_does_what_its_entry_says(work: Desk, fake: FakeServer) -> N
     work.until(lambda: fake.asked == ["port = 1034"])
     work.return_to_window()
     work.answered()
-    assert work.window.tabs.currentIndex() == 1
+    assert work.window.tabs.current_query == 1
     found = palette(work)
     QTest.keyClicks(found.field, "tab ")
     QTest.keyClick(found.field, Key.Key_Escape)
-    assert work.window.tabs.currentIndex() == 1
+    assert work.window.tabs.current_query == 1

@@ -27,7 +27,7 @@ def test_it_follows_the_cursor_and_asks_who_else_saw_it(work: Desk, fake: FakeSe
     assert len(fake.beside) == 1, "rows that were passed are not asked about"
     assert "src_ip IN (10.0.0.2, 16.133.77.85)" in fake.beside[0]
     pane.text.anchorClicked.emit(QUrl("ask:0"))
-    work.until(lambda: work.window.tabs.count() == 2)
+    work.until(lambda: len(work.window.tabs.attached()) == 2)
     assert work.tab.editor.text == fake.beside[0]
 
 

@@ -78,16 +78,16 @@ def test_old_news_of_the_sensors_are_said_to_be_old(work: Desk, fake: FakeServer
 def test_tabs_open_close_and_come_back(work: Desk, fake: FakeServer) -> None:
     work.ask("port = 1")
     work.key(Key.Key_T, CONTROL)
-    assert work.window.tabs.count() == 2 and work.focus is work.tab.editor
+    assert len(work.window.tabs.attached()) == 2 and work.focus is work.tab.editor
     work.type("never run")
     work.key(Key.Key_W, CONTROL)
-    assert work.window.tabs.count() == 1
+    assert len(work.window.tabs.attached()) == 1
     assert "never run" in [asked.text for asked in work.window.history.entries]
     work.key(Key.Key_T, CONTROL | SHIFT)
     assert work.tab.editor.text == "never run"
     work.key(Key.Key_W, CONTROL)
     work.key(Key.Key_W, CONTROL)
-    assert work.window.tabs.count() == 1 and work.tab.editor.text == "", "there is always a tab"
+    assert len(work.window.tabs.attached()) == 1 and work.tab.editor.text == "", "there is always a tab"
 
 
 def test_a_closed_tab_frees_its_result(work: Desk, fake: FakeServer) -> None:
@@ -110,8 +110,8 @@ def test_what_was_typed_is_there_after_a_restart(work: Desk, fake: FakeServer, q
     assert again.window.login.user.text() == "ana"
     again.log_in("ana", "good")
     assert [tab.editor.text for tab in again.window.all_tabs()] == ["port = 2", "WHERE half"]
-    assert again.window.tabs.currentIndex() == 1 and again.window.preferences.theme == theme
-    again.window.tabs.setCurrentIndex(0)
+    assert again.window.tabs.current_query == 1 and again.window.preferences.theme == theme
+    again.window.tabs.setCurrentIndex(1)
     again.tab.editor.setFocus()
     again.key(Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     again.answered()

@@ -14,11 +14,22 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
-from afterfact_protocol.messages import Answer, Page, Progress, SensorHealth, Status, TableAnswer
+from afterfact_protocol.messages import (
+    Answer,
+    Message,
+    Page,
+    Progress,
+    QueueChanged,
+    SensorHealth,
+    Status,
+    TableAnswer,
+)
 
 
 class LinkLike(Protocol):
     """What of a Link the console uses."""
+
+    on_queue: Callable[[QueueChanged], None] | None
 
     @property
     def state(self) -> LinkState: ...
@@ -29,6 +40,7 @@ class LinkLike(Protocol):
     def cancel(self, request: int) -> None: ...
     def status(self) -> "Future[Status]": ...
     def health(self, sensor: str, start: int, end: int, points: int) -> "Future[SensorHealth]": ...
+    def request(self, make: Callable[[int], Message]) -> "Future[Any]": ...
     def close(self) -> None: ...
 
 
@@ -41,9 +53,11 @@ class Server(QObject):
 
     Signals:
         state_changed(LinkState): the connection changed.
+        queue_changed(QueueChanged): the server told of the queue; in the order of the answers to `request`.
     """
 
     state_changed = Signal(object)
+    queue_changed = Signal(object)
     _handed = Signal(object)
 
     def __init__(self, join: Join, make_link: MakeLink = Link, parent: QObject | None = None) -> None:
@@ -80,6 +94,7 @@ class Server(QObject):
         self._link = self._make_link(
             self.join, user, password, lambda state: self._hand(lambda: self._changed(login, state))
         )
+        self._link.on_queue = lambda told: self._hand(lambda: self._queue_changed(login, told))
         self.state_changed.emit(self._link.state)
 
     def log_out(self) -> None:
@@ -104,6 +119,10 @@ class Server(QObject):
         if state.phase is LinkPhase.ONLINE:
             self.last_good = time.time()
         self.state_changed.emit(state)
+
+    def _queue_changed(self, login: int, told: QueueChanged) -> None:
+        if login == self._login:
+            self.queue_changed.emit(told)
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -133,6 +152,10 @@ class Server(QObject):
         self, sensor: str, start: int, end: int, points: int, on_done: "Callable[[Future[SensorHealth]], None]"
     ) -> None:
         self._when(self._need().health(sensor, start, end, points), on_done)
+
+    def request(self, make: Callable[[int], Message], on_done: "Callable[[Future[Any]], None]") -> None:
+        """Send the message that `make` makes of the request's number."""
+        self._when(self._need().request(make), on_done)
 
     def _need(self) -> LinkLike:
         assert self._link is not None, "a request before logging in"

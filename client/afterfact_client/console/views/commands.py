@@ -111,7 +111,7 @@ class Commands(QObject):
         if elsewhere:
             self._window.new_tab(text, run=True)
         else:
-            self._window.on_tab(lambda tab: tab.ask(text))
+            self._window.on_tab(lambda tab: tab.ask(text), bring=True)
 
     def _removed(self, query: SavedQuery) -> None:
         self._window.history.add(query.text, self._window.server.join.address, ran=False)

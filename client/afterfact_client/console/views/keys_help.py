@@ -20,6 +20,22 @@ TIMELINE = (
     ("Left, Right", "Choose a step; with Shift several"),
     ("Return", "Ask again for the time chosen"),
 )
+QUEUE = (
+    ("F1, F2, F3, F4, F5, F6, F7", "Category I to VII for the selected rows, with the events shown"),
+    ("F8", "No action"),
+    ("F9", "Escalate, with a comment"),
+    ("Shift+F1, Shift+F2, Shift+F3, Shift+F4, Shift+F5, Shift+F6, Shift+F7, Shift+F8", "The same with a comment"),
+    ("C, R, A", "Claim, release, assign"),
+    ("N", "Note: add a comment"),
+    ("O", "Open again"),
+    ("Ctrl+Z", "Take back the last act"),
+    ("Return", "The sessions around the newest event, or the selected one"),
+)
+WATCHES = (
+    ("Return", "Run its query"),
+    ("P", "Pause it, or let it go on"),
+    ("Delete", "Remove it, at the second press"),
+)
 TABLE = (
     ("Enter, Menu, Shift+F10", "Menu of the cell: ask again around it"),
     ("Shift+Space", "Select whole rows"),
@@ -44,6 +60,8 @@ class KeysHelp(QDialog):
             group
             for group in (
                 *groups,
+                ("In the queue", QUEUE),
+                ("In the watches", WATCHES),
                 ("In the query", EDITOR),
                 ("In the table", TABLE),
                 ("In the timeline", TIMELINE),

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.views.commands import Commands
@@ -31,6 +32,8 @@ from afterfact_client.console.views.menus import ColumnsMenu
 from afterfact_client.console.views.parts import ElidedLabel, button, label, rename
 from afterfact_client.console.views.query_tab import QueryTab
 from afterfact_client.console.views.query_tabs import QueryTabs
+from afterfact_client.console.views.queue_commands import QueueCommands
+from afterfact_client.console.views.queue_view import QueueView
 from afterfact_client.console.views.sensor_panel import WIDTH as SENSORS_WIDTH
 from afterfact_client.console.views.sensor_panel import SensorPanel
 from afterfact_client.console.views.theme import LOOK, resolved
@@ -82,7 +85,9 @@ class MainWindow(QMainWindow):
         self.panel = SensorPanel(self.sensors)
         self.commands = Commands(self, storage.saved)
         self.side = QSplitter(Qt.Orientation.Vertical, handleWidth=1, childrenCollapsible=False)
-        self.tabs = QueryTabs(self._make_tab)
+        self.queue = QueueView(QueueDesk(server, self))
+        self.tabs = QueryTabs(self._make_tab, self.queue)
+        self.triage = QueueCommands(self, self.queue)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self.trouble = ElidedLabel("notice")
         self.again = button("Log in again", "plain")
@@ -154,6 +159,7 @@ class MainWindow(QMainWindow):
         self.tabs.changed.connect(self._save.start)
         self.tabs.status_changed.connect(self._show_summary)
         self.tabs.told.connect(self.tell)
+        self.queue.status_changed.connect(self._queue_status)
         self.panel.chosen.connect(self._ask_about)
         self.panel.health_wanted.connect(self.show_health)
         self._told.timeout.connect(self._show_summary)
@@ -166,7 +172,7 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         for state in self.storage.tabs or [TabState()]:
             self.tabs.add(state)
-        self.tabs.setCurrentIndex(self.storage.current)
+        self.tabs.current_query = self.storage.current
         if self._complaints:
             self.tell(self._complaints)
 
@@ -184,6 +190,7 @@ class MainWindow(QMainWindow):
     def log_out(self) -> None:
         """Back to the login; tabs stay as they are."""
         self.server.log_out()
+        self.triage.forget()
         self._poll.stop()
         self._strip.hide()
         self.pages.setCurrentWidget(self.login)
@@ -197,7 +204,10 @@ class MainWindow(QMainWindow):
     def stop_or_give_up(self) -> None:
         """Esc: stop the query, or at the login the attempt."""
         if self.pages.currentWidget() is self.work:
-            self.tab.stop()
+            if self.tabs.place_in_front:
+                self.queue.escape()
+            else:
+                self.tab.stop()
         elif self.login.connecting:
             self._give_up()
 
@@ -217,7 +227,9 @@ class MainWindow(QMainWindow):
             self._strip.hide()
             self._poll.start()
             self._ask_status()
-            if first:
+            if first and self.tabs.place_in_front:
+                self.queue.enter()
+            elif first:
                 self.on_tab(lambda tab: tab.editor.setFocus())
         self._tick()
 
@@ -301,10 +313,24 @@ class MainWindow(QMainWindow):
         self._show_summary()
         self._save.start()
 
-    def on_tab(self, do: Callable[[QueryTab], object]) -> None:
-        """Do something with the tab in front; nothing at the login."""
-        if self.pages.currentWidget() is self.work and isinstance(self.tabs.currentWidget(), QueryTab):
+    def on_tab(self, do: Callable[[QueryTab], object], bring: bool = False) -> None:
+        """Do something with the query's tab in front; nothing at the login, nor in the queue, unless `bring` puts the
+        query in front that was there before."""
+        if self.pages.currentWidget() is self.work and (bring or not self.tabs.place_in_front):
+            if bring:
+                self.tabs.bring_query()
             do(self.tab)
+
+    def in_queue(self, do: Callable[[], object], otherwise: Callable[[QueryTab], object]) -> None:
+        """Do the one in the queue, the other with a query's tab."""
+        if self.pages.currentWidget() is self.work and self.tabs.place_in_front:
+            do()
+        else:
+            self.on_tab(otherwise)
+
+    def _queue_status(self) -> None:
+        if self.tabs.place_in_front:
+            self._show_summary()
 
     # --- status line --------------------------------------------------------------------------------------------------
 
@@ -313,6 +339,8 @@ class MainWindow(QMainWindow):
         tab = self.tabs.currentWidget()
         if isinstance(tab, QueryTab):
             self.summary.show_text(tab.status, tab.status_details)
+        elif tab is self.queue:
+            self.summary.show_text(self.queue.status)
 
     def tell(self, text: str) -> None:
         """A short word in place of the summary."""
@@ -332,6 +360,7 @@ class MainWindow(QMainWindow):
         self.menus.show_theme(self.preferences.theme)
         for tab in self.all_tabs():
             tab.restyle()
+        self.triage.restyle()
         self.panel.refresh()
         if self.health is not None:
             self.health.restyle()
@@ -407,7 +436,7 @@ class MainWindow(QMainWindow):
 
     def _ask_about(self, sensor: str) -> None:
         self.activateWindow()
-        self.on_tab(lambda tab: tab.add_condition(sensor_condition(sensor)))
+        self.on_tab(lambda tab: tab.add_condition(sensor_condition(sensor)), bring=True)
 
     def show_keys(self) -> None:
         """All keys, in a window of their own that blocks nothing."""
@@ -418,7 +447,7 @@ class MainWindow(QMainWindow):
     def save(self) -> None:
         """Put tabs, drafts and preferences on disk, without waiting for it."""
         self._save.stop()
-        self.storage.save_tabs(session.to_json([tab.state for tab in self.all_tabs()], self.tabs.currentIndex()))
+        self.storage.save_tabs(session.to_json([tab.state for tab in self.all_tabs()], self.tabs.current_query))
         self.storage.save_preferences(self.preferences.to_json())
 
     def closeEvent(self, event: QCloseEvent) -> None:

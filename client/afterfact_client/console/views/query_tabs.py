@@ -1,4 +1,7 @@
-"""The tabs of a window: opened, named, duplicated, pinned, closed, brought back, and put into windows of their own."""
+"""The tabs of a window: opened, named, duplicated, pinned, closed, brought back, and put into windows of their own.
+
+The first is no query but a place that is always there: the queue.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -18,7 +21,7 @@ PIN = "\N{BLACK DIAMOND} "
 
 
 class QueryTabs(QTabWidget):
-    """`make` builds a tab from its state.
+    """`make` builds a tab from its state; `place` is what the first shows.
 
     Signals:
         changed(): tabs, names or order changed and are to be saved.
@@ -30,9 +33,11 @@ class QueryTabs(QTabWidget):
     status_changed = Signal()
     told = Signal(str)
 
-    def __init__(self, make: Callable[[TabState], QueryTab], parent: QWidget | None = None) -> None:
+    def __init__(self, make: Callable[[TabState], QueryTab], place: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._make = make
+        self.place = place
+        self._front: QueryTab | None = None
         self._closed: list[TabState] = []
         self.detached: list[DetachedTab] = []
         self.menu: QMenu | None = None
@@ -43,7 +48,9 @@ class QueryTabs(QTabWidget):
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         bar.customContextMenuRequested.connect(self._open_menu)
         bar.tabBarDoubleClicked.connect(self.rename)
-        bar.tabMoved.connect(lambda: self.changed.emit())
+        bar.tabMoved.connect(lambda *_: self._moved())
+        self.addTab(place, "")
+        self.currentChanged.connect(self._turned)
         self.setAccessibleName("Queries")
         plus = button("+", "plain", "New tab (Ctrl-T)", "New tab")
         plus.clicked.connect(lambda: self.new_tab())
@@ -53,10 +60,36 @@ class QueryTabs(QTabWidget):
 
     @property
     def tab(self) -> QueryTab:
-        """The tab in front."""
-        tab = self.currentWidget()
-        assert isinstance(tab, QueryTab)
-        return tab
+        """The query's tab in front, or that was before the queue."""
+        attached = self.attached()
+        return self._front if self._front in attached else attached[0]
+
+    def _turned(self, at: int) -> None:
+        tab = self.widget(at)
+        if isinstance(tab, QueryTab):
+            self._front = tab
+
+    def _moved(self) -> None:
+        if self.indexOf(self.place) != 0:
+            self.tabBar().moveTab(self.indexOf(self.place), 0)
+        self.changed.emit()
+
+    def bring_query(self) -> None:
+        """Have a query in front."""
+        self.setCurrentWidget(self.tab)
+
+    @property
+    def place_in_front(self) -> bool:
+        return self.currentWidget() is self.place
+
+    @property
+    def current_query(self) -> int:
+        """Which of the queries is in front, from the left; -1: none, but the place."""
+        return self.currentIndex() - 1
+
+    @current_query.setter
+    def current_query(self, at: int) -> None:
+        self.setCurrentIndex(at + 1)
 
     def attached(self) -> list[QueryTab]:
         """Tabs from left to right."""
@@ -110,7 +143,7 @@ class QueryTabs(QTabWidget):
             self._closed = [*self._closed, tab.state][-CLOSED_TABS:]
         self.removeTab(at)
         tab.deleteLater()
-        if self.count() == 0:
+        if not self.attached():
             self.new_tab()
         self.changed.emit()
 
@@ -169,7 +202,7 @@ class QueryTabs(QTabWidget):
         if isinstance(tab, QueryTab):
             pinned = sum(other.state.pinned for other in self.attached())
             tab.state.pinned = not tab.state.pinned
-            self.tabBar().moveTab(at, pinned if tab.state.pinned else max(pinned - 1, 0))
+            self.tabBar().moveTab(at, 1 + (pinned if tab.state.pinned else max(pinned - 1, 0)))
             self.show_name(tab)
             self.changed.emit()
 
@@ -184,7 +217,7 @@ class QueryTabs(QTabWidget):
         window = DetachedTab(tab, self)
         window.closing.connect(lambda: self._back(window))
         self.detached.append(window)
-        if self.count() == 0:
+        if not self.attached():
             self.new_tab()
         window.show()
         window.activateWindow()

@@ -229,6 +229,7 @@ QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QLabel#dim {{ color: {colours.dim}; }}
 QLabel#error {{ color: {colours.error}; }}
+QLabel#warning {{ color: {colours.warning}; }}
 QLabel#good {{ color: {colours.good}; }}
 QLabel#heading {{ font-size: {px + 4}px; font-weight: 600; }}
 QLabel#section {{ color: {colours.dim}; font-size: {px - 1}px; font-weight: 600; }}

@@ -15,16 +15,17 @@ _THEMES: tuple[tuple[Theme, str], ...] = (("system", "As the &system"), ("dark",
 
 
 class WindowMenus:
-    """F1 to F9 stay free: they belong to the queue of events, as in Sguil."""
+    """F1 to F9 stay free: they belong to the table of the queue, as in Sguil."""
 
     def __init__(self, window: "MainWindow") -> None:
         self._window = window
         self._themes: dict[Theme, QAction] = {}
         bar = window.menuBar()
-        self.all: list[QMenu] = [bar.addMenu(title) for title in ("&File", "&Query", "&View", "&Help")]
-        file, query, view, help_menu = self.all
+        self.all: list[QMenu] = [bar.addMenu(title) for title in ("&File", "&Query", "Q&ueue", "&View", "&Help")]
+        file, query, queue, view, help_menu = self.all
         self._fill_file(file)
         self._fill_query(query)
+        self._fill_queue(queue)
         self._fill_view(view)
         _add(help_menu, "&Keys", ["Ctrl+/", "?"], window.show_keys)
 
@@ -51,7 +52,7 @@ class WindowMenus:
         _add(menu, "&Quit", ["Ctrl+Q"], window.close)
 
     def _fill_query(self, menu: QMenu) -> None:
-        on_tab = self._window.on_tab
+        on_tab, in_queue = self._window.on_tab, self._window.in_queue
         _add(menu, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: on_tab(lambda tab: tab.run()))
         _add(menu, "&Stop", ["Esc"], self._window.stop_or_give_up)
         menu.addSeparator()
@@ -61,10 +62,23 @@ class WindowMenus:
         _add(menu, "Sa&ve ...", ["Ctrl+S"], self._window.commands.save_query)
         _add(menu, "Co&mmand palette", ["Ctrl+K"], self._window.commands.show_palette)
         menu.addSeparator()
-        _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus()))
-        _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: on_tab(lambda tab: tab.answer.view.setFocus()))
-        _add(menu, "&Filter the table", ["Ctrl+F"], lambda: on_tab(lambda tab: tab.answer.filter.enter()))
+        _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus(), bring=True))
+        _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: in_queue(
+            self._window.queue.enter, lambda tab: tab.answer.view.setFocus()))  # fmt: skip
+        _add(menu, "&Filter the table", ["Ctrl+F"], lambda: in_queue(
+            self._window.queue.enter_filter, lambda tab: tab.answer.filter.enter()))  # fmt: skip
         _add(menu, "Coverage &details", ["Ctrl+D"], lambda: on_tab(lambda tab: tab.answer.notes.toggle()))
+
+    def _fill_queue(self, menu: QMenu) -> None:
+        triage = self._window.triage
+        _add(menu, "Go to the &queue", ["Ctrl+R"], triage.show)
+        _add(menu, "&Open events", [], lambda: triage.show("open"))
+        _add(menu, "&Escalated events", [], lambda: triage.show("escalated"))
+        _add(menu, "&Closed events", [], lambda: triage.show("closed"))
+        menu.addSeparator()
+        _add(menu, "&Watches", ["Ctrl+M"], triage.show_watches)
+        _add(menu, "Watch &this query ...", ["Ctrl+Shift+M"], triage.watch_query)
+        _add(menu, "&Autocategorise rules", [], triage.show_rules)
 
     def _fill_view(self, menu: QMenu) -> None:
         window, liked = self._window, self._window.preferences

@@ -1,0 +1,123 @@
+"""A short list that the server keeps (watches, rules), as a table: asked for while somebody looks, and changed."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+
+from afterfact_client.console.models.server import Server
+from afterfact_client.link import LinkLost, RequestFailed
+from afterfact_client.state.watch_words import ItemColumn
+from afterfact_protocol.messages import Message
+
+_NONE = QModelIndex()
+
+
+class ServerList(QAbstractTableModel):
+    """`ask` makes the message that asks for it, `items_of` takes the items, each with a `number`, from an answer.
+
+    Signals:
+        told(): news came, or `trouble` changed.
+    """
+
+    told = Signal()
+    TONE = Qt.ItemDataRole.UserRole + 1
+
+    def __init__(
+        self, server: Server, columns: Sequence[ItemColumn], ask: Callable[[int], Message],
+        items_of: Callable[[Any], Sequence[Any]], parent: QObject | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(parent)
+        self.columns = tuple(columns)
+        self.items: list[Any] = []
+        self.trouble = ""
+        """Why there is no news; empty: there is."""
+        self.known = False
+        """Whether it was told at all."""
+        self._server, self._ask, self._items_of = server, ask, items_of
+        self._asking = False
+
+    def forget(self) -> None:
+        """Somebody else logs in."""
+        self.beginResetModel()
+        self.items, self.known, self.trouble, self._asking = [], False, "", False
+        self.endResetModel()
+        self.told.emit()
+
+    def refresh(self) -> None:
+        """Ask for it, unless that is on its way."""
+        if not self._server.online:
+            self.trouble = "Not connected: this is as it was last told."
+            self.told.emit()
+        elif not self._asking:
+            self._asking = True
+            self._server.request(self._ask, self._take)
+
+    def change(self, make: Callable[[int], Message], done: Callable[[Exception | None], None]) -> None:
+        """Send a change; `done` is called with why nothing came of it, or None once it is here."""
+        if not self._server.online:
+            done(LinkLost("not connected"))
+            return
+
+        def answered(future: "Future[Any]") -> None:
+            error = future.exception()
+            if error is None:
+                self._show(future.result())
+            elif not isinstance(error, RequestFailed | LinkLost):
+                raise error
+            done(error)
+
+        self._server.request(make, answered)
+
+    def _take(self, future: "Future[Any]") -> None:
+        self._asking = False
+        error = future.exception()
+        if error is None:
+            self._show(future.result())
+        elif isinstance(error, RequestFailed | LinkLost):
+            self.trouble = f"No news: {error}."
+            self.told.emit()
+        else:
+            raise error
+
+    def _show(self, answer: Any) -> None:
+        items = list(self._items_of(answer))
+        self.trouble, self.known = "", True
+        if [item.number for item in items] == [item.number for item in self.items]:
+            changed, self.items = items != self.items, items
+            if changed:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(items) - 1, len(self.columns) - 1))
+        else:
+            self.beginResetModel()
+            self.items = items
+            self.endResetModel()
+        self.told.emit()
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex = _NONE) -> int:
+        return 0 if parent.isValid() else len(self.items)
+
+    def columnCount(self, parent: QModelIndex | QPersistentModelIndex = _NONE) -> int:
+        return 0 if parent.isValid() else len(self.columns)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
+            return None
+        column = self.columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        column, item = self.columns[index.column()], self.items[index.row()]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return column.text(item)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+                return side | Qt.AlignmentFlag.AlignVCenter
+            case self.TONE:
+                return column.tone(item)
+        return None
