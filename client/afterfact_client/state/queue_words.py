@@ -3,6 +3,7 @@ query around an event. Rows in, words out; nothing here knows a window. Times in
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
 from afterfact_client.queue import CATEGORIES, CATEGORY_MEANS, Action
@@ -64,7 +65,7 @@ def status_word(rows: Packed, slot: int) -> str:
 
 
 ROW_COLUMNS = (
-    Column("ST", "Status: open, a category, no action (NA), escalated", "status", 9, status_word, tone=_severity),
+    Column("ST", "Status: open, a category, no action (NA), escalated", "status", 5, status_word, tone=_severity),
     Column("CNT", "Events in this row: what a key disposes of", "count", 5, _count("count"), right=True),
     Column("Sev", "Severity; 1 is the most severe", "severity", 3,
            lambda rows, slot: str(rows.number("severity", slot) or "-"), right=True, tone=_severity,
@@ -78,13 +79,13 @@ ROW_COLUMNS = (
     Column("Peers", "Different destinations", "peers", 5, _count("peers"), right=True),
     Column("Destination", "Of the newest event", "dst_ip", 15, _text("dst_ip"), largest_first=False),
     Column("DPort", "Of the newest event", "dst_port", 5, _port("dst_port"), right=True, largest_first=False),
-    Column("Message", "The signature, or the watch's name", "text", 44, _text("text"), largest_first=False),
-    Column("Comment", "The last", "comment", 20, _text("comment"), largest_first=False),
+    Column("Message", "The signature, or the watch's name", "text", 56, _text("text"), largest_first=False),
+    Column("Comment", "The last", "comment", 32, _text("comment"), largest_first=False),
     Column("By", "Who did the last thing with it", "changed_by", 6, _text("changed_by"), largest_first=False),
     Column("First (UTC)", "Time of the earliest event", "first_time", 19, _time("first_time")),
-    Column("Rule", "generator:signature, or watch:number", "rule", 10, _text("rule"), largest_first=False),
     Column("Row", "Its number, as `afterfact queue` takes it", "number", 5,
            lambda rows, slot: str(rows.number("number", slot)), right=True),
+    Column("Rule", "generator:signature, or watch:number", "rule", 10, _text("rule"), largest_first=False),
 )  # fmt: skip
 
 
@@ -99,6 +100,11 @@ def row_details(rows: Packed, slot: int) -> str:
     return "\n".join(
         f"{column.title}: {text}" for column in ROW_COLUMNS if (text := column.text(rows, slot)) not in ("", "-")
     )
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that shows a text as it is: what others wrote may look like markup."""
+    return f"<qt>{escape(text).replace(chr(10), '<br>')}</qt>"
 
 
 # --- events and history -----------------------------------------------------------------------------------------------
@@ -166,7 +172,8 @@ def category(status: int) -> str:
 def act_word(action: Action, status: int, owner: str) -> str:
     """What is done, for a heading: `Cat III (attempted access)`, `Escalate`."""
     if action == "categorise":
-        return category(status)
+        word = category(status)
+        return word[:1].upper() + word[1:]
     return f"Assign to {printable(owner)}" if action == "assign" and owner else action.capitalize()
 
 

@@ -104,5 +104,11 @@ RULE_COLUMNS = (
 
 def rule_details(rule: Autocat) -> str:
     """All that is known of a rule, a line a thing."""
-    lines = [f"{column.title}: {column.text(rule)}" for column in RULE_COLUMNS]
-    return "\n".join([*lines, f"Made: {time_text(rule.created)}"])
+    whom = f"rule {_any(rule.rule)}, from {_any(rule.src)} to {_any(rule.dst)}, sensor {_any(rule.sensor)}"
+    return "\n".join([
+        f"autocat {rule.number}: events of {whom} become {CATEGORIES[rule.status]} as they come",
+        f"why: {printable(rule.comment)}",
+        f"made by {printable(rule.owner)} {time_text(rule.created)}; "
+        + ("removed" if rule.removed else f"ends {time_text(rule.expires)}" if rule.expires else "never ends")
+        + f"; disposed of {rule.hits:,} so far",
+    ])  # fmt: skip

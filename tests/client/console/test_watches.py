@@ -44,7 +44,7 @@ def test_watches_are_listed_and_their_query_is_run(work: Desk, fake: FakeServer)
     assert cells(window, 0) == ["7", "worm", "on", "1", "1,234", "2004-07-26 17:37:49", "ana",
                                 "WHERE dst_port = 1034", ""]  # fmt: skip
     assert window.model.rowCount() == 2 and cells(window, 1)[1] == r"<b>\n"
-    assert window.model.index(1, 2).data(window.model.TONE) == "error"
+    assert window.model.cell(1, 2) == ("paused", "error")
     assert "never ends" in window.details.toPlainText() and "it spreads" in window.details.toPlainText()
     fake.queue.watches = [replace(WORM, number=8), replace(WORM, matches=1300), rests]
     work.until(lambda: window.model.rowCount() == 3)

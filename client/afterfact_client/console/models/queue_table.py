@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.state.packed import Slots
 from afterfact_client.state.queue_rows import Member, Shown
-from afterfact_client.state.queue_words import ROW_COLUMNS, row_details
+from afterfact_client.state.queue_words import ROW_COLUMNS, plain_tip, row_details
 
 _NONE = QModelIndex()
 MOST_STEPS = 64
@@ -25,8 +25,6 @@ class QueueTable(QAbstractTableModel):
 
     changing = Signal()
     settled = Signal()
-    TONE = Qt.ItemDataRole.UserRole + 1
-    """One of queue_words' tones; dim while an act is on its way."""
 
     def __init__(self, desk: QueueDesk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -145,12 +143,17 @@ class QueueTable(QAbstractTableModel):
         """A text of a row, as the server told it."""
         return self._rows.text(name, int(self.slots[row]))
 
+    def cell(self, row: int, section: int) -> tuple[str, str]:
+        """A text and its tone, dim while an act is on its way."""
+        column, slot = ROW_COLUMNS[section], int(self.slots[row])
+        return column.text(self._rows, slot), "dim" if self._rows.acting(slot) else column.tone(self._rows, slot)
+
+    def right(self, section: int) -> bool:
+        """Whether a column's texts stand at its right."""
+        return ROW_COLUMNS[section].right
+
     def text(self, row: int, section: int) -> str:
         return ROW_COLUMNS[section].text(self._rows, int(self.slots[row]))
-
-    def details(self, row: int) -> str:
-        """All that is known of it."""
-        return row_details(self._rows, int(self.slots[row]))
 
     # --- the model ----------------------------------------------------------------------------------------------------
 
@@ -166,6 +169,9 @@ class QueueTable(QAbstractTableModel):
         column = ROW_COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.title + ((" ▾" if self.descending else " ▴") if column.by == self.by else "")
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
         return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -178,8 +184,8 @@ class QueueTable(QAbstractTableModel):
             case Qt.ItemDataRole.TextAlignmentRole:
                 side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
                 return side | Qt.AlignmentFlag.AlignVCenter
-            case self.TONE:
-                return "dim" if self._rows.acting(slot) else column.tone(self._rows, slot)
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(row_details(self._rows, slot))
         return None
 
 

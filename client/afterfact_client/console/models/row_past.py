@@ -6,7 +6,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.state.packed import Packed
-from afterfact_client.state.queue_words import ACTION_TITLES, EVENT_COLUMNS, EVENT_KINDS, action_cells
+from afterfact_client.state.queue_words import ACTION_TITLES, EVENT_COLUMNS, EVENT_KINDS, action_cells, plain_tip
 from afterfact_protocol.messages import QueueEvents, QueueHistory
 
 _NONE = QModelIndex()
@@ -73,6 +73,14 @@ class RowEvents(QAbstractTableModel):
         """The number of an event."""
         return self._events.number("number", row)
 
+    def cell(self, row: int, section: int) -> tuple[str, str]:
+        """A text and its tone."""
+        return EVENT_COLUMNS[section].text(self._events, row), "text"
+
+    def right(self, section: int) -> bool:
+        """Whether a column's texts stand at its right."""
+        return EVENT_COLUMNS[section].right
+
     def canFetchMore(self, parent: QModelIndex | QPersistentModelIndex = _NONE) -> bool:
         return not parent.isValid() and not self.whole and not self._asking
 
@@ -92,6 +100,9 @@ class RowEvents(QAbstractTableModel):
         column = EVENT_COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.title
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
         return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -100,6 +111,8 @@ class RowEvents(QAbstractTableModel):
         column = EVENT_COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(self._events, index.row())
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tip(column.text(self._events, index.row()))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
@@ -141,6 +154,14 @@ class RowHistory(QAbstractTableModel):
         self._show([] if answer is None else [action_cells(action) for action in answer.actions])
         self.told.emit()
 
+    def cell(self, row: int, section: int) -> tuple[str, str]:
+        """A text and its tone."""
+        return self._cells[row][section], "text"
+
+    def right(self, section: int) -> bool:
+        """Whether a column's texts stand at its right."""
+        return ACTION_TITLES[section] == "Events"
+
     def _show(self, cells: list[tuple[str, ...]]) -> None:
         if cells != self._cells:
             self.beginResetModel()
@@ -161,4 +182,7 @@ class RowHistory(QAbstractTableModel):
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
-        return self._cells[index.row()][index.column()] if role == Qt.ItemDataRole.DisplayRole else None
+        cell = self._cells[index.row()][index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tip(cell)
+        return cell if role == Qt.ItemDataRole.DisplayRole else None

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
+from afterfact_client.state.queue_words import plain_tip
 from afterfact_client.state.watch_words import ItemColumn
 from afterfact_protocol.messages import Message
 
@@ -22,7 +23,6 @@ class ServerList(QAbstractTableModel):
     """
 
     told = Signal()
-    TONE = Qt.ItemDataRole.UserRole + 1
 
     def __init__(
         self, server: Server, columns: Sequence[ItemColumn], ask: Callable[[int], Message],
@@ -94,6 +94,15 @@ class ServerList(QAbstractTableModel):
             self.endResetModel()
         self.told.emit()
 
+    def cell(self, row: int, section: int) -> tuple[str, str]:
+        """A text and its tone."""
+        column, item = self.columns[section], self.items[row]
+        return column.text(item), column.tone(item)
+
+    def right(self, section: int) -> bool:
+        """Whether a column's texts stand at its right."""
+        return self.columns[section].right
+
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = _NONE) -> int:
         return 0 if parent.isValid() else len(self.items)
 
@@ -106,6 +115,9 @@ class ServerList(QAbstractTableModel):
         column = self.columns[section]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.title
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
         return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -118,6 +130,6 @@ class ServerList(QAbstractTableModel):
             case Qt.ItemDataRole.TextAlignmentRole:
                 side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
                 return side | Qt.AlignmentFlag.AlignVCenter
-            case self.TONE:
-                return column.tone(item)
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(column.text(item))
         return None

@@ -15,29 +15,28 @@ from afterfact_client.console.views.theme import LOOK
 from afterfact_client.link import LinkLost
 
 POLL_MS = 2000
-DETAIL_LINES = 8
 
 
 class ListWindow(QDialog):
-    """`spoken` is what a screen reader calls the table, `details` the words for one item, `nothing` what is said where
+    """`details` makes the words for one item, as many `lines` as are shown at a time; `nothing` is what is said where
     there are none."""
 
     def __init__(
-        self, model: ServerList, title: str, spoken: str, nothing: str, details: Callable[[Any], str], parent: QWidget
+        self, model: ServerList, title: str, nothing: str, details: Callable[[Any], str], lines: int, parent: QWidget
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.resize(1180, 520)
         self.model = model
-        self._nothing, self._details = nothing, details
+        self._nothing, self._details, self._lines = nothing, details, lines
         self._current = 0
         self._doomed = 0
         """Number of the item that a second press removes."""
-        self.table = DenseTable(spoken, [column.sample for column in model.columns], ServerList.TONE)
+        self.table = DenseTable(title, [column.sample for column in model.columns])
         self.table.setModel(model)
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
-        self.details.setAccessibleName(f"{spoken}: the selected one")
+        self.details.setAccessibleName(f"{title}: the selected one")
         self.said = label(" ", "dim", wrap=True, spoken="What came of the last change")
         self.said.setTextFormat(Qt.TextFormat.PlainText)
         self.buttons = QHBoxLayout()
@@ -105,7 +104,7 @@ class ListWindow(QDialog):
         """Theme or text size changed."""
         self.table.restyle()
         self.details.setFont(LOOK.mono)
-        self.details.setFixedHeight(DETAIL_LINES * (LOOK.text_px + 5))
+        self.details.setFixedHeight(self._lines * (LOOK.text_px + 5))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -36,7 +36,7 @@ class QueueRowsView(DenseTable):
     focused = Signal(bool)
 
     def __init__(self, table: QueueTable) -> None:
-        super().__init__("Queue", [column.sample for column in ROW_COLUMNS], QueueTable.TONE)
+        super().__init__("Queue", [column.sample for column in ROW_COLUMNS])
         self.table = table
         self.menu: QMenu | None = None
         self.setModel(table)

@@ -62,7 +62,7 @@ class QueueView(QWidget):
         self.events = RowEvents(desk, self)
         self.history = RowHistory(desk, self)
         self.events_view = DenseTable("Events of the row", [column.sample for column in queue_words.EVENT_COLUMNS])
-        self.history_view = DenseTable("History of the row", (19, 8, 16, 6, 30))
+        self.history_view = DenseTable("History of the row", (19, 6, 10, 5, 20))
         self._looked: tuple[int, int, int, int] = (0, 0, 0, 0)
         self._awaited: frozenset[int] = frozenset()
         self._look_timer = QTimer(self, singleShot=True, interval=LOOK_MS)
@@ -88,6 +88,7 @@ class QueueView(QWidget):
         self.notice.hide()
         top = QHBoxLayout()
         top.setContentsMargins(4, 2, 8, 2)
+        top.setSpacing(10)
         top.addWidget(self.lists)
         top.addWidget(self.filter, 1)
         top.addWidget(self.state, 2)
@@ -102,6 +103,7 @@ class QueueView(QWidget):
         inside.addWidget(self.said)
         inside.addWidget(self.hint)
         self.events_view.setModel(self.events)
+        self.events_view.horizontalHeader().setStretchLastSection(False)
         self.history_view.setModel(self.history)
         self.below = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self.below.addWidget(_titled("EVENTS OF THE ROW", self.events_view))
@@ -171,7 +173,9 @@ class QueueView(QWidget):
 
     def _show_list(self, at: int) -> None:
         self.comment.hide()
+        self._say("dim", " ")
         self.table.show_list(SHOWN[at])
+        self.rows.fit(0, 5 if SHOWN[at] == "open" else 9)
         self.rows.setFocus()
         if self.table.rowCount():
             self.rows.select(0)
@@ -256,6 +260,7 @@ class QueueView(QWidget):
             return
         word = queue_words.act_word(action, status, "")
         title = f"{word}: {count(len(members), 'row')}, {count(events, 'event')}"
+        self._say("dim", " ")
         what, needed = ("To whom", "Say to whom.") if action == "assign" else ("Comment", "")
         if action in ("escalate", "comment"):
             needed = "Say why, in a comment." if action == "escalate" else "Write a comment."
@@ -308,8 +313,12 @@ class QueueView(QWidget):
         if row < 0:
             if self._looked != (0, 0, 0, 0):
                 self._looked = (0, 0, 0, 0)
-                self.events.show_row(0)
-                self.history.show_row(0, 0)
+                self._show_past(0, 0)
+            self._past_told()
+            return
+        if self.desk.phase == "away" and self.table.number(row) != self._looked[0]:
+            self._show_past(0, 0)  # else it would be that of another row
+            self._looked = (0, 0, 0, 0)
             self._past_told()
             return
         if self.desk.phase == "away":
@@ -319,16 +328,20 @@ class QueueView(QWidget):
         )
         before, self._looked = self._looked, (number, first, last, version)
         if before[0] != number or last < before[2] or first != before[1]:
-            self.events.show_row(number)
-            self.history.show_row(number, first)
+            self._show_past(number, first)
         elif before != self._looked:
             if last != before[2]:
                 self.events.look_for_more()
             self.history.show_row(number, first, keep=True)
         self._past_told()
 
+    def _show_past(self, number: int, first: int) -> None:
+        self.events.show_row(number)
+        self.history.show_row(number, first)
+
     def _past_told(self) -> None:
-        none = "" if self._looked[0] else "Select a row."
+        away = "Not connected: what is known of it shows once the server is back."
+        none = "" if self._looked[0] else away if self.desk.phase == "away" else "Select a row."
         events = "Cannot be told." if self.events.failed else "Loading ..." if not self.events.whole else ""
         self.events_view.say(none or events)
         history = "Cannot be told." if self.history.failed else "Loading ..." if self.history.loading else (

@@ -31,7 +31,7 @@ class RulesWindow(ListWindow):
     """See the module."""
 
     def __init__(self, model: ServerList, server: Server, parent: QWidget) -> None:
-        super().__init__(model, "Autocategorise rules", "Autocategorise rules", NOTHING, rule_details, parent)
+        super().__init__(model, "Autocategorise rules", NOTHING, rule_details, 4, parent)
         self._server = server
         self.fields = {name: QLineEdit() for name in ("rule", "src", "dst", "sensor", "why")}
         self.category = QComboBox()

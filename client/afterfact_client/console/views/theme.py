@@ -198,6 +198,12 @@ QTreeWidget#plain::item:selected {{ background: {colours.selected}; color: {colo
 QComboBox {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 4px 6px; }}
 QComboBox:focus {{ border: 1px solid {colours.accent}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
+QComboBox::down-arrow {{ width: 0; height: 0; margin-right: 6px; border-left: 4px solid {colours.base};
+  border-right: 4px solid {colours.base}; border-top: 5px solid {colours.dim}; }}
+QCheckBox::indicator {{ width: 11px; height: 11px; border: 1px solid {colours.dim}; border-radius: 2px;
+  background: {colours.base}; }}
+QCheckBox::indicator:checked {{ background: {colours.accent}; border: 1px solid {colours.accent}; }}
+QCheckBox::indicator:focus {{ border: 1px solid {colours.accent}; }}
 QListWidget::item:selected {{ background: {colours.selected}; color: {colours.text}; }}
 QSplitter::handle {{ background: {colours.line}; }}
 QPlainTextEdit {{ border: 1px solid {colours.line}; border-radius: 3px; background: {colours.base}; padding: 1px; }}

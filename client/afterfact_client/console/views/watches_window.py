@@ -53,7 +53,7 @@ class WatchesWindow(ListWindow):
     rows_wanted = Signal(str)
 
     def __init__(self, model: ServerList, server: Server, parent: QWidget) -> None:
-        super().__init__(model, "Watches", "Watches", NOTHING, watch_details, parent)
+        super().__init__(model, "Watches", NOTHING, watch_details, 8, parent)
         self._server = server
         self.ask_button = self.add_button("Ask its query", "Enter", self._ask)
         self.rows_button = self.add_button("Its rows in the queue", "", self._rows)
