@@ -28,6 +28,8 @@ Mask = NDArray[np.bool_]
 
 MAX_CELL = 64
 """Bytes. The longest that a column which is read can have is an IPv6 address; a longer cell is cut to this."""
+_SHORT_LINE = 1024
+"""No cell of such lines makes an array too wide."""
 IDLE_SECONDS = 0.5
 _MAX_DIGITS = 18
 _LATEST_S = 4_102_444_800.0
@@ -107,20 +109,25 @@ def table(block: Block, separator: bytes, columns: int) -> tuple[list[Cells], ND
     """The cells of a block, by column, without blanks; which of its lines these are; and which of its lines have
     another number of cells."""
     text = block.data.tobytes()
-    rows = [
-        text[start:end].replace(b" ", b"").split(separator)
-        for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)
-    ]
-    whole = np.fromiter((len(row) == columns for row in rows), np.bool_, len(rows))
-    fine = rows if whole.all() else [row for row in rows if len(row) == columns]
-    cells = [_cells(column) for column in zip(*fine, strict=True)] if fine else [np.zeros(0, "S1")] * columns
-    return cells, np.flatnonzero(whole), np.flatnonzero(~whole)
+    lines = [text[start:end] for start, end in zip(block.starts.tolist(), block.ends.tolist(), strict=True)]
+    whole = np.fromiter((line.count(separator) + 1 == columns for line in lines), np.bool_, len(lines))
+    fine = lines if whole.all() else [line for line, right in zip(lines, whole.tolist(), strict=True) if right]
+    if not fine:
+        return [np.zeros(0, "S1")] * columns, np.flatnonzero(whole), np.flatnonzero(~whole)
+    flat = separator.join(fine).replace(b" ", b"").split(separator)
+    short = max(map(len, fine)) <= _SHORT_LINE
+    return (
+        [_cells(flat[column::columns], short) for column in range(columns)],
+        np.flatnonzero(whole),
+        np.flatnonzero(~whole),
+    )
 
 
-def _cells(column: Sequence[bytes]) -> Cells:
-    if max(map(len, column)) > MAX_CELL:  # or one long cell would widen all of them
+def _cells(column: Sequence[bytes], short: bool) -> Cells:
+    if not short and max(map(len, column)) > MAX_CELL:  # or one long cell would widen all of them
         column = [cell[:MAX_CELL] for cell in column]
-    return np.array(column, "S")
+    cells = np.array(column, "S")
+    return cells if cells.itemsize <= MAX_CELL else cells.astype(f"S{MAX_CELL}")
 
 
 def numbers(cells: Cells, largest: int = 2**63 - 1) -> tuple[Numbers, Mask]:

@@ -1,5 +1,6 @@
 """Programs that are run for their lines."""
 
+import io
 import os
 import shutil
 import signal
@@ -9,6 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
+
+from afterfact_agent.importing.lines import blocks_of
+from afterfact_agent.importing.output import table
+
+
+@pytest.mark.parametrize("long", [70, 5000])
+def test_cells_by_column_without_blanks_and_never_too_wide(long: int) -> None:
+    text = b"a, b ,\r\nc,d\n ,,e f\n" + b"x" * long + b",y,z\n\n"
+    (block,) = blocks_of(io.BytesIO(text), "ra")
+    cells, whole, others = table(block, b",", 3)
+    assert [column.tolist() for column in cells] == [[b"a", b"", b"x" * 64], [b"b", b"", b"y"], [b"", b"ef", b"z"]]
+    assert max(column.itemsize for column in cells) == 64
+    assert (whole.tolist(), others.tolist()) == ([0, 2, 3], [1, 4])
+
 
 PROGRAM = """
 from afterfact_agent.importing.output import run
