@@ -176,7 +176,8 @@ class Groups:
             f"if(m > 1, toInt64({median.format('arrayMap(gap -> toInt64(abs(gap - between)), gaps)')}), 0) AS off "
             f"FROM ({starts})"
         )
-        most = "argMax({}, (m, -toInt32(seen_by)))"
+        # The most starts, of as many the lower number: in one whole number, for of a tuple it takes eight times as long.
+        most = "argMax({}, m * 65536 + 65535 - seen_by)"
         cells = {
             "beats": (most.format("m"), "sum({})"),
             "known": (f"toUInt8({most.format('m')} > 1)", "if(any(rank) > {top}, 0, any({}))"),
