@@ -111,7 +111,8 @@ def _saved(rows: Records, columns: Sequence[TableColumn], save: Save) -> Values:
     known = rows[(rows["other"] == 0) & (rows["nulls"] >> np.uint64(at) & np.uint64(1) == 0)]
     kind = KINDS[subject_of(save.operand).type]
     values = np.zeros(len(known), DTYPES[kind])
-    values[DTYPES[kind].names[0]] = known[f"c{at}"]
+    first, *_ = DTYPES[kind].names or ()
+    values[first] = known[f"c{at}"]
     if kind == "address":
         values["bits"] = 128
     return unique(values)
