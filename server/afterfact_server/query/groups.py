@@ -176,7 +176,7 @@ class Groups:
             f"if(m > 1, toInt64({median.format('arrayMap(gap -> toInt64(abs(gap - between)), gaps)')}), 0) AS off "
             f"FROM ({starts})"
         )
-        # The most starts, of as many the lower number: in one whole number, for of a tuple it takes eight times as long.
+        # The most starts, of as many the lower sensor: in one whole number, for a tuple takes eight times as long.
         most = "argMax({}, m * 65536 + 65535 - seen_by)"
         cells = {
             "beats": (most.format("m"), "sum({})"),
