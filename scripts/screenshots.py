@@ -106,6 +106,8 @@ class Photographer:
         fake.link.change(LinkPhase.ONLINE, "connected")
         window, view = self._window, self._window.queue
         self.until("the server", lambda: not window.trouble.isVisible())
+        window.activateWindow()
+        self.until("the window", window.isActiveWindow)
         window.triage.show()
         self.until("the queue", lambda: view.desk.phase == "ready" and view.table.rowCount() > 0)
         view.rows.select(1)

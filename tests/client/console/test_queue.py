@@ -245,25 +245,33 @@ def test_undo_takes_back_what_was_done_here_and_the_row_is_selected(work: Desk, 
 
 
 def test_undo_never_takes_back_what_somebody_else_did(work: Desk, fake: FakeServer) -> None:
-    view = filled(work, fake, 1, 2)
+    view = filled(work, fake, 1, 2, 3)
+    work.key(Key.Key_F6)
+    work.until(lambda: numbers(view) == [2, 1])
     work.key(Key.Key_F1)
     work.until(lambda: numbers(view) == [1])
     fake.queue.other(2, 4)
     work.key(Key.Key_Z, CONTROL)
     said(work, view, "Not changed: row 2, WORM 2 from 10.0.0.2: bob, Cat IV, 2 s ago.")
     assert fake.queue.rows[2].status == 4
-    # Nor where our act was refused, and the undo was pressed before that was known.
+
+
+def test_an_undo_of_what_was_refused_takes_back_nothing(work: Desk, fake: FakeServer) -> None:
+    """Neither what somebody else did, nor what was done here before."""
+    view = filled(work, fake, 1, 2)
+    work.key(Key.Key_F6)
+    work.until(lambda: numbers(view) == [1])
     tell, fake.queue.tell = fake.queue.tell, None
     fake.queue.other(1, 5)
     fake.queue.holding = True
-    work.key(Key.Key_Up)
     work.key(Key.Key_F1)
     work.key(Key.Key_Z, CONTROL)
     fake.queue.holding, fake.queue.tell = False, tell
     fake.queue.release()
     said(work, view, "Not changed: row 1")
     QTest.qWait(50)
-    assert fake.queue.rows[1].status == 5 and fake.queue.acts[-1].action == "categorise"
+    assert (fake.queue.rows[1].status, fake.queue.rows[2].status) == (5, 6)
+    assert fake.queue.acts[-1].action == "categorise"
 
 
 def test_claim_release_assign_and_note(work: Desk, fake: FakeServer) -> None:

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QDialog, QGridLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from afterfact_client.console.views.parts import label
 
@@ -21,10 +21,10 @@ TIMELINE = (
     ("Return", "Ask again for the time chosen"),
 )
 QUEUE = (
-    ("F1, F2, F3, F4, F5, F6, F7", "Category I to VII for the selected rows, with the events shown"),
+    ("F1 to F7", "Category I to VII for the selected rows, with the events shown"),
     ("F8", "No action"),
     ("F9", "Escalate, with a comment"),
-    ("Shift+F1, Shift+F2, Shift+F3, Shift+F4, Shift+F5, Shift+F6, Shift+F7, Shift+F8", "The same with a comment"),
+    ("Shift+F1 to Shift+F8", "The same with a comment"),
     ("C, R, A", "Claim, release, assign"),
     ("N", "Note: add a comment"),
     ("O", "Open again"),
@@ -53,8 +53,8 @@ class KeysHelp(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keys")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        columns = QGridLayout()
-        columns.setHorizontalSpacing(32)
+        columns = (QVBoxLayout(), QVBoxLayout())
+        heights = [0, 0]
         groups = [(menu.title().replace("&", ""), _of_menu(menu)) for menu in menus]
         groups = [
             group
@@ -69,19 +69,25 @@ class KeysHelp(QDialog):
             )
             if group[1]
         ]
-        for at, (title, keys) in enumerate(groups):
+        for title, keys in groups:
             part = QGridLayout()
             part.setHorizontalSpacing(16)
+            part.setVerticalSpacing(0)
             part.addWidget(label(title.upper(), "section"), 0, 0, 1, 2)
             for row, (key, what) in enumerate(keys, 1):
                 part.addWidget(label(key), row, 0)
                 part.addWidget(label(what, "dim"), row, 1)
-            part.setRowStretch(len(keys) + 1, 1)
             part.setColumnStretch(1, 1)
-            columns.addLayout(part, at // 2, at % 2)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(24, 20, 24, 20)
-        layout.addLayout(columns)
+            at = heights.index(min(heights))
+            columns[at].addLayout(part)
+            heights[at] += len(keys) + 2
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(24, 16, 24, 16)
+        layout.setSpacing(32)
+        for column in columns:
+            column.setSpacing(7)
+            column.addStretch(1)
+            layout.addLayout(column)
 
 
 def _of_menu(menu: QMenu) -> tuple[tuple[str, str], ...]:
