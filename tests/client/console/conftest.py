@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.desk import Desk
 from helpers.fake_link import JOIN, FakeServer
+from PySide6.QtCore import QCoreApplication, QEvent
 from pytestqt.qtbot import QtBot
 
 from afterfact_client.console.app import Console
@@ -34,6 +35,10 @@ def desk(qtbot: QtBot, tmp_path: Path, fake: FakeServer) -> Iterator[Desk]:
     made.open()
     yield made
     console.close()
+    QCoreApplication.processEvents()  # answers that were on their way find their window
+    # Windows that live on are styled anew with each further one: the hundredth test would take ten seconds to begin.
+    console.window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
