@@ -105,10 +105,10 @@ def made(
 
 
 def _saved(rows: Records, columns: Sequence[TableColumn], save: Save) -> Values:
-    """Each value once of the field that is saved. The row that sums up the rest has none."""
+    """Each value once of the field that is saved. In the row of the rest it is NULL, as where it is absent."""
     assert save.operand is not None, "of a table a field is saved"
     at = next(n for n, one in enumerate(columns) if one.role == "key" and one.name == save.operand.name)
-    known = rows[(rows["other"] == 0) & (rows["nulls"] >> np.uint64(at) & np.uint64(1) == 0)]
+    known = rows[rows["nulls"] >> np.uint64(at) & np.uint64(1) == 0]
     kind = KINDS[subject_of(save.operand).type]
     values = np.zeros(len(known), DTYPES[kind])
     first, *_ = DTYPES[kind].names or ()

@@ -1,12 +1,12 @@
 """Two consoles on one real queue: they press on the same row, and what one does leaves the other's screen."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.alerts import delivered, eve
 from helpers.desk import CONTROL, SHIFT, Desk, Key
-from helpers.processes import PASSWORD, Server, agent, call
+from helpers.processes import PASSWORD, Server
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -21,28 +21,12 @@ pytestmark = [
 ]
 
 
-def eve(sources: dict[str, int]) -> str:
-    """So many alerts of each source address."""
-    return "".join(
-        json.dumps({
-            "timestamp": f"2004-07-26T00:00:{second:02}.000000+0000", "event_type": "alert", "flow_id": second,
-            "src_ip": source, "src_port": 4000, "dest_ip": f"192.0.2.{second}", "dest_port": 1034, "proto": "TCP",
-            "alert": {"action": "allowed", "gid": 1, "signature_id": 2001219, "rev": 1, "severity": 1,
-                      "signature": "WORM"},
-        }) + "\n"
-        for source, count in sources.items() for second in range(count)
-    )  # fmt: skip
-
-
 @pytest.fixture
 def desks(qtbot: QtBot, tmp_path: Path, site: Server) -> Iterator[list[Desk]]:
     """Ana's and Bob's consoles, both with the queue in front and in it two rows."""
     site.add_user("bob")
     join = site.console_file()
-    path = site.folder / "eve.json"
-    path.write_text(eve({"10.0.0.1": 3, "10.0.0.2": 1}))
-    done = call(agent(site.enrol("ids"), site.folder / "spool", "--import", "suricata", path, "--until-delivered"))
-    assert done.returncode == 0, done.stderr
+    delivered(site, site.enrol("ids"), eve({"10.0.0.1": 3, "10.0.0.2": 1}))
     made = []
     for name in ("ana", "bob"):
         desk = Desk(qtbot, Console(read_join(join, "console"), tmp_path / name))

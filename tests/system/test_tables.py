@@ -289,6 +289,8 @@ def test_what_a_table_found_is_saved(planted: Server, client: Client) -> None:
     ]
     rest = asked(client, "| count by dst_port top 2 | save @common dst_port")
     assert rest.answer.saved is not None and rest.answer.saved.count == 2 and len(rest) == 3
+    hosts = asked(client, "| count by src_ip top 2 | save @busiest src_ip").answer.saved
+    assert hosts is not None and hosts.count == 2
     ports = asked(client, "| count by dst_port, src_ip | save @every dst_port").answer.saved
     assert ports is not None and ports.count == len(asked(client, "| count by dst_port")) > 150
     with pytest.raises(RequestFailed, match="@scanners"):

@@ -168,3 +168,21 @@ def test_more_than_can_be_saved(client: Client, monkeypatch: pytest.MonkeyPatch)
         asked(client, parse("| count by dst_port | save @ports dst_port", NOW))
     kept = asked(client, parse("| count by dst_port having count > 0 limit 5 | save @ports dst_port", NOW)).values
     assert kept is not None and len(kept) == 5
+
+
+def test_of_sensors_that_saw_as_many_starts_the_first_is_believed(client: Client) -> None:
+    """And one that saw more before it, whatever its number: period and jitter are of one sensor's view."""
+    rows = np.zeros(10, ROW)
+    rows["session_id"], rows["revision"] = np.arange(1, 11), 1
+    rows["sensor"] = [1, 1, 1, 2, 2, 2, 3, 3, 3, 3]
+    seconds = [0, 10, 20, 0, 60, 120, 0, 7, 14, 21]
+    rows["start_time"] = rows["end_time"] = np.array(seconds) * 1_000_000 + 1_700_000_000_000_000
+
+    def period(count: int) -> int:
+        store(client, [rows[:count]])
+        told = asked(client, parse("| periodic by src_ip", NOW))
+        at = next(n for n, column in enumerate(told.columns) if column.name == "period")
+        return int(np.frombuffer(told.rows.tobytes(), layout(told.columns))[f"c{at}"][0])
+
+    assert period(6) == 10_000_000
+    assert period(10) == 7_000_000

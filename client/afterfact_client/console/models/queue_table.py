@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
+from afterfact_client.console.models.header import header
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.state.packed import Slots
 from afterfact_client.state.queue_rows import Member, Shown
@@ -164,15 +165,10 @@ class QueueTable(QAbstractTableModel):
         return 0 if parent.isValid() else len(ROW_COLUMNS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(ROW_COLUMNS):
-            return None
-        column = ROW_COLUMNS[section]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return column.title + ((" ▾" if self.descending else " ▴") if column.by == self.by else "")
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
-        return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
+        text = header(ROW_COLUMNS, section, orientation, role)
+        if text is not None and role == Qt.ItemDataRole.DisplayRole and ROW_COLUMNS[section].by == self.by:
+            return f"{text} {'▾' if self.descending else '▴'}"
+        return text
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():

@@ -4,6 +4,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
+from afterfact_client.console.models.header import header
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.state.packed import Packed
 from afterfact_client.state.queue_words import ACTION_TITLES, EVENT_COLUMNS, EVENT_KINDS, action_cells, plain_tip
@@ -95,15 +96,7 @@ class RowEvents(QAbstractTableModel):
         return 0 if parent.isValid() else len(EVENT_COLUMNS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation is not Qt.Orientation.Horizontal or not 0 <= section < len(EVENT_COLUMNS):
-            return None
-        column = EVENT_COLUMNS[section]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return column.title
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
-        return (column.about or None) if role == Qt.ItemDataRole.ToolTipRole else None
+        return header(EVENT_COLUMNS, section, orientation, role)
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():

@@ -1,8 +1,19 @@
 """Small widgets made the same way everywhere."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def label(text: str = "", name: str = "", wrap: bool = False, spoken: str = "") -> QLabel:
@@ -22,6 +33,23 @@ def button(text: str, name: str = "", tip: str = "", spoken: str = "") -> QPushB
     made.setToolTip(tip)
     made.setAccessibleName(spoken)
     return made
+
+
+def lay_out_form(dialog: QDialog, fields: Sequence[tuple[str, QWidget]], said: QLabel, do: QPushButton) -> None:
+    """A dialogue's fields by their titles; below them what is said of them, Cancel, and the button that does it."""
+    do.setDefault(True)
+    cancel = QPushButton("Cancel")
+    cancel.clicked.connect(dialog.reject)
+    form = QFormLayout()
+    for title, field in fields:
+        form.addRow(title, field)
+    buttons = QHBoxLayout()
+    buttons.addWidget(said, 1)
+    buttons.addWidget(cancel)
+    buttons.addWidget(do)
+    layout = QVBoxLayout(dialog)
+    layout.addLayout(form)
+    layout.addLayout(buttons)
 
 
 def rename(widget: QWidget, name: str) -> None:

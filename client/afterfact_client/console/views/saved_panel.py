@@ -5,8 +5,6 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QPlainTextEdit,
@@ -17,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from afterfact_client.console.views.parts import label
+from afterfact_client.console.views.parts import label, lay_out_form
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state.saved import SavedQueries, SavedQuery
 
@@ -151,22 +149,10 @@ class SaveDialog(QDialog):
         self.text.setTabChangesFocus(True)
         self.said = label(" ", "dim", wrap=True)
         self.button = QPushButton("Save")
-        self.button.setDefault(True)
-        cancel = QPushButton("Cancel")
-        form = QFormLayout()
-        for title, field in (
+        lay_out_form(self, (
             ("&Name", self.name), ("&Folder", self.folder), ("&Comment", self.comment), ("&Query", self.text),
-        ):  # fmt: skip
-            form.addRow(title, field)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.said, 1)
-        buttons.addWidget(cancel)
-        buttons.addWidget(self.button)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addLayout(buttons)
+        ), self.said, self.button)  # fmt: skip
         self.resize(560, 300)
-        cancel.clicked.connect(self.reject)
         self.button.clicked.connect(self._save)
         self.name.textChanged.connect(self._look)
         self.folder.currentTextChanged.connect(self._look)

@@ -10,19 +10,16 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.server_list import ServerList
 from afterfact_client.console.views.list_window import ListWindow
-from afterfact_client.console.views.parts import label, rename
+from afterfact_client.console.views.parts import label, lay_out_form, rename
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.queue_words import may_act
@@ -147,23 +144,11 @@ class WatchDialog(QDialog):
         self.said = label("Every session that this finds comes into the queue, once.", "dim", wrap=True)
         self.said.setTextFormat(Qt.TextFormat.PlainText)
         self.button = QPushButton("Watch")
-        self.button.setDefault(True)
-        cancel = QPushButton("Cancel")
-        form = QFormLayout()
-        for title, field in (
+        lay_out_form(self, (
             ("&Name", self.name), ("&Query", self.text), ("&Severity", self.severity), ("&Ends", self.ends),
             ("&Comment", self.comment), ("", self.history), ("", self.notify),
-        ):  # fmt: skip
-            form.addRow(title, field)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.said, 1)
-        buttons.addWidget(cancel)
-        buttons.addWidget(self.button)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addLayout(buttons)
+        ), self.said, self.button)  # fmt: skip
         self.resize(640, 400)
-        cancel.clicked.connect(self.reject)
         self.button.clicked.connect(self._make)
         self.name.selectAll()
         self.name.setFocus()
