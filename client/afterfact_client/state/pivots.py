@@ -82,6 +82,13 @@ def around(us: int, width: int = AROUND) -> str:
     return f"start_time BETWEEN {quoted(instant(us - width))} AND {quoted(instant(us + width))}"
 
 
+def _around_its(name: str, us: int, width: int) -> str:
+    """The condition that looks around a time of a row, and finds that row too: by its start; by having been there then,
+    for a session may have begun long before its end; or by any other time itself."""
+    first, last = quoted(instant(us - width)), quoted(instant(us + width))
+    return f"DURING {first} .. {last}" if name == "end_time" else f"{name} BETWEEN {first} AND {last}"
+
+
 def _of_address(side: str, row: np.void, kept: list[str]) -> list[Section]:
     this = address(bytes(row[f"{side}_ip"]))
     src, dst = address(bytes(row["src_ip"])), address(bytes(row["dst_ip"]))
@@ -146,7 +153,7 @@ def _of_time(column: Column, row: np.void, asked: str) -> Section:
     return Section(
         heading,
         tuple(
-            Pivot(f"{what}, ± {label}", querytext.refined(base, around(us, minutes * MINUTE)))
+            Pivot(f"{what}, ± {label}", querytext.refined(base, _around_its(column.name, us, minutes * MINUTE)))
             for what, base in (("this query", rest), ("everything", ""))
             for label, minutes in (("&5 min", 5), ("3&0 min", 30))
         ),

@@ -75,6 +75,14 @@ def test_around_a_time(row: Records) -> None:
     assert "2004-07-20" not in str(narrowed)
 
 
+def test_around_the_end_of_a_session_that_began_long_before(row: Records) -> None:
+    row["start_time"] -= 9 * 3_600_000_000
+    row["ingest_time"] = row["end_time"] + 86_400_000_000
+    for name, says in (("end_time", "DURING '"), ("ingest_time", "ingest_time BETWEEN '")):
+        query = entries(name, row)["everything, ± 30 min"]
+        assert says in query and matches(parse(query, NOW).where, row, NUMBERS).all()
+
+
 def test_ipv6(row: Records) -> None:
     row["dst_ip"] = np.frombuffer(bytes.fromhex("20010db8000000000000000000000001"), "V16")
     found = entries("dst_port", row)
