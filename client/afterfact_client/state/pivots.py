@@ -82,11 +82,9 @@ def around(us: int, width: int = AROUND) -> str:
     return f"start_time BETWEEN {quoted(instant(us - width))} AND {quoted(instant(us + width))}"
 
 
-def _around_its(name: str, us: int, width: int) -> str:
-    """The condition that looks around a time of a row, and finds that row too: by its start; by having been there then,
-    for a session may have begun long before its end; or by any other time itself."""
-    first, last = quoted(instant(us - width)), quoted(instant(us + width))
-    return f"DURING {first} .. {last}" if name == "end_time" else f"{name} BETWEEN {first} AND {last}"
+def _there_around(us: int, width: int) -> str:
+    """The condition that a session was there within `width` microseconds of a time, whenever it began."""
+    return f"DURING {quoted(instant(us - width))} .. {quoted(instant(us + width))}"
 
 
 def _of_address(side: str, row: np.void, kept: list[str]) -> list[Section]:
@@ -149,11 +147,13 @@ def _of_time(column: Column, row: np.void, asked: str) -> Section:
         rest = querytext.without_times(asked)
     except QueryError:
         return Section("", ())
+    # A session may have begun long before its end: what starts around that need not be the row itself.
+    near = around if column.name == "start_time" else _there_around
     heading = f"Around {instant(us)[:19]} UTC"
     return Section(
         heading,
         tuple(
-            Pivot(f"{what}, ± {label}", querytext.refined(base, _around_its(column.name, us, minutes * MINUTE)))
+            Pivot(f"{what}, ± {label}", querytext.refined(base, near(us, minutes * MINUTE)))
             for what, base in (("this query", rest), ("everything", ""))
             for label, minutes in (("&5 min", 5), ("3&0 min", 30))
         ),
