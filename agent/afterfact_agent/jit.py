@@ -37,7 +37,8 @@ def call(entry: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _R
     The first call of all may compile: KernelError, from machine_code, if that fails.
     """
     if PLAIN_PYTHON:
-        return entry(*arguments)
+        with np.errstate(over="ignore"):  # hashes wrap, which numpy would warn of
+            return entry(*arguments)
     return cast(_Result, machine_code.run(entry, arguments))
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afterfact_agent.jit import call
-from afterfact_protocol.session import EARLIEST_US
+from afterfact_protocol.session import EARLIEST_US, RECORD
 
 from .cells import flows, table
 from .cells.table import UNSET
 from .format import Reject
+from .ids import identify
 from .lines import Block
 
 _DAY_US = 86_400_000_000
@@ -180,3 +181,4 @@ def warm() -> None:
     count_cells(Block(line, starts, ends, ends), b"|")
     rows = np.zeros((1, flows.COLUMNS), np.int64)
     call(flows.join, rows, ends, rows.copy(), starts, np.zeros(2, np.int64))
+    identify(np.zeros(1, RECORD))

@@ -5,41 +5,23 @@ session.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from afterfact_agent.jit import call
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import RECORD
 
+from .cells import hashing
+
 _PARTS = ("start_time", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "icmp_type", "icmp_code", "icmp_id",
           "vlan", "inner_vlan", "foreign_id", "source")  # fmt: skip
-_MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+assert RECORD.fields is not None
+_FIELDS = np.array([(RECORD.fields[name][1], RECORD.fields[name][0].itemsize) for name in _PARTS], np.int64)
+"""Where each begins in a record, and its bytes."""
 
 
 def identify(records: Records) -> None:
     """Set session_id, once the fields that it is made of are set."""
-    assert RECORD.fields is not None
-    hashed = np.zeros(len(records), np.uint64)
-    for name in _PARTS:
-        for word in _words(records, name):
-            hashed = _mix(hashed ^ word)
-    records["session_id"] = hashed
-
-
-def _words(records: Records, name: str) -> list[NDArray[np.uint64]]:
-    """A field as 64-bit words."""
-    width = RECORD[name].itemsize
-    room = -(-width // 8) * 8
-    padded = np.zeros((len(records), room), np.uint8)
-    content = np.ascontiguousarray(records[name])
-    padded[:, :width] = content.view(np.uint8).reshape(len(records), width)
-    words = padded.view("<u8")
-    return [words[:, place].astype(np.uint64) for place in range(words.shape[1])]
-
-
-def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Stafford's thirteenth mix of 64 bits, as splitmix64 has it."""
-    mixed = words + _GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MULTIPLIERS[0]
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MULTIPLIERS[1]
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
+    data = np.ascontiguousarray(records).view(np.uint8).reshape(-1)
+    hashed = np.zeros(len(records), np.int64)
+    call(hashing.hash_fields, data, RECORD.itemsize, _FIELDS, hashed)
+    records["session_id"] = hashed.view(np.uint64)

@@ -6,7 +6,6 @@ Has no clock: time is that of packets, and what `advance` is told.
 
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from afterfact_agent.capture import walk
 from afterfact_agent.capture.packets import Packets, read_only
 from afterfact_agent.capture.pcapfile import CaptureFile
-from afterfact_agent.jit import PLAIN_PYTHON, call
+from afterfact_agent.jit import call
 from afterfact_protocol.session import RECORD
 
 from . import engine, table
@@ -91,11 +90,6 @@ def _work(config: MeterConfig) -> Words:
     return work
 
 
-def _wrapping() -> AbstractContextManager[object]:
-    """Hashes wrap: as plain Python (NUMBA_DISABLE_JIT) that is an overflow to numpy, which tests take for an error."""
-    return np.errstate(over="ignore") if PLAIN_PYTHON else nullcontext()
-
-
 class Meter:
     """Cuts packets into sessions.
 
@@ -118,22 +112,21 @@ class Meter:
         done = 0
         buffer = read_only(packets.buffer)
         while done < len(packets):
-            with _wrapping():
-                done = call(
-                    engine.meter_packets,
-                    self._flows,
-                    self._slots,
-                    self._work,
-                    buffer,
-                    packets.offsets,
-                    packets.caplens,
-                    packets.wirelens,
-                    packets.times_us,
-                    packets.linktypes,
-                    done,
-                    len(packets),
-                    self._out,
-                )
+            done = call(
+                engine.meter_packets,
+                self._flows,
+                self._slots,
+                self._work,
+                buffer,
+                packets.offsets,
+                packets.caplens,
+                packets.wirelens,
+                packets.times_us,
+                packets.linktypes,
+                done,
+                len(packets),
+                self._out,
+            )
             yield from self._take()
 
     def feed_file(self, capture: CaptureFile) -> Iterator[Records]:
@@ -141,18 +134,17 @@ class Meter:
         while capture.more():
             complete = False
             while not complete:
-                with _wrapping():
-                    complete = call(
-                        engine.meter_file,
-                        self._flows,
-                        self._slots,
-                        self._work,
-                        capture.data,
-                        capture.file,
-                        capture.interfaces,
-                        *self._columns,
-                        self._out,
-                    )
+                complete = call(
+                    engine.meter_file,
+                    self._flows,
+                    self._slots,
+                    self._work,
+                    capture.data,
+                    capture.file,
+                    capture.interfaces,
+                    *self._columns,
+                    self._out,
+                )
                 if self._work[M_OUT] > OUTPUT_ROWS // 2 or not complete:
                     yield from self._take()
         yield from self._take()
@@ -164,16 +156,14 @@ class Meter:
         """
         complete = False
         while not complete:
-            with _wrapping():
-                complete = call(engine.advance, self._flows, self._slots, self._work, now_us, self._out)
+            complete = call(engine.advance, self._flows, self._slots, self._work, now_us, self._out)
             yield from self._take()
 
     def finish(self) -> Iterator[Records]:
         """End every open session (end_reason FORCED, or CLOSED if its end was seen). The meter can go on after it."""
         row = 0
         while row != NOBODY:
-            with _wrapping():
-                row = call(engine.finish, self._flows, self._slots, self._work, row, self._out)
+            row = call(engine.finish, self._flows, self._slots, self._work, row, self._out)
             yield from self._take()
 
     @property

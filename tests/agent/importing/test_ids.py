@@ -46,3 +46,28 @@ def test_a_place_among_others_is_not_in_it() -> None:
     again = rows[::-1].copy()
     identify(again)
     assert again["session_id"].tolist() == rows["session_id"][::-1].tolist()
+
+
+def test_ids_stay_what_they_are() -> None:
+    """A log that was imported by an earlier version adds nothing when it comes again."""
+    rows = made(20)
+    identify(rows)
+    assert RECORD.fields is not None
+    hashed = [
+        "start_time", "proto", "src_ip", "src_port", "dst_ip", "dst_port", "icmp_type", "icmp_code", "icmp_id", "vlan",
+        "inner_vlan", "foreign_id", "source",
+    ]  # fmt: skip
+    for row in rows:
+        state = 0
+        for name in hashed:
+            (width, begin) = RECORD.fields[name][:2]
+            octets = row.tobytes()[begin : begin + width.itemsize]
+            for at in range(0, len(octets), 8):
+                state ^= int.from_bytes(octets[at : at + 8], "little")
+                # splitmix64
+                state = (state + 0x9E3779B97F4A7C15) % 2**64
+                state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+                state = (state ^ state >> 27) * 0x94D049BB133111EB % 2**64
+                state ^= state >> 31
+        assert int(row["session_id"]) == state
+    identify(rows[:0])

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from afterfact_agent.importing import lines
@@ -17,11 +17,15 @@ def content(blocks: list[Block]) -> list[tuple[int, bytes]]:
 
 
 @given(st.binary(max_size=300), st.integers(1, 50))
+@example(b"\xef\xbb\xbf", 1)
+@example(b"\xef\xbb\xbf\n\xef\xbb\xbfa", 2)
 def test_lines_are_pythons_however_they_are_cut(data: bytes, size: int) -> None:
     blocks = list(blocks_of(io.BytesIO(data), "file", size))
     expected = data.split(b"\n")
     if expected[-1] == b"":
         expected.pop()
+    if expected:
+        expected[0] = expected[0].removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no text
     assert content(blocks) == [
         (number, line[:-1] if line.endswith(b"\r") else line) for number, line in enumerate(expected, 1)
     ]
