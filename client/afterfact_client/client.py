@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from afterfact_client import frames
+from afterfact_client.cases import CaseBook
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.queue import Queue
-from afterfact_client.state.coverage import complete, told
 from afterfact_client.state.hints import told as hints_told
 from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_client.watches import WatchList
+from afterfact_protocol.coveragetext import complete, told
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (
@@ -37,6 +38,7 @@ from afterfact_protocol.messages import (
     SetMode,
     Status,
     TableAnswer,
+    Which,
 )
 from afterfact_protocol.query.columns import layout
 from afterfact_protocol.records import Records, from_bytes, sightings_from_bytes
@@ -208,6 +210,8 @@ class Client:
         self.queue = Queue(link)
         """The queue of alerts and matches that all analysts share."""
         self.watches = WatchList(link)
+        self.cases = CaseBook(link)
+        """Cases: scope chains with their evidence, hypotheses, questions, notes."""
 
     def query(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
@@ -223,6 +227,12 @@ class Client:
         except BaseException:
             self.link.cancel(request)
             raise
+
+    def evidence(self, case: int, step: int, which: Which = "then") -> Result:
+        """The sessions that a case's step found, as they were: "then", or of the last time that it was asked again
+        "now", or only those that are "new", "gone" or "changed". RequestFailed if there is no such step."""
+        _, future = self.link.evidence(case, step, which)
+        return Result(self.link, future.result())
 
     def status(self) -> Status:
         """The state of all sensors and of the store."""

@@ -26,6 +26,7 @@ from afterfact_protocol.messages import (
     Answer,
     Ask,
     AskEvents,
+    AskEvidence,
     AskExclusions,
     AskHealth,
     AskHints,
@@ -36,6 +37,11 @@ from afterfact_protocol.messages import (
     AuditFound,
     Autocats,
     Cancel,
+    CaseChanged,
+    CaseHistory,
+    Cases,
+    CaseSaved,
+    CaseTold,
     EventsFound,
     Exclusions,
     ExclusionSaved,
@@ -72,6 +78,7 @@ from afterfact_protocol.messages import (
     Triaged,
     Watches,
     Welcome,
+    Which,
 )
 from afterfact_protocol.session import SCHEMA_VERSION
 from afterfact_protocol.sets import DTYPES
@@ -89,7 +96,8 @@ HINTS = -2
 """In place of where a page begins: what waits for the hints of a request."""
 ANSWERS: tuple[type[Message], ...] = (
     Answer, TableAnswer, Status, SensorHealth, EventsFound, AuditFound, QueueRows, Triaged, QueueEvents, QueueHistory,
-    Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed,
+    Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed, Cases, CaseTold, CaseSaved,
+    CaseHistory,
 )  # fmt: skip
 """Messages that answer a request, whole."""
 FINAL = ("login", "version", "revoked", "disabled", "expired")
@@ -179,6 +187,8 @@ class Link:
         self._outbox: list[Message] = []
         self.on_queue: Callable[[QueueChanged], None] | None = None
         """Told of the queue's changes after it was asked for with `subscribe`; a new connection must ask again."""
+        self.on_case: Callable[[CaseChanged], None] | None = None
+        """The same of cases."""
         self._unanswered_since: float | None = None
         """Monotonic time of the first message sent after the last that came."""
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
@@ -201,6 +211,12 @@ class Link:
             future.set_exception(RequestFailed(Failed(request, "query", reason, 0, min(len(text), MAX_QUERY_BYTES))))
             return request, future
         return request, self._send((request, -1), Ask(request, text, everything), progress)
+
+    def evidence(self, case: int, step: int, which: Which = "then") -> "tuple[int, Future[Answer]]":
+        """Open what is kept of a case's step, to be pulled as a query's result is; its number, and the answer."""
+        request = self._number()
+        future = self._unknown("cases") or self._send((request, -1), AskEvidence(request, case, step, which))
+        return request, future
 
     def pull(self, request: int, first: int, count: int) -> "Future[Page]":
         """Rows of an answered query, as many as fit a page. While the same pull is pending, its future."""
@@ -413,6 +429,9 @@ class Link:
             case QueueChanged():
                 if self.on_queue is not None:
                     self.on_queue(event)
+            case CaseChanged():
+                if self.on_case is not None:
+                    self.on_case(event)
             case _ if type(event) in ANSWERS:
                 self._resolve((event.request, -1), event)  # type: ignore[union-attr]
             case Page(request, first):

@@ -6,7 +6,7 @@ A statement is found in the store by the request's tag, its `log_comment`, by wh
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -66,9 +66,9 @@ from afterfact_server.query.unjudged import (
 )
 from afterfact_server.registry.bounds import NO_BOUNDS, Bounds
 from afterfact_server.registry.enrolment import Admission, EnrolledSensor
-from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.exclusions import Exclusion, ExclusionsTable
 from afterfact_server.registry.sets import SetsTable
-from afterfact_server.results import KEY_ROW, Result, distinct, newest_in_order, sightings_of
+from afterfact_server.results import KEY_ROW, HeldRows, Result, distinct, newest_in_order, sightings_of
 from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure, with_settings
 from afterfact_server.store.ledger import Ledger
@@ -134,10 +134,22 @@ class Running:
     waiting: deque[Pull] = field(default_factory=deque)
     query: Query | None = None
     """With addresses in place of networks."""
-    result: Result | TableRows | None = None
+    result: Result | TableRows | HeldRows | None = None
     everything: bool = False
     quick: bool = True
     """In the quick lane; see lanes.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `Answers.found` found."""
+
+    asked: Query
+    answer: Answer
+    rows: Records
+    """ROWs of the first keys."""
+    now: int
+    """When it was asked, microseconds."""
 
 
 @dataclass(slots=True)
@@ -177,7 +189,7 @@ def pages_on(running: Running, message: Pull) -> bool:
     """Whether more keys must be found before the pull can be answered."""
     result = running.result
     assert result is not None
-    if isinstance(result, TableRows):
+    if isinstance(result, (TableRows, HeldRows)):
         return False
     count = min(message.count, PAGE_ROWS)
     return not result.complete and message.first + count > result.offset + len(result.keys)
@@ -305,6 +317,56 @@ class Answers:
         if query.table is not None:
             self._table(client, running, asked, query, meant, configured, asking)
             return
+        answer, result = self._answered(client, running, asked, query, meant, asking)
+        if asked.save is not None:  # last: what fails or begins anew before has saved nothing
+            answer = replace(answer, saved=self._save(running, asked, asked.save, asking))
+        running.result = result  # first: it may be pulled as soon as it is told of
+        try:
+            running.send(answer)
+        except (WireError, AuditError):
+            running.result = None
+            raise
+
+    def found(self, running: Running, text: str, left_out: Sequence[Exclusion] | None, most: int) -> Found:
+        """What a step of a case finds, of which nothing is told yet: its sessions, whatever table is made of them.
+        left_out: in place of the exclusions that act now. What the text says to save is saved, so call it last but for
+        what cannot fail. Raises what `ask` does."""
+        client = self._engine.client()
+        now = now_us()
+        asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), self._allowed(running).caps)
+        asking = self._asking(client, running, now)
+        self._may_save(running, asked)
+        if asked.save is not None and asked.table is not None:
+            raise QueryError("a step saves of its sessions; what a table found is saved by a query", *asked.save.span)
+        bare = replace(asked, stages=())
+        if left_out is None:
+            meant = self._meaning.of(bare, asking)
+        else:
+            meant = self._meaning.leaving_out(bare, left_out, asking)
+        answer, result = self._answered(client, running, bare, meant.query, meant, asking)
+        parts = _parts(result.keys[:most], COUNT_KEYS)
+        rows = np.concatenate([np.empty(0, ROW), *(self._rows(client, running, [part])[0] for part in parts)])
+        if asked.save is not None:
+            answer = replace(answer, saved=self._save(running, asked, asked.save, asking))
+        return Found(asked, answer, rows, now)
+
+    def hold(self, running: Running, fetch: Callable[[], tuple[Answer, Records]]) -> None:
+        """Tell of rows (ROW) that are kept elsewhere, and have them ready to be pulled. Raises what `fetch` does."""
+        answer, rows = fetch()
+        running.result = HeldRows(rows)
+        try:
+            running.send(replace(answer, request=running.request))
+        except (WireError, AuditError):
+            running.result = None
+            raise
+
+    def _answered(
+        self, client: Client, running: Running, asked: Query, query: Query, meant: Meant, asking: Asking
+    ) -> tuple[Answer, Result]:
+        """The keys of the sessions that are asked for, and what is told of them. query: what it means, within the
+        account's limits."""
+        bounds, now, allowed = running.scope.bounds, asking.now, self._allowed(running)
+        configured, _ = self._networks.current()
         bound = min(query.limit or allowed.rows, allowed.rows)
         goes_on = running.everything and query.limit is None and not query.once
         observations, sightings = 0, None
@@ -344,14 +406,7 @@ class Answers:
             exclusions=tuple(exclusion_info(one) for one, _ in meant.exclusions),
             by_default=meant.by_default,
         )
-        if asked.save is not None:  # last: what fails or begins anew before has saved nothing
-            answer = replace(answer, saved=self._save(running, asked, asked.save, asking))
-        running.result = result  # first: it may be pulled as soon as it is told of
-        try:
-            running.send(answer)
-        except (WireError, AuditError):
-            running.result = None
-            raise
+        return answer, result
 
     def hints(self, running: Running, asked: Running) -> None:
         """Send what else must be known to judge an answered query. Cancelled; TooSlow in the quick lane, and nothing is
@@ -569,10 +624,11 @@ class Answers:
     def pull(self, running: Running, message: Pull) -> None:
         """Send a page. StoreFailure, Cancelled."""
         result, query = running.result, running.query
-        assert result is not None and query is not None
-        if isinstance(result, TableRows):
+        assert result is not None
+        if isinstance(result, (TableRows, HeldRows)):
             running.send(result.page(message))
             return
+        assert query is not None
         client = self._engine.client()
         count = min(message.count, PAGE_ROWS)
         while pages_on(running, message):

@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -17,6 +18,8 @@ from afterfact_protocol.transport import bind
 from afterfact_protocol.versions import SOFTWARE
 from afterfact_server.admission import CONSOLES, SENSORS, ZapHandler
 from afterfact_server.audit.log import Audit, AuditError
+from afterfact_server.cases.pinning import pin
+from afterfact_server.cases.service import CaseService
 from afterfact_server.config import Config
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.control import LOCK_SECONDS, ControlServer, locked
@@ -34,6 +37,7 @@ from afterfact_server.queries import QueryService
 from afterfact_server.queue.service import FETCH_EVENTS, QueueService
 from afterfact_server.queue.watching import WatchService
 from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.case_rows import Changed
 from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.exclusions import ExclusionsTable
@@ -88,6 +92,12 @@ def _audit(directory: ServerDir, log: Callable[[str], None]) -> Audit:
 def _stopped(audit: Audit) -> None:
     with suppress(AuditError):
         audit.record("stopped")
+
+
+def _reopened(audit: Audit, changed: Changed) -> None:
+    """A negative that was asked again by itself."""
+    with suppress(AuditError):
+        audit.record("change", command="case step again", case=changed.case.number, what=changed.what)
 
 
 def _load(watchman: Watchman, engine: StoreEngine) -> None:
@@ -183,6 +193,9 @@ def _serve(
         watches = WatchService(
             database, engine, accounts, admission, lambda: networks.current()[1], queue, ways_out, log
         )
+        cases = CaseService(
+            database, queries, admission, ledger, partial(pin, ingest.between), log, partial(_reopened, audit)
+        )
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
 
@@ -228,7 +241,8 @@ def _serve(
             (lambda: sensors.start(ingest), sensors.stop),
             (queue.start, queue.stop),
             (watches.start, watches.stop),
-            (lambda: consoles.start(queries, queue, watches), consoles.stop),
+            (cases.start, cases.stop),
+            (lambda: consoles.start(queries, queue, watches, cases), consoles.stop),
             (control.start, control.stop),
         ):
             part_start()

@@ -10,23 +10,31 @@ from dataclasses import asdict, dataclass, field
 
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
+    AddStep,
     Answer,
     Ask,
     AskAudit,
     AskEvents,
+    AskEvidence,
     AuditFound,
     Autocats,
+    CaseSaved,
+    ChangeCase,
+    ChangeStep,
     ChangeWatch,
     EventsFound,
     ExclusionSaved,
     Failed,
+    MakeCase,
     Message,
     Page,
     Progress,
+    PutItem,
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
     RemoveSet,
+    RunStep,
     SaveExclusion,
     SaveSet,
     SetAutocat,
@@ -43,6 +51,8 @@ from afterfact_server.audit.reading import Filter, newest_first
 Send = Callable[[Message], None]
 MAX_REASON = 300
 _COMMANDS: dict[type[Message], str] = {
+    MakeCase: "case make", ChangeCase: "case change", AddStep: "case step", ChangeStep: "case step change",
+    RunStep: "case step again", PutItem: "case item",
     SaveSet: "set save", RemoveSet: "set delete", SaveExclusion: "exclusion add", RemoveExclusion: "exclusion remove",
 }  # fmt: skip
 
@@ -119,7 +129,13 @@ class AuditedPort:
             case ChangeWatch():
                 number = self._record("change", who, command=f"watch {message.action}", **{"with": message.number})
                 return self._answers(who, number, send)
-            case SaveSet() | RemoveSet() | SaveExclusion() | RemoveExclusion():
+            case AskEvidence():
+                asked = {name: getattr(message, name) for name in ("case", "step", "which")}
+                return self._answers(who, self._record("evidence", who, **asked), send)
+            case (
+                SaveSet() | RemoveSet() | SaveExclusion() | RemoveExclusion() | MakeCase() | ChangeCase() | AddStep()
+                | ChangeStep() | RunStep() | PutItem()
+            ):  # fmt: skip
                 told = {name: value for name, value in asdict(message).items() if name != "request"}
                 command = _COMMANDS[type(message)]
                 return self._answers(who, self._record("change", who, command=command, **{"with": told}), send)
@@ -167,7 +183,9 @@ class AuditedPort:
                 case Page():  # pages go the way of their question's answer
                     if (counted := who.exports.get(answer.request)) is not None:
                         counted[1][answer.first] = answer.count  # a page may be asked for again
-                case EventsFound() | AuditFound() | Autocats() | Watches() | SetSaved() | ExclusionSaved():
+                case (
+                    EventsFound() | AuditFound() | Autocats() | Watches() | SetSaved() | ExclusionSaved() | CaseSaved()
+                ):
                     self._audit.until(number)
                 case Triaged() if answer.refused:
                     self._record("failed", who, of=number, refused=answer.refused)

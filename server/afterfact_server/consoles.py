@@ -9,11 +9,16 @@ import zmq
 
 from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import (
+    AddStep,
     Alive,
     Ask,
     AskAudit,
     AskAutocats,
+    AskCase,
+    AskCaseHistory,
+    AskCases,
     AskEvents,
+    AskEvidence,
     AskExclusions,
     AskHealth,
     AskHints,
@@ -26,17 +31,22 @@ from afterfact_protocol.messages import (
     AskStatus,
     AskWatches,
     Cancel,
+    ChangeCase,
+    ChangeStep,
     ChangeWatch,
     Failed,
     Hello,
     LoggedIn,
+    MakeCase,
     Message,
     Pull,
+    PutItem,
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
     RemoveSet,
     Reported,
+    RunStep,
     SaveExclusion,
     SaveSet,
     SetAutocat,
@@ -47,6 +57,7 @@ from afterfact_protocol.versions import agree
 from afterfact_server.answers import Scope
 from afterfact_server.audit.log import Audit, AuditError
 from afterfact_server.audited import AuditedPort, Who
+from afterfact_server.cases.service import CaseService, Reader
 from afterfact_server.config import LoginPolicy
 from afterfact_server.ingest import now_us
 from afterfact_server.loginguard import LoginGuard
@@ -82,6 +93,8 @@ class Conversation:
     scope: Scope = field(default_factory=Scope)
     desk: Desk = field(default_factory=Desk)
     """The same for the queue."""
+    reader: Reader = field(default_factory=Reader)
+    """The same for cases."""
     who: Who = field(default_factory=Who)
     """The same for the audit."""
 
@@ -103,12 +116,14 @@ class ConsolesPort(Port[Conversation]):
         self._queries: QueryService
         self._queue: QueueService
         self._watches: WatchService
+        self._cases: CaseService
         self._passwords = ThreadPoolExecutor(1, "passwords")  # argon2 takes its time and 64 MiB, on purpose
 
-    def start(self, queries: QueryService, queue: QueueService, watches: WatchService) -> None:
+    def start(self, queries: QueryService, queue: QueueService, watches: WatchService, cases: CaseService) -> None:
         self._queries = queries
         self._queue = queue
         self._watches = watches
+        self._cases = cases
         self._thread.start()
 
     def stop(self) -> None:
@@ -129,6 +144,7 @@ class ConsolesPort(Port[Conversation]):
         if talk.principal is not None:
             self._audit.logout(talk.who)
             self._queue.leave(talk.desk)
+            self._cases.leave(talk.reader)
         self._queries.drop(talk.scope)
 
     def _locked_out(self, talk: Conversation) -> tuple[str, str] | None:
@@ -202,6 +218,11 @@ class ConsolesPort(Port[Conversation]):
                 self._queue.ask(talk.desk, message, answered)
             case AskWatches() | SetWatch() | ChangeWatch():
                 self._watches.ask(talk.scope.user, message, answered)
+            case (
+                AskCases() | AskCase() | AskEvidence() | AskCaseHistory() | MakeCase() | ChangeCase() | AddStep()
+                | ChangeStep() | RunStep() | PutItem()
+            ):  # fmt: skip
+                self._cases.ask(talk.reader, talk.scope, message, answered)
             case AskAudit():
                 self._audit.read(message, answered)
             case AskHealth():
@@ -254,7 +275,7 @@ class ConsolesPort(Port[Conversation]):
         if (why := self._locked_out(talk)) is not None:  # changed while it was checked
             self._refuse(peer, *why)
             return
-        talk.desk.user = account.name
+        talk.desk.user = talk.reader.user = account.name
         talk.desk.sight = self._queries.sight(account.bounds) if account.bounds else None
         talk.who.user, talk.who.address, talk.who.token = account.name, peer.address, who.token
         try:

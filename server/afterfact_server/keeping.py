@@ -383,6 +383,17 @@ def exclusion_info(one: Exclusion) -> ExclusionInfo:
                          one.note)  # fmt: skip
 
 
+def exclusion_of(info: ExclusionInfo) -> Exclusion:
+    """What it was that this was told of."""
+    expires = _naive(info.expires) if info.expires else None
+    return Exclusion(info.name, info.number, info.condition, info.by_default, expires, info.by, _naive(info.made),
+                     info.note)  # fmt: skip
+
+
+def _naive(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, UTC).replace(tzinfo=None)
+
+
 def _name(name: str, what: str = "a set") -> str:
     found = name.removeprefix("@").lower() if what == "a set" else name.lower()
     if not NAME.fullmatch(found):

@@ -2,7 +2,7 @@
 place of their names. Owns no thread; called on workers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -82,6 +82,12 @@ class Meaning:
         `asking.fetch` raises besides."""
         return _Lookup(self._sets.current(), self._exclusions.current(), self._copies, asking).meant(asked, True, ())
 
+    def leaving_out(self, asked: Query, exclusions: Sequence[Exclusion], asking: Asking) -> Meant:
+        """What a query means that leaves out what these are of, whatever exclusions there are by now: as it was asked
+        before."""
+        lookup = _Lookup(self._sets.current(), {}, self._copies, asking)
+        return lookup.leaving_out(asked, exclusions)
+
     def values(self, asked: Query, field: str, asking: Asking, path: tuple[str, ...] = ()) -> tuple[Values, Meant]:
         """What a field holds in the sessions that a query finds, each value once. `path`: the live sets whose
         queries led here."""
@@ -121,6 +127,15 @@ class _Lookup:
         """`defaults`: whether what is left out by default is left out where the query does not say."""
         base = self._resolved(asked, path)
         acting, notes = self._left_out(asked, defaults)
+        return self._leaving(asked, base, acting, path, notes)
+
+    def leaving_out(self, asked: Query, exclusions: Sequence[Exclusion]) -> Meant:
+        """See Meaning.leaving_out."""
+        return self._leaving(asked, self._resolved(asked, ()), exclusions, (), ())
+
+    def _leaving(
+        self, asked: Query, base: Query, acting: Sequence[Exclusion], path: tuple[str, ...], notes: Sequence[str]
+    ) -> Meant:
         found: list[tuple[Exclusion, Expr]] = []
         for one in acting:
             try:

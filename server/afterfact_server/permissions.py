@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from afterfact_protocol.messages import (
     TAGS,
+    AddStep,
     Alive,
     Ask,
     AskAudit,
     AskAutocats,
+    AskCase,
+    AskCaseHistory,
+    AskCases,
     AskEvents,
+    AskEvidence,
     AskExclusions,
     AskHealth,
     AskHints,
@@ -24,13 +29,18 @@ from afterfact_protocol.messages import (
     AskStatus,
     AskWatches,
     Cancel,
+    ChangeCase,
+    ChangeStep,
     ChangeWatch,
+    MakeCase,
     Message,
     Pull,
+    PutItem,
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
     RemoveSet,
+    RunStep,
     SaveExclusion,
     SaveSet,
     SetAutocat,
@@ -77,11 +87,22 @@ PERMISSIONS: dict[type[Message], Permission] = {
     AskWatches: Permission("viewer", "queue"),
     SetWatch: Permission("analyst", "watch"),
     ChangeWatch: Permission("analyst", "watch"),
+    AskCases: Permission("viewer", "cases"),
+    AskCase: Permission("viewer", "cases"),
+    AskEvidence: Permission("viewer", "cases"),
+    AskCaseHistory: Permission("viewer", "cases"),
+    MakeCase: Permission("analyst", "casework"),
+    ChangeCase: Permission("analyst", "casework"),
+    AddStep: Permission("analyst", "casework"),
+    ChangeStep: Permission("analyst", "casework"),
+    RunStep: Permission("analyst", "casework"),
+    PutItem: Permission("analyst", "casework"),
 }
 
-OF_ALL: frozenset[type[Message]] = frozenset(
-    (AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, RemoveSet, SaveExclusion, RemoveExclusion)
-)
+OF_ALL: frozenset[type[Message]] = frozenset({
+    AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, RemoveSet, SaveExclusion, RemoveExclusion, AskCases, AskCase,
+    AskEvidence, AskCaseHistory, MakeCase, ChangeCase, AddStep, ChangeStep, RunStep, PutItem,
+})  # fmt: skip
 """Not for accounts with limits: they tell of all that is stored, or act on what everybody is told."""
 
 _TAG = {message: tag for tag, message in TAGS.items()}

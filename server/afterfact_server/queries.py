@@ -21,6 +21,7 @@ from clickhouse_connect.driver.client import Client
 
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import (
+    Answer,
     Ask,
     AskEvents,
     AskExclusions,
@@ -47,6 +48,7 @@ from afterfact_protocol.printable import printable
 from afterfact_protocol.query import QueryError
 from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.nodes import Network
+from afterfact_protocol.records import Records
 from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, Unanswerable, pages_on
 from afterfact_server.audit.log import AuditError
 from afterfact_server.config import Limits, Roles
@@ -150,6 +152,17 @@ class QueryService:
 
     def events(self, scope: Scope, message: AskEvents, send: Send) -> None:
         self._once(scope, message.request, send, lambda running: self._answers.events(running, message))
+
+    def worked(self, scope: Scope, request: int, send: Send, work: Callable[[Running, Answers], None]) -> None:
+        """Have `work` done as a query is: in the lanes, within the limits of the role. It sends its answer with
+        `running.send`, and is done anew in the slow lane if it raises TooSlow."""
+        self._once(scope, request, send, lambda running: work(running, self._answers))
+
+    def hold(self, scope: Scope, request: int, send: Send, fetch: Callable[[], tuple[Answer, Records]]) -> None:
+        """Open rows that are kept elsewhere as a query's result is opened."""
+        running = self._begin(scope, request, send)
+        if running is not None:
+            self._pages.submit(self._work, running, partial(self._answers.hold, running, fetch))
 
     def keep(self, scope: Scope, message: Kept, send: Send) -> None:
         """Sets and exclusions: tell of them, or change them."""

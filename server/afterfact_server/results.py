@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from afterfact_protocol.messages import MAX_BATCH_BYTES, Page, Pull
 from afterfact_protocol.records import SIGHTING, Records
 from afterfact_protocol.session import KEY, ROW
 
@@ -57,6 +58,20 @@ def sightings_of(result: "Result", first: int, keys: Records, rows: Records) -> 
     at = np.array(of, np.int64)[found["row"] - first] if len(found) else np.zeros(0, np.int64)
     found["row"] = np.maximum(at, 0)
     return found[at >= 0]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Rows (ROW) that are kept as they were, of a case's step: no query of the store finds them anew."""
+
+    rows: Records
+
+    def page(self, message: Pull) -> Page:
+        """The rows that a pull asks for."""
+        count = min(message.count, MAX_BATCH_BYTES // ROW.itemsize)
+        rows = self.rows[message.first : message.first + count]
+        ended = message.first + count >= len(self.rows)
+        return Page(message.request, message.first, len(rows), rows.tobytes(), ended)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ SCOPES: dict[str, str] = {
     "queue": "see the queue, its events and their history, and the watches",
     "triage": "dispose of rows of the queue, and make rules that do",
     "watch": "make, pause and remove watches",
+    "cases": "see cases with their evidence",
+    "casework": "make and change cases, ask their queries",
     "audit": "read the audit",
     "status": "the state of sensors and store",
 }

@@ -14,6 +14,10 @@ from afterfact_protocol.messages import (
     TAGS,
     Alarm,
     Autocat,
+    CaseChange,
+    CaseInfo,
+    CaseItem,
+    CaseStep,
     Gap,
     HealthPoint,
     InterfaceState,
@@ -25,6 +29,7 @@ from afterfact_protocol.messages import (
     QueueRow,
     SensorCoverage,
     SensorStatus,
+    StepRun,
     TableColumn,
     Vitals,
 )
@@ -32,6 +37,7 @@ from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
 from afterfact_protocol.versions import HIGHEST
 
 QUEUE = (QueueRow, QueueEvent, QueueAction, Autocat, QueryWatch)
+CASES = (CaseInfo, CaseStep, StepRun, CaseItem, CaseChange)
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "protocol.md").read_text()
 MESSAGE = re.compile(r"^\| `(\w+)` \| (?:peer|server|agent|console) \| (.*?) \|", re.M)
@@ -45,7 +51,7 @@ def test_messages_and_their_fields() -> None:
 def test_items() -> None:
     words = " ".join(TEXT.split())
     for item in (Observed, SensorCoverage, Gap, Late, SensorStatus, Vitals, InterfaceState, Alarm, HealthPoint,
-                 TableColumn, *QUEUE):  # fmt: skip
+                 TableColumn, *QUEUE, *CASES):  # fmt: skip
         assert ": " + ", ".join(f.name for f in fields(item)) in words or (
             "have: " + ", ".join(f.name for f in fields(item)) in words
         ), item

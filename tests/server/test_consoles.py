@@ -14,11 +14,16 @@ from zmq.auth.thread import ThreadAuthenticator
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
     TAGS,
+    AddStep,
     Alive,
     Ask,
     AskAudit,
     AskAutocats,
+    AskCase,
+    AskCaseHistory,
+    AskCases,
     AskEvents,
+    AskEvidence,
     AskExclusions,
     AskHealth,
     AskHints,
@@ -33,13 +38,18 @@ from afterfact_protocol.messages import (
     AuditFound,
     Autocat,
     Cancel,
+    CaseItem,
+    ChangeCase,
+    ChangeStep,
     ChangeWatch,
     Failed,
     LoggedIn,
     Login,
     LoginToken,
+    MakeCase,
     Message,
     Pull,
+    PutItem,
     PutSet,
     QueryWatch,
     Refused,
@@ -47,6 +57,7 @@ from afterfact_protocol.messages import (
     RemoveExclusion,
     RemoveSet,
     Reported,
+    RunStep,
     SaveExclusion,
     SaveSet,
     SetAutocat,
@@ -57,6 +68,7 @@ from afterfact_protocol.messages import (
 from afterfact_protocol.transport import KeyPair, Up, bind
 from afterfact_server.answers import Scope
 from afterfact_server.audit.log import Audit
+from afterfact_server.cases.service import Reader
 from afterfact_server.config import LoginPolicy
 from afterfact_server.consoles import ConsolesPort
 from afterfact_server.ingest import now_us
@@ -95,7 +107,7 @@ class Site:
         self.tokens, self.guard, self.asked = Tokens(self.database), LoginGuard(), list[str]()
         self.port = ConsolesPort(socket, Admission(enrolment), self.accounts, self.tokens, self.guard,
                                  policy or LoginPolicy(), self.audit, b"i" * 16, self.said.append)  # fmt: skip
-        self.port.start(self, self, self)  # type: ignore[arg-type]
+        self.port.start(self, self, self, self)  # type: ignore[arg-type]
 
     def callback(self, domain: str, key: bytes) -> bool:
         return True
@@ -106,8 +118,8 @@ class Site:
     def sight(self, bounds: Bounds) -> None:
         """Who is limited sees all of the queue here."""
 
-    def leave(self, desk: Desk) -> None:
-        """As the queue is told."""
+    def leave(self, desk: Desk | Reader) -> None:
+        """As the queue is told, and cases are."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         """What would work on a request: it is noted, and answered as a store would that fails."""
@@ -192,7 +204,8 @@ def test_who_is_disabled_is_out_although_the_database_is_away(site: Site) -> Non
 
 EVERYBODY = {"alive", "ask", "pull", "cancel", "ask_status", "ask_health", "ask_events", "ask_queue",
              "ask_queue_events", "ask_history", "ask_autocats", "ask_watches",
-             "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints"}  # fmt: skip
+             "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints", "ask_cases", "ask_case",
+             "ask_evidence", "ask_case_history"}  # fmt: skip
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "analyst": {
@@ -204,6 +217,12 @@ MAY: dict[str, set[str]] = {
         "remove_set",
         "save_exclusion",
         "remove_exclusion",
+        "make_case",
+        "change_case",
+        "add_step",
+        "change_step",
+        "run_step",
+        "put_item",
     },
     "lead": {"ask_audit", "set_autocat", "remove_autocat"},
     "admin": set(),
@@ -221,6 +240,9 @@ SAMPLES: tuple[Message, ...] = (
     PutSet(23, "a", "port", "new", 0, True, b"", {}), RemoveSet(24, "a"),
     SaveExclusion(25, "a", "port = 1", 0, False, False),
     RemoveExclusion(26, "a"), AskHints(27),
+    AskCases(28), AskCase(29, 1), AskEvidence(30, 1, 1), AskCaseHistory(31, 1), MakeCase(32, "worm"),
+    ChangeCase(33, 1, 1, "worm", "ana", "open", ""), AddStep(34, 1, "port = 1034", "why"),
+    ChangeStep(35, 1, 1, 1, "why", False), RunStep(36, 1, 1), PutItem(37, 1, CaseItem(0, "note", "x")),
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

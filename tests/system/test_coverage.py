@@ -12,7 +12,7 @@ from scapy.utils import rdpcap, wrpcap
 
 from afterfact_client.client import connect
 from afterfact_client.link import RequestFailed
-from afterfact_client.state.coverage import complete
+from afterfact_protocol.coveragetext import complete
 from afterfact_server.control import ask_running
 from afterfact_server.directory import ServerDir
 

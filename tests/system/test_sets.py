@@ -11,7 +11,7 @@ from helpers.processes import PASSWORD, Server, ask, call, module
 
 from afterfact_client import Client, RequestFailed, connect
 from afterfact_client.cli.setlists import read_list
-from afterfact_client.state.coverage import complete
+from afterfact_protocol.coveragetext import complete
 from afterfact_protocol.sets import DTYPES, texts
 
 FAR = 20_000

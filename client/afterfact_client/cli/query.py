@@ -20,8 +20,8 @@ from afterfact_client.client import Result, TableResult
 from afterfact_client.frames import Extra as FrameExtra
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
-from afterfact_client.state.coverage import Answered, complete, counted, counted_table, told
 from afterfact_client.state.hints import told as hints_told
+from afterfact_protocol.coveragetext import Answered, complete, counted, counted_table, told
 from afterfact_protocol.messages import Hints, Removed, TableAnswer
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable
@@ -39,13 +39,14 @@ TABLE_COLUMNS = (
     "dst_pkts", "dst_bytes", "outcome",
 )  # fmt: skip
 """As wide as fits a terminal beside addresses; csv and json have every field."""
+FORMATS = ("table", "csv", "json", "jsonl", "parquet")
 
 
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     parser = commands.add_parser("query", help="ask a query", description="Asks one query; see docs/query.md.")
     parser.add_argument("text", metavar="QUERY", nargs="?", help='"WHERE port = 1034 LIMIT 500"')
     login.add_arguments(parser)
-    parser.add_argument("--format", choices=("table", "csv", "json", "jsonl", "parquet"), default="table")
+    parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument(
         "--columns", metavar="NAMES",
         help="which to write, apart by commas: fields, duration, total_bytes, total_pkts, community_id; "
@@ -176,6 +177,18 @@ def _pages(result: Result, line: ProgressLine) -> Iterator[tuple[Records, Record
         yield rows, others
         count += len(rows)
         line.written(count, total)
+
+
+def write_sessions(result: Result, form: str, path: str | None) -> int:
+    """All of a result's sessions in one of FORMATS, to a file or to stdout; how many. Failure for Parquet without a
+    file."""
+    if form == "parquet" and path in (None, "-"):
+        raise Failure("--format parquet writes a file: name it with -o F", WRONG_CALL)
+    with progress_line(False, path is not None) as line:
+        if form == "parquet":
+            return _write_parquet(result, [], False, str(path), line)
+        with output(path) as out:
+            return _write(result, form, [], False, out, line)
 
 
 def _write_parquet(result: Result, chosen: list[Column], once: bool, path: str, line: ProgressLine) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from afterfact_client.state.columns import BY_NAME
-from afterfact_client.state.coverage import Answered
+from afterfact_protocol.coveragetext import Answered
 from afterfact_protocol.messages import Answer
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import Outcome

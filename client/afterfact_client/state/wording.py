@@ -3,7 +3,7 @@
 Numbers in, words out; nothing here knows a window. `now` is always given, in microseconds since 1970.
 """
 
-from afterfact_client.state.coverage import (
+from afterfact_protocol.coveragetext import (
     SHOWN_GAPS,
     SHOWN_LATE,
     Answered,

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, 
 from afterfact_client.console.views.parts import ElidedLabel, button, label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
-from afterfact_client.state.coverage import Answered
+from afterfact_protocol.coveragetext import Answered
 
 MOST_LINES = 8
 """Lines of coverage that show without scrolling."""

@@ -26,11 +26,11 @@ from afterfact_client.console.views.session_view import SessionView
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import querytext, wording
 from afterfact_client.state.columns import Column
-from afterfact_client.state.coverage import Answered, counted, counted_table
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.tools import Tool
 from afterfact_client.state.totals import totals
+from afterfact_protocol.coveragetext import Answered, counted, counted_table
 from afterfact_protocol.messages import TableAnswer
 from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.nodes import Column as ColumnNode

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from afterfact_server.registry import queue_tables  # noqa: F401 - its tables are Base's
+from afterfact_server.registry import case_tables, queue_tables  # noqa: F401 - their tables are Base's
 from afterfact_server.registry.tables import Base
 
 context.configure(

@@ -1,4 +1,4 @@
-"""What an answer's coverage says, in words: the same in the console and on the command line. No Qt."""
+"""What an answer's coverage says, in words: the same in the console, on the command line, and in a case's steps."""
 
 from dataclasses import dataclass
 
@@ -147,6 +147,14 @@ def told(answer: Answered) -> list[str]:
         lines.append(f"NOT WATCHED: {unseen(answer)}")
     lines += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
     return [*lines, *(line for line in (nobody(answer), *answer.notes) if line)]
+
+
+def brief(answer: Answered, most: int = 1000) -> str:
+    """The same of its sensors alone, in a line of at most so many characters."""
+    parts = [f"NOT WATCHED: {unseen(answer)}"] if answer.unseen else []
+    parts += [f"{own.sensor}: {own.text}" for own in verdicts(answer)]
+    line = "; ".join(parts) or nobody(answer)
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def counted(answer: Answer, total: int | None = None) -> str:

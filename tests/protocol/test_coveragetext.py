@@ -1,6 +1,6 @@
 """What coverage says in words."""
 
-from afterfact_client.state.coverage import complete, counted, filled, nobody, told, unseen, verdict, verdicts
+from afterfact_protocol.coveragetext import complete, counted, filled, nobody, told, unseen, verdict, verdicts
 from afterfact_protocol.messages import Answer, Gap, Late, SensorCoverage
 from afterfact_protocol.records import ROW_COLUMNS
 

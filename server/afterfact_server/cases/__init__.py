@@ -1,0 +1,1 @@
+"""Cases: what analysts found out together, and that what they concluded still holds."""

@@ -1,0 +1,192 @@
+"""Cases by the real programs: what a step keeps, who is refused, a negative whose gap late data fill, retention, and
+the command line."""
+
+import csv
+import io
+import json
+import queue
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from helpers.case import CAPTURES
+from helpers.processes import PASSWORD, Server, call, deliver, module
+from scapy.utils import rdpcap, wrpcap
+
+from afterfact_client import Client, connect
+from afterfact_client.link import RequestFailed
+from afterfact_client.state.case_words import doubtful
+from afterfact_protocol.messages import CaseChanged
+from afterfact_protocol.records import Records
+from afterfact_server.control import ask_running
+from afterfact_server.directory import ServerDir
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that has the first and the last third of the border's capture; `deliver_rest` brings the middle."""
+
+    server: Server
+    console: Path
+    within: str
+    """A condition: the middle's time, of which nothing is known yet."""
+    join: Path
+    middle: Path
+
+    def deliver_rest(self) -> None:
+        assert deliver(self.join, self.server.folder / "spool", self.middle).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def gap(site: Server) -> Iterator[Site]:
+    packets = rdpcap(str(CAPTURES["border"]))
+    third = len(packets) // 3
+    parts = [packets[:third], packets[third : 2 * third], packets[2 * third :]]
+    names = [site.folder / f"{number}.pcap" for number in range(3)]
+    for name, part in zip(names, parts, strict=True):
+        wrpcap(str(name), part)
+    join = site.enrol("border")
+    for name in (names[0], names[2]):
+        assert deliver(join, site.folder / "spool", name).returncode == 0
+    ends = (float(parts[0][-1].time) + 2, float(parts[2][0].time) - 2)
+    first, last = (datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S") for end in ends)
+    site.add_user("bob")
+    yield Site(site, site.console_file(), f"start_time BETWEEN '{first}' AND '{last}'", join, names[1])
+
+
+def shell(site: Site, *arguments: object) -> tuple[int, str, str]:
+    command = module("afterfact_client", "case", *arguments, "--join", site.console, "--user", "ana")
+    done = call(command, env={"AFTERFACT_PASSWORD": PASSWORD})
+    return done.returncode, done.stdout, done.stderr
+
+
+def refused(work: Callable[[], object]) -> str:
+    with pytest.raises(RequestFailed) as failure:
+        work()
+    return str(failure.value)
+
+
+def until(told: "queue.Queue[CaseChanged]", part: str) -> CaseChanged:
+    while part not in (change := told.get(timeout=60)).what:
+        pass
+    return change
+
+
+def test_a_case_from_its_first_step_to_a_negative_that_no_longer_holds(gap: Site) -> None:
+    with connect(gap.console, "ana", PASSWORD) as ana, connect(gap.console, "bob", PASSWORD) as bob:
+        told: queue.Queue[CaseChanged] = queue.Queue()
+        assert bob.cases.subscribe(told.put) == ()
+        case = ana.cases.make("  the worm \n on 1034 ")
+        assert (case.title, case.owner, case.status) == ("the worm on 1034", "ana", "open")
+        assert told.get(timeout=30).what == "made case 1: the worm on 1034"
+
+        # A step keeps what it found, what was watched, what was left out and why, and asks for that time for ever.
+        ana.save_exclusion("web", "port IN (80, 443)", note="business")
+        text = "WHERE proto = 6 EXCLUDING web | save @talkers src_ip"
+        assert ana.cases.add_step(1, text, "who talked") == 1
+        assert until(told, "step 1").case.steps == 1
+        first = bob.cases.step(1, 1)
+        whole = ana.query("WHERE proto = 6 EXCLUDING web").fetch()
+        assert first.rows == first.kept == len(whole) > 10 and not first.negative and not first.complete
+        assert first.exclusions == ("web: port IN (80, 443) (business)",) and "border: blind 2004-" in first.coverage
+        assert first.saved.startswith("@talkers, version 1: ") and "save" not in first.query.lower()
+        assert "start_time <= '" in first.query and first.query.endswith("EXCLUDING web")
+        assert "cannot be used" not in refused(lambda: ana.cases.add_step(1, "WHERE bogus = 1", "x"))
+
+        # A negative, and a hypothesis that it rules out.
+        assert ana.cases.add_step(1, f"WHERE {gap.within} AND proto = 6", "nothing between") == 2
+        negative = ana.cases.step(1, 2)
+        assert (negative.rows, negative.negative, negative.complete) == (0, True, False)
+        assert "name the step" in refused(lambda: ana.cases.hypothesis(1, "it was there", "ruled out"))
+        guess = ana.cases.hypothesis(1, "it was there at noon", "ruled out", "high", (2,))
+
+        # Somebody was quicker: refused in words, and nothing is lost.
+        note = ana.cases.note(1, "# first look")
+        shown = {item.number: item for item in bob.cases.get(1).items}
+        ana.cases.put(1, replace(shown[note], text="# second look"))
+        why = refused(lambda: bob.cases.put(1, replace(shown[note], text="mine")))
+        assert (
+            why.startswith(f"ana changed note {note} ") and "it says: # second look; nothing of yours was saved" in why
+        )
+        assert bob.cases.change(case, owner="bob").owner == "bob"
+        why = refused(lambda: ana.cases.close(case, "all clear"))
+        assert why.startswith("bob changed case 1 ") and "owned by bob, open" in why
+        assert bob.cases.history(1)[1].before == "# first look"
+
+        # Late data fill the gap: the negative is asked again by itself, reopened, and everybody is told.
+        gap.deliver_rest()
+        alarm = until(told, "no longer holds")
+        assert alarm.alert and alarm.by == "" and alarm.case.reopened == 1
+        later = ana.cases.get(1)
+        step = later.steps[1]
+        assert step.state == "reopened" and step.run is not None and step.run.by == ""
+        assert step.rows == 0 < step.run.new == step.run.rows and step.run.gone == 0
+        assert "blind" in step.coverage and "blind" not in step.run.coverage
+        (doubt,) = (doubtful(item, later) for item in later.items if item.number == guess)
+        assert "step 2 REOPENED" in doubt
+        new = ana.evidence(1, 2, "new")
+        assert len(new.fetch()) == step.run.new and new.answer.notes[0].startswith("EVIDENCE of step 2 of case 1, new")
+        assert ana.evidence(1, 2).answer.total == 0
+        bob.cases.change_step(1, step, settled=True)
+        assert ana.cases.get(1).case.reopened == 0
+
+        # Asked again by hand, with the exclusion of then although there is none any more.
+        ana.remove_exclusion("web")
+        again = ana.cases.run_step(1, 1)
+        assert again.state == "changed" and again.run is not None and again.run.by == "ana"
+        assert again.run.new > 0 and again.run.rows == len(
+            ana.query("WHERE proto = 6 AND NOT port IN (80, 443)").fetch()
+        )
+        assert [len(ana.evidence(1, 1, which).fetch()) for which in ("then", "now", "gone")] == [  # type: ignore[arg-type]
+            first.rows, again.run.rows, again.run.gone,
+        ]  # fmt: skip
+
+
+def test_evidence_survives_retention_and_a_crash(gap: Site) -> None:
+    with connect(gap.console, "ana", PASSWORD) as ana:
+        before, stored = kept(ana), ana.query("").answer.total
+    assert "case 1" in (ask_running(ServerDir(gap.server.dir), "pin list", {}) or "")
+    gap.server.kill()
+    gap.server.start()
+    days = {str(time)[:10] for time in before["start_time"].astype("datetime64[us]")}
+    for day in days:
+        ask_running(ServerDir(gap.server.dir), "retention drop", {"day": day})
+    with connect(gap.console, "ana", PASSWORD) as ana:
+        assert (kept(ana) == before).all()
+        assert ana.query("").answer.total < stored, "days are dropped"
+        gone = ana.cases.run_step(1, 1).run
+        assert gone is not None and gone.gone == 0
+
+
+def kept(client: Client) -> Records:
+    return client.evidence(1, 1).fetch()
+
+
+def test_from_a_shell(gap: Site) -> None:
+    code, out, said = shell(gap, "make", "second")
+    assert (code, out) == (0, "case 2 made\n"), said
+    code, out, said = shell(gap, "step", 2, "WHERE port = 9 LAST", "--why", "x")
+    assert code == 2 and said.startswith("afterfact: query, column "), said
+    code, out, _ = shell(gap, "step", 2, "WHERE ip = 1.2.3.4 AND port = 9", "--why", "discard")
+    assert code == 0 and out.startswith("step 1, a negative: WHERE ip = 1.2.3.4") and "found: 0 rows" in out
+    assert "open\n" in shell(gap, "question", 2, "who owns it?")[1]
+    number = json.loads(shell(gap, "show", 2, "--format", "json")[1])["items"][0]["number"]
+    assert "answer: ana" in shell(gap, "question", 2, "--number", number, "--answer", "ana")[1]
+    assert shell(gap, "hypothesis", 2, "h", "--belief", "ruled out", "--steps", "7")[2] == (
+        "afterfact: there is no step 7 in case 2\n"
+    )
+    assert shell(gap, "close", 2, "harmless")[1] == "case 2 is closed\n"
+    assert "case 2 is closed (by ana): reopen it first" in shell(gap, "note", 2, "x")[2]
+    assert "step 1: as then" in shell(gap, "again", 2, 1)[1]
+    code, out, said = shell(gap, "evidence", 1, 1, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0 and len(rows) > 10 and {row["sensor"] for row in rows} == {"border"}
+    assert "EVIDENCE of step 1 of case 1" in said
+    lines = shell(gap, "list", "--status", "all")[1].splitlines()
+    assert len(lines) == 3 and "second" in lines[1] and "closed" in lines[1]
+    with connect(gap.console, "admin", PASSWORD) as admin:
+        commands = {record.get("command") for record in admin.audit(kind="change")}
+        assert {"case make", "case step", "case change", "case item", "case step again"} <= commands
+        assert next(admin.audit(kind="evidence", limit=1))["case"] == 1
