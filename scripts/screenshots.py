@@ -193,12 +193,12 @@ class Photographer:
         assert window.commands.dialog is not None
         window.commands.dialog.reject()
         window.new_tab()
-        window.toggle_tops()
+        window.appearance.toggle_tops()
         self.ask("WHERE start_time > '2004-07-20'")
         window.tab.answer.view.selectAll()
         self.wait(FIRST_MS)
         self.save("tops-and-selection")
-        window.toggle_tops()
+        window.appearance.toggle_tops()
         self.ask(GAP)
         window.tab.answer.notes.toggle()
         self.save("gap")
@@ -228,8 +228,8 @@ class Photographer:
         place = Path(tempfile.mkdtemp(dir=self._scratch))
         self._console = Console(join, place, link)  # type: ignore[arg-type]
         self._window = self._console.window
-        self._window.set_theme(theme)  # type: ignore[arg-type]
-        self._window.set_text_size(text_px)
+        self._window.appearance.set_theme(theme)  # type: ignore[arg-type]
+        self._window.appearance.set_text_size(text_px)
         self._window.resize(width, height)
         self._window.show()
         self._window.activateWindow()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from afterfact_client.cli import audit, case, events, exclusion, query, queue, sets, status, watch
+from afterfact_client.cli import audit, case, events, exclusion, query, queue, saved, sets, status, watch
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.frames import PackageMissing
 from afterfact_client.link import ConnectError, LinkLost, RequestFailed
@@ -19,6 +19,7 @@ COMMANDS: dict[str, Callable[[Any, Callable[[str], str]], None]] = {
     "events": events.add_parser,
     "set": sets.add_parser,
     "exclusion": exclusion.add_parser,
+    "saved": saved.add_parser,
     "queue": queue.add_parser,
     "watch": watch.add_parser,
     "case": case.add_parser,

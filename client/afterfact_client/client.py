@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from afterfact_client import frames
 from afterfact_client.cases import CaseBook
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.queue import Queue
+from afterfact_client.saved import SavedList
 from afterfact_client.state.hints import told as hints_told
 from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_client.watches import WatchList
@@ -212,6 +213,8 @@ class Client:
         self.watches = WatchList(link)
         self.cases = CaseBook(link)
         """Cases: scope chains with their evidence, hypotheses, questions, notes."""
+        self.saved = SavedList(link)
+        """Queries and views of columns that the team saved."""
 
     def query(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
@@ -295,6 +298,13 @@ class Client:
     ) -> SetInfo:  # fmt: skip
         """Save values (an array of sets.DTYPES) under a name, add them to a set or remove them from it."""
         return self.link.put_set(name, kind, values.tobytes(), comments or {}, mode, note).result().info
+
+    def combine_sets(
+        self, name: str, left: str, how: Literal["+", "&", "-"], right: str, *, replace: bool = False, note: str = ""
+    ) -> SetInfo:
+        """Save what two sets make together: in either (+), in both (&), only in the first (-); of live ones what they
+        hold now. RequestFailed if the name is taken, or they are of different kinds."""
+        return self.link.combine_sets(name, left, how, right, replace, note).result().info
 
     def remove_set(self, name: str) -> SetInfo:
         """Delete a set; its history stays."""

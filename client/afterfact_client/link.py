@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import zmq
 
@@ -42,6 +42,7 @@ from afterfact_protocol.messages import (
     Cases,
     CaseSaved,
     CaseTold,
+    CombineSets,
     EventsFound,
     Exclusions,
     ExclusionSaved,
@@ -65,6 +66,7 @@ from afterfact_protocol.messages import (
     RemoveExclusion,
     RemoveSet,
     Reported,
+    SavedItems,
     SaveExclusion,
     SaveSet,
     SensorHealth,
@@ -96,8 +98,8 @@ HINTS = -2
 """In place of where a page begins: what waits for the hints of a request."""
 ANSWERS: tuple[type[Message], ...] = (
     Answer, TableAnswer, Status, SensorHealth, EventsFound, AuditFound, QueueRows, Triaged, QueueEvents, QueueHistory,
-    Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed, Cases, CaseTold, CaseSaved,
-    CaseHistory,
+    Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed, SavedItems, Cases, CaseTold,
+    CaseSaved, CaseHistory,
 )  # fmt: skip
 """Messages that answer a request, whole."""
 FINAL = ("login", "version", "revoked", "disabled", "expired")
@@ -277,6 +279,12 @@ class Link:
             for message in parts[1:]:
                 self._mail.post(message)
         return future
+
+    def combine_sets(
+        self, name: str, left: str, how: Literal["+", "&", "-"], right: str, replace: bool = False, note: str = ""
+    ) -> "Future[SetSaved]":
+        """Have what two sets make together saved."""
+        return self._one(lambda request: CombineSets(request, name, left, how, right, replace, note))
 
     def remove_set(self, name: str) -> "Future[SetSaved]":
         return self._one(lambda request: RemoveSet(request, name))

@@ -72,6 +72,39 @@ def without(one: Values, other: Values) -> Values:
     return _opaque(one)[kept].view(one.dtype)
 
 
+def contained(values: Values, within: Values) -> npt.NDArray[np.bool_]:
+    """Which of the values are among others of their kind, alone or in a network of theirs."""
+    if "bits" not in (values.dtype.names or ()):
+        return np.isin(_opaque(values), _opaque(within))
+    found = np.zeros(len(values), np.bool_)
+    addresses = np.ascontiguousarray(values["ip"]).view(np.uint8).reshape(-1, 16)
+    for bits in np.unique(within["bits"]).tolist():
+        narrower = np.flatnonzero(~found & (values["bits"] >= bits))
+        kept = np.frombuffer(((1 << 128) - (1 << (128 - bits))).to_bytes(16, "big"), np.uint8)
+        masked = np.ascontiguousarray(addresses[narrower] & kept).view("S16").ravel()
+        networks = np.ascontiguousarray(within["ip"][within["bits"] == bits]).view("S16")
+        found[narrower] = np.isin(masked, networks)
+    return found
+
+
+def combined(one: Values, how: str, other: Values) -> Values:
+    """What two sets make together: in either (+), in both (&), only in the first (-). SetError where a network of the
+    first would have to be cut into pieces."""
+    if how == "+":
+        return union(one, other)
+    inside = contained(one, other)
+    if how == "&":
+        return union(one[inside], other[contained(other, one)])
+    left = one[~inside]
+    cut = contained(other, left) if "bits" in (one.dtype.names or ()) else np.zeros(0, np.bool_)
+    if cut.any():
+        example = texts("address", other[cut][:1], {})[0]
+        whole = next(value for value in left if contained(other[cut][:1], np.array([value]))[0])
+        raise SetError(f"{texts('address', np.array([whole]), {})[0]} holds {example}, which is to go, and more "
+                       "besides: a set cannot say that in values; a query can, with IN @one - @other")  # fmt: skip
+    return unique(left)
+
+
 def _opaque(values: Values) -> npt.NDArray[np.bytes_]:
     # numpy sorts and compares S, not V; all are of one length, so the zeros that it drops at the end change nothing.
     return np.ascontiguousarray(values).view(f"S{values.dtype.itemsize}")

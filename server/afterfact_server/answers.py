@@ -67,8 +67,10 @@ from afterfact_server.query.unjudged import (
 from afterfact_server.registry.bounds import NO_BOUNDS, Bounds
 from afterfact_server.registry.enrolment import Admission, EnrolledSensor
 from afterfact_server.registry.exclusions import Exclusion, ExclusionsTable
+from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import KEY_ROW, HeldRows, Result, distinct, newest_in_order, sightings_of
+from afterfact_server.shelf import Shelf
 from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure, with_settings
 from afterfact_server.store.ledger import Ledger
@@ -200,10 +202,11 @@ class Answers:
 
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
-        limits: Limits, roles: Roles, sets: SetsTable, exclusions: ExclusionsTable, log: Callable[[str], None],
+        limits: Limits, roles: Roles, sets: SetsTable, exclusions: ExclusionsTable, saved: SavedTable,
+        log: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._meaning = Meaning(sets, exclusions)
-        self._keeper = Keeper(sets, exclusions, self._meaning, self._covered, log)
+        self._keeper = Keeper(sets, exclusions, Shelf(saved, log), self._meaning, self._covered, log)
         self._engine = engine
         self._admission = admission
         self._ledger = ledger

@@ -41,6 +41,7 @@ from afterfact_server.registry.case_rows import Changed
 from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.registry.tokens import Tokens
 from afterfact_server.retention import Retention
@@ -188,7 +189,7 @@ def _serve(
         networks.current()  # says now what is wrong with it, not at the first query
         queries = QueryService(engine, admission, ledger, health, networks, config.limits, log, lambda: watchman.watch,
                                config.roles, sets=SetsTable(database),
-                               exclusions=ExclusionsTable(database))  # fmt: skip
+                               exclusions=ExclusionsTable(database), saved=SavedTable(database))  # fmt: skip
 
         watches = WatchService(
             database, engine, accounts, admission, lambda: networks.current()[1], queue, ways_out, log

@@ -22,6 +22,7 @@ from afterfact_protocol.messages import (
     ChangeCase,
     ChangeStep,
     ChangeWatch,
+    CombineSets,
     EventsFound,
     ExclusionSaved,
     Failed,
@@ -33,9 +34,11 @@ from afterfact_protocol.messages import (
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     RunStep,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SetAutocat,
     SetSaved,
@@ -53,7 +56,8 @@ MAX_REASON = 300
 _COMMANDS: dict[type[Message], str] = {
     MakeCase: "case make", ChangeCase: "case change", AddStep: "case step", ChangeStep: "case step change",
     RunStep: "case step again", PutItem: "case item",
-    SaveSet: "set save", RemoveSet: "set delete", SaveExclusion: "exclusion add", RemoveExclusion: "exclusion remove",
+    SaveSet: "set save", CombineSets: "set combine", RemoveSet: "set delete", SaveExclusion: "exclusion add",
+    RemoveExclusion: "exclusion remove", SaveItem: "saved save", RemoveItem: "saved remove",
 }  # fmt: skip
 
 
@@ -133,8 +137,8 @@ class AuditedPort:
                 asked = {name: getattr(message, name) for name in ("case", "step", "which")}
                 return self._answers(who, self._record("evidence", who, **asked), send)
             case (
-                SaveSet() | RemoveSet() | SaveExclusion() | RemoveExclusion() | MakeCase() | ChangeCase() | AddStep()
-                | ChangeStep() | RunStep() | PutItem()
+                SaveSet() | CombineSets() | RemoveSet() | SaveExclusion() | RemoveExclusion() | SaveItem()
+                | RemoveItem() | MakeCase() | ChangeCase() | AddStep() | ChangeStep() | RunStep() | PutItem()
             ):  # fmt: skip
                 told = {name: value for name, value in asdict(message).items() if name != "request"}
                 command = _COMMANDS[type(message)]

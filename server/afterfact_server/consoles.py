@@ -26,6 +26,7 @@ from afterfact_protocol.messages import (
     AskQueue,
     AskQueueEvents,
     AskRemoved,
+    AskSaved,
     AskSets,
     AskSetValues,
     AskStatus,
@@ -34,6 +35,7 @@ from afterfact_protocol.messages import (
     ChangeCase,
     ChangeStep,
     ChangeWatch,
+    CombineSets,
     Failed,
     Hello,
     LoggedIn,
@@ -44,10 +46,12 @@ from afterfact_protocol.messages import (
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     Reported,
     RunStep,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SetAutocat,
     SetWatch,
@@ -228,8 +232,8 @@ class ConsolesPort(Port[Conversation]):
             case AskHealth():
                 self._queries.health(message, answered, talk.scope)
             case (
-                AskSets() | AskSetValues() | SaveSet() | PutSet() | RemoveSet() | AskExclusions() | SaveExclusion()
-                | RemoveExclusion() | AskRemoved()
+                AskSets() | AskSetValues() | SaveSet() | PutSet() | CombineSets() | RemoveSet() | AskExclusions()
+                | SaveExclusion() | RemoveExclusion() | AskRemoved() | AskSaved() | SaveItem() | RemoveItem()
             ):  # fmt: skip
                 self._queries.keep(talk.scope, message, answered)
 

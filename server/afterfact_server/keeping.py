@@ -14,8 +14,10 @@ from afterfact_protocol.messages import (
     MAX_COMMENTS,
     AskExclusions,
     AskRemoved,
+    AskSaved,
     AskSets,
     AskSetValues,
+    CombineSets,
     ExclusionInfo,
     Exclusions,
     ExclusionSaved,
@@ -24,8 +26,10 @@ from afterfact_protocol.messages import (
     PutSet,
     Removed,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SetInfo,
     Sets,
@@ -44,6 +48,7 @@ from afterfact_protocol.sets import (
     NAME,
     SetError,
     Values,
+    combined,
     from_bytes,
     networks_among,
     told,
@@ -60,6 +65,7 @@ from afterfact_server.query.valuesof import field_of
 from afterfact_server.registry.database import utc_now
 from afterfact_server.registry.exclusions import Exclusion, ExclusionsTable
 from afterfact_server.registry.sets import DELETED, SavedSet, SetsTable, empty, taken
+from afterfact_server.shelf import Shelf
 from afterfact_server.store.schema import SESSIONS
 
 LISTED_BYTES = 768 * 1024
@@ -97,11 +103,12 @@ class Keeper:
     """`covered` says in words what was watched of a query's time."""
 
     def __init__(
-        self, sets: SetsTable, exclusions: ExclusionsTable, meaning: Meaning,
+        self, sets: SetsTable, exclusions: ExclusionsTable, shelf: Shelf, meaning: Meaning,
         covered: Callable[[Query, Asking], str], log: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._sets = sets
         self._exclusions = exclusions
+        self._shelf = shelf
         self._meaning = meaning
         self._covered = covered
         self._log = log
@@ -119,6 +126,8 @@ class Keeper:
                 return SetSaved(message.request, self.save(message, by, asking))
             case PutSet() if upload is not None:
                 return SetSaved(message.request, self._put(message, upload, by))
+            case CombineSets():
+                return SetSaved(message.request, self._combine(message, by, asking))
             case RemoveSet():
                 return SetSaved(message.request, self._remove(message.name, by))
             case AskExclusions():
@@ -130,6 +139,8 @@ class Keeper:
                 return ExclusionSaved(message.request, exclusion_info(self._include(message.name, by)), True)
             case AskRemoved():
                 return self._removed(message, asking)
+            case AskSaved() | SaveItem() | RemoveItem():
+                return self._shelf.answer(message, by)
         raise AssertionError(f"no answer to {message}")
 
     # --- sets
@@ -244,6 +255,36 @@ class Keeper:
                         before.field if before else "", by, utc_now(), len(values), networks_among(values),
                         before.coverage if before else "", message.note[:1000])  # fmt: skip
         return self._entered(made, values, kept, expected)
+
+    def _combine(self, wanted: CombineSets, by: str, asking: Asking) -> SetInfo:
+        name = _name(wanted.name)
+        one, other = (self._present(_name(each)) for each in (wanted.left, wanted.right))
+        if one.kind != other.kind:
+            raise Refusal(f"@{one.name} is a set of kind {one.kind}, @{other.name} of kind {other.kind}")
+        expected = self._expected(name, wanted.replace)
+        (first, said), (second, said_too) = (self._held(each, asking) for each in (one, other))
+        try:
+            values = combined(first, wanted.how, second)
+        except SetError as error:
+            raise Refusal(str(error)) from None
+        if len(values) > MAX_VALUES:
+            raise Refusal(f"a set holds at most {MAX_VALUES:,} values")
+        comments = said_too | said
+        places = {value.tobytes(): place for place, value in enumerate(values)} if comments else {}
+        kept = {places[value]: text for value, text in comments.items() if value in places}
+        origin = f"@{one.name} (version {one.number}) {wanted.how} @{other.name} (version {other.number})"
+        note = f"{origin}: {wanted.note}" if wanted.note else origin
+        made = SavedSet(name, 0, 0, "combine", one.kind, False, "", "", by, utc_now(), len(values),
+                        networks_among(values), "", note[:1000])  # fmt: skip
+        return self._entered(made, values, kept, expected)
+
+    def _held(self, saved: SavedSet, asking: Asking) -> tuple[Values, dict[bytes, str]]:
+        """What a set holds now, and what is said of some of it, by value."""
+        if saved.live:
+            return self._meaning.live(saved, asking), {}
+        found = self._sets.values(saved.name, saved.number)
+        values, comments = found if found is not None else (empty(saved.kind), {})
+        return values, {values[place].tobytes(): text for place, text in comments.items()}
 
     def _remove(self, name: str, by: str) -> SetInfo:
         name = _name(name)

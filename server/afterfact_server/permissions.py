@@ -24,6 +24,7 @@ from afterfact_protocol.messages import (
     AskQueue,
     AskQueueEvents,
     AskRemoved,
+    AskSaved,
     AskSets,
     AskSetValues,
     AskStatus,
@@ -32,6 +33,7 @@ from afterfact_protocol.messages import (
     ChangeCase,
     ChangeStep,
     ChangeWatch,
+    CombineSets,
     MakeCase,
     Message,
     Pull,
@@ -39,9 +41,11 @@ from afterfact_protocol.messages import (
     PutSet,
     RemoveAutocat,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     RunStep,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SetAutocat,
     SetWatch,
@@ -71,7 +75,11 @@ PERMISSIONS: dict[type[Message], Permission] = {
     AskSetValues: Permission("viewer", "query"),
     AskExclusions: Permission("viewer", "query"),
     AskRemoved: Permission("viewer", "query"),
+    AskSaved: Permission("viewer", "query"),
+    SaveItem: Permission("analyst", "sets"),
+    RemoveItem: Permission("analyst", "sets"),
     SaveSet: Permission("analyst", "sets"),
+    CombineSets: Permission("analyst", "sets"),
     PutSet: Permission("analyst", "sets"),
     RemoveSet: Permission("analyst", "sets"),
     SaveExclusion: Permission("analyst", "sets"),
@@ -100,8 +108,8 @@ PERMISSIONS: dict[type[Message], Permission] = {
 }
 
 OF_ALL: frozenset[type[Message]] = frozenset({
-    AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, RemoveSet, SaveExclusion, RemoveExclusion, AskCases, AskCase,
-    AskEvidence, AskCaseHistory, MakeCase, ChangeCase, AddStep, ChangeStep, RunStep, PutItem,
+    AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, CombineSets, RemoveSet, SaveExclusion, RemoveExclusion,
+    AskCases, AskCase, AskEvidence, AskCaseHistory, MakeCase, ChangeCase, AddStep, ChangeStep, RunStep, PutItem,
 })  # fmt: skip
 """Not for accounts with limits: they tell of all that is stored, or act on what everybody is told."""
 

@@ -28,10 +28,12 @@ from afterfact_protocol.messages import (
     AskHealth,
     AskHints,
     AskRemoved,
+    AskSaved,
     AskSets,
     AskSetValues,
     AskStatus,
     Cancel,
+    CombineSets,
     Failed,
     Hints,
     Message,
@@ -39,8 +41,10 @@ from afterfact_protocol.messages import (
     Pull,
     PutSet,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SensorHealth,
 )
@@ -61,6 +65,7 @@ from afterfact_server.queue.sight import Sight
 from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.status import Watch, of_these, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
@@ -68,9 +73,21 @@ from afterfact_server.store.health import history
 from afterfact_server.store.ledger import Ledger
 
 Kept = (
-    AskSets | AskSetValues | SaveSet | PutSet | RemoveSet | AskExclusions | SaveExclusion | RemoveExclusion | AskRemoved
+    AskSets
+    | AskSetValues
+    | SaveSet
+    | PutSet
+    | CombineSets
+    | RemoveSet
+    | AskExclusions
+    | SaveExclusion
+    | RemoveExclusion
+    | AskRemoved
+    | AskSaved
+    | SaveItem
+    | RemoveItem
 )
-"""What is asked of sets and exclusions."""
+"""What is asked of sets, exclusions, and what the team saved."""
 MAX_UPLOADS = 2
 MAX_REASON = 1000
 """Characters of a message that may hold some of the query's text."""
@@ -101,7 +118,7 @@ class QueryService:
     def __init__(
         self, engine: StoreEngine, admission: Admission, ledger: Ledger, health: HealthBoard, networks: NetworksFile,
         limits: Limits, log: Callable[[str], None], watch: Callable[[], Watch] = Watch, roles: Roles | None = None,
-        *, sets: SetsTable, exclusions: ExclusionsTable,
+        *, sets: SetsTable, exclusions: ExclusionsTable, saved: SavedTable,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._admission = admission
@@ -111,7 +128,8 @@ class QueryService:
         self._log = log
         self._roles = roles or Roles()
         self._networks = networks
-        self._answers = Answers(engine, admission, ledger, health, networks, limits, self._roles, sets, exclusions, log)
+        self._answers = Answers(engine, admission, ledger, health, networks, limits, self._roles, sets, exclusions,
+                                saved, log)  # fmt: skip
         self._watch = watch
         self.tally = Tally()
         self._lanes = Lanes(limits.query_workers)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from helpers.fake_queue import FakeQueue
+from helpers.fake_shared import KEPT, FakeShared
 
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_protocol.joinfile import Join
@@ -219,6 +220,7 @@ class FakeServer:
     cancelled: list[int] = field(default_factory=list)
     links: "list[FakeLink]" = field(default_factory=list)
     queue: FakeQueue = field(default_factory=FakeQueue)
+    shared: FakeShared = field(default_factory=FakeShared)
     role: str = "analyst"
 
     def __call__(self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None]) -> "FakeLink":
@@ -390,7 +392,10 @@ class FakeLink:
         message = make(0)
         if getattr(message, "subscribe", "") == "on":
             self._server.queue.tell = self.on_queue
-        self._server.queue.take(message, future)
+        if isinstance(message, KEPT):
+            self._server.shared.take(message, future)
+        else:
+            self._server.queue.take(message, future)
         return future
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ from afterfact_protocol.messages import (
     AskQueue,
     AskQueueEvents,
     AskRemoved,
+    AskSaved,
     AskSets,
     AskSetValues,
     AskStatus,
@@ -42,6 +43,7 @@ from afterfact_protocol.messages import (
     ChangeCase,
     ChangeStep,
     ChangeWatch,
+    CombineSets,
     Failed,
     LoggedIn,
     Login,
@@ -55,10 +57,13 @@ from afterfact_protocol.messages import (
     Refused,
     RemoveAutocat,
     RemoveExclusion,
+    RemoveItem,
     RemoveSet,
     Reported,
     RunStep,
+    SavedItem,
     SaveExclusion,
+    SaveItem,
     SaveSet,
     SetAutocat,
     SetWatch,
@@ -204,8 +209,8 @@ def test_who_is_disabled_is_out_although_the_database_is_away(site: Site) -> Non
 
 EVERYBODY = {"alive", "ask", "pull", "cancel", "ask_status", "ask_health", "ask_events", "ask_queue",
              "ask_queue_events", "ask_history", "ask_autocats", "ask_watches",
-             "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints", "ask_cases", "ask_case",
-             "ask_evidence", "ask_case_history"}  # fmt: skip
+             "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints", "ask_saved", "ask_cases",
+             "ask_case", "ask_evidence", "ask_case_history"}  # fmt: skip
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "analyst": {
@@ -214,6 +219,9 @@ MAY: dict[str, set[str]] = {
         "change_watch",
         "save_set",
         "put_set",
+        "combine_sets",
+        "save_item",
+        "remove_item",
         "remove_set",
         "save_exclusion",
         "remove_exclusion",
@@ -243,6 +251,8 @@ SAMPLES: tuple[Message, ...] = (
     AskCases(28), AskCase(29, 1), AskEvidence(30, 1, 1), AskCaseHistory(31, 1), MakeCase(32, "worm"),
     ChangeCase(33, 1, 1, "worm", "ana", "open", ""), AddStep(34, 1, "port = 1034", "why"),
     ChangeStep(35, 1, 1, 1, "why", False), RunStep(36, 1, 1), PutItem(37, 1, CaseItem(0, "note", "x")),
+    CombineSets(38, "a", "b", "+", "c"), AskSaved(39), SaveItem(40, SavedItem("query", "", "a", "")),
+    RemoveItem(41, "query", "", "a", 1),
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

@@ -20,6 +20,7 @@ from afterfact_server.networks import NetworksFile
 from afterfact_server.registry.database import open_database, utc_now
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.exclusions import ExclusionsTable
+from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.registry.tables import Sensor
 from afterfact_server.store import schema, write
@@ -50,7 +51,8 @@ def start(**limits):
     networks = NetworksFile(ServerDir(folder), list, said.append)
     made = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks,
                                Limits(**limits), said.append,
-                               sets=SetsTable(database), exclusions=ExclusionsTable(database))
+                               sets=SetsTable(database), exclusions=ExclusionsTable(database),
+                               saved=SavedTable(database))  # fmt: skip
     made.start()
     return made
 def wait(condition):
@@ -222,7 +224,7 @@ viewer = RoleLimits(query_bytes=100, query_depth=3, query_conditions=2, result_r
 networks = NetworksFile(ServerDir(folder), list, said.append)
 service = module.QueryService(engine, Admission(Enrolment(database)), Ledger(client), HealthBoard(), networks, Limits(),
                               said.append, roles=Roles(viewer=viewer), sets=SetsTable(database),
-                              exclusions=ExclusionsTable(database))
+                              exclusions=ExclusionsTable(database), saved=SavedTable(database))
 service.start()
 numbers = iter(range(1000))
 def ask(role, text):

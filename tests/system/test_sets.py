@@ -12,6 +12,7 @@ from helpers.processes import PASSWORD, Server, ask, call, module
 from afterfact_client import Client, RequestFailed, connect
 from afterfact_client.cli.setlists import read_list
 from afterfact_protocol.coveragetext import complete
+from afterfact_protocol.messages import AskSaved, SavedItem, SavedItems, SaveItem
 from afterfact_protocol.sets import DTYPES, texts
 
 FAR = 20_000
@@ -337,9 +338,79 @@ def test_the_command_line_shows_and_exports(site: Server, ana: Client) -> None:
     assert "left out: nothing" in removed.stderr
 
 
+def test_the_values_of_two_sets_together_are_saved(site: Server, ana: Client) -> None:
+    for name, values in (
+        ("our_hosts", ["10.0.0.0/30", "10.0.0.9 # lab", "2001:db8::/32"]),
+        ("seen_there", ["10.0.0.2", "10.0.0.9", "10.7.0.0/16", "2001:db8::1", "2001:db8:1::/48"]),
+        ("lab_hosts", ["10.0.0.9", "10.1.1.1"]),
+        ("all_ipv4", ["0.0.0.0/0"]),
+    ):
+        listed = read_list(values, "address")
+        ana.put_set(name, "address", listed.values, comments=listed.comments)
+    assert (
+        ana.combine_sets("both_here", "our_hosts", "&", "seen_there").note
+        == "@our_hosts (version 1) & @seen_there (version 1)"
+    )
+    assert held(ana, "both_here") == ["10.0.0.2", "10.0.0.9", "2001:db8::1", "2001:db8:1::/48"]
+    assert list(ana.set_values("both_here").comments.values()) == ["lab"], "what was said of a value stays with it"
+    ana.combine_sets("either_here", "seen_there", "+", "lab_hosts")
+    assert len(held(ana, "either_here")) == 6 and {"10.1.1.1", "10.7.0.0/16"} < set(held(ana, "either_here"))
+    done = command(site, "set", "combine", "@less_lab", "@our_hosts - @lab_hosts")
+    assert done.returncode == 0 and done.stdout == "@less_lab: 2 networks, version 1\n", done.stderr
+    assert held(ana, "less_lab") == ["10.0.0.0/30", "2001:db8::/32"]
+    ana.combine_sets("none_left", "lab_hosts", "-", "all_ipv4")
+    assert held(ana, "none_left") == []
+    done = command(site, "set", "combine", "@cut_up", "@our_hosts - @seen_there")
+    assert done.returncode == 2 and "10.0.0.0/30 holds 10.0.0.2, which is to go, and more besides" in done.stderr
+    ana.save_set("now_called", "port = 1034", "dst_ip", live=True)
+    ana.put_set("web_ports", "port", read_list(["80"], "port").values)
+    for name, left, right, why in (
+        ("lab_hosts", "our_hosts", "seen_there", "there is a set @lab_hosts already"),
+        ("x", "our_hosts", "web_ports", "of kind port"),
+        ("x", "our_hosts", "gone", "there is no set @gone"),
+    ):  # fmt: skip
+        with pytest.raises(RequestFailed, match=why):
+            ana.combine_sets(name, left, "+", right)
+    assert ana.combine_sets("lab_hosts", "now_called", "-", "our_hosts", replace=True).number == 2
+    assert held(ana, "lab_hosts") == held(ana, "now_called"), "a live set is as of now"
+
+
+def test_queries_are_saved_for_the_team(site: Server, ana: Client) -> None:
+    done = command(site, "saved", "add", "case 7 / worm", "port = 1034", "--comment", "the sweep")
+    assert done.returncode == 0, done.stderr
+    (worm,) = ana.saved.all()
+    assert (worm.folder, worm.name, worm.text, worm.comment, worm.number, worm.by) == (
+        "case 7", "worm", "port = 1034", "the sweep", 1, "ana",
+    )  # fmt: skip
+    assert command(site, "saved", "show", "case 7 / worm", user="vic").stdout == "port = 1034\n"
+    done = command(site, "saved", "add", "case 7 / worm", "port = 1")
+    assert done.returncode == 2 and "case 7 / worm, saved by ana" in done.stderr
+    done = command(site, "saved", "add", "bad", "nosuch = 1")
+    assert done.returncode == 2 and "query, column 1: " in done.stderr
+    assert command(site, "saved", "add", "x", "port = 1", user="vic").returncode == 2
+    told: SavedItems = ana.link.request(AskSaved).result()
+    with by(site, "ben") as ben:
+        ben.saved.save("worm", "port = 1035", "case 7", number=1)
+        with pytest.raises(RequestFailed, match="somebody was first: case 7 / worm, saved by ben"):
+            ana.saved.save("worm", "port = 1036", "case 7", number=1)
+        moved = SavedItem("query", "done", "worm", "port = 1035", "", 2)
+        ben.link.request(lambda request: SaveItem(request, moved, ("case 7", "worm"))).result()
+    after: SavedItems = ana.link.request(lambda request: AskSaved(request, told.revision)).result()
+    assert not after.same and [(one.folder, one.number) for one in after.items] == [("done", 1)]
+    assert ana.link.request(lambda request: AskSaved(request, after.revision)).result().same
+    with pytest.raises(RequestFailed, match="not there any more"):
+        ana.saved.remove(worm)
+    with pytest.raises(RequestFailed, match="KiB"):
+        for number in range(9):
+            ana.saved.save(f"v{number}", "x" * 64 * 1024, kind="view")
+    assert command(site, "saved", "remove", "done / worm").returncode == 0
+    assert ana.saved.all() == () and 0 < len(ana.saved.all("view")) < 9
+
+
 def test_sets_and_exclusions_survive_a_backup(site: Server, ana: Client, tmp_path: Path) -> None:
     ana.query("dst_port = 7000 | save @backed dst_ip")
     ana.save_exclusion("lasting", "port = 9")
+    ana.saved.save("lasting", "port = 9", "kept")
     site.do("backup", site.dir, tmp_path / "backup")
     other = tmp_path / "restored"
     done = call(module("afterfact_server", "restore", other, tmp_path / "backup"))
@@ -357,6 +428,7 @@ def test_sets_and_exclusions_survive_a_backup(site: Server, ana: Client, tmp_pat
         join.write_text(text.replace(str(site.consoles_port), str(restored.consoles_port)))
         with connect(join, "ana", PASSWORD, timeout=20) as client:
             assert found(client, "dst_ip in @backed") == FAR
+            assert client.saved.get("lasting", "kept").text == "port = 9"
             assert "lasting" in [one.name for one in client.exclusions()]
     finally:
         restored.stop()

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -20,6 +21,7 @@ from afterfact_protocol.statustext import columns, time_text
 SHOWN = 20
 """Values that `show` prints."""
 MAX_BAD_SHOWN = 5
+_TWO = re.compile(r"@?(\w+)\s*([-+&])\s*@?(\w+)", re.ASCII)
 
 
 def add_parser(commands: Any, password: Callable[[str], str]) -> None:
@@ -59,6 +61,11 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         if name == "import":
             put.add_argument("--replace", action="store_true", help="in place of what the set is now")
         put.add_argument("--note", metavar="TEXT", default="")
+    combine = action("combine", "save the values of two sets together", _combine)
+    combine.add_argument("name", metavar="@NAME")
+    combine.add_argument("how", metavar="'@A & @B'", help="+ in either, & in both, - only in the first")
+    combine.add_argument("--replace", action="store_true", help="in place of what the set is now")
+    combine.add_argument("--note", metavar="TEXT", default="")
     save.add_argument("--replace", action="store_true", help="in place of what the set is now, which its history keeps")
     save.add_argument("--note", metavar="TEXT", default="")
     export = action("export", "write a set's values as CSV", _export)
@@ -130,6 +137,14 @@ def _version(one: SetInfo) -> str:
 def _save(client: Client, arguments: argparse.Namespace) -> None:
     _tell(client.save_set(arguments.name, arguments.text, arguments.field, live=arguments.live,
                           replace=arguments.replace, note=arguments.note))  # fmt: skip
+
+
+def _combine(client: Client, arguments: argparse.Namespace) -> None:
+    found = _TWO.fullmatch(arguments.how.strip())
+    if found is None:
+        raise Failure(f"{arguments.how!a:.60} is no two sets such as '@a & @b', '@a + @b' or '@a - @b'", WRONG_CALL)
+    left, how, right = found.groups()
+    _tell(client.combine_sets(arguments.name, left, how, right, replace=arguments.replace, note=arguments.note))  # type: ignore[arg-type]
 
 
 def _putting(mode: SetMode) -> Callable[[Client, argparse.Namespace], None]:

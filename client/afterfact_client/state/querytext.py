@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from afterfact_protocol.query import parse
 from afterfact_protocol.query.canonical import instant, query_text, quoted
+from afterfact_protocol.query.language import with_excluding
 from afterfact_protocol.query.lexer import Lexeme, tokens
 from afterfact_protocol.query.nodes import And, Between, Column, Compare, During, EventWindow, Expr
 from afterfact_protocol.query.rawtree import Group, Junction, Raw
@@ -62,6 +63,11 @@ def ordered(text: str, column: str, descending: bool) -> str:
     return " ".join(part for part in (before, clause, after) if part)
 
 
+def excluding(text: str, names: tuple[str, ...], now: datetime | None = None) -> str:
+    """The query, else as typed, that leaves out these exclusions and no others."""
+    return with_excluding(parse(text, now or datetime.now(UTC)), names)
+
+
 def time_terms(text: str, now: datetime | None = None) -> list[str]:
     """The conditions on start_time and end_time that every row of the query meets, as typed."""
     where = parse(text, now or datetime.now(UTC)).where
@@ -88,6 +94,11 @@ def without_times(text: str, now: datetime | None = None) -> str:
     )
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
     return query_text(where, query.order, query.limit, query.once, query.stages, query.excluding)
+
+
+def condition_alone(text: str) -> str:
+    """The condition of the query without its times, in its standard spelling; empty if there is no other."""
+    return _condition(without_times(text))[0]
 
 
 def within(text: str, start: int, end: int) -> str:

@@ -1,4 +1,5 @@
-"""The analyst's own saved queries: named, in folders, with comments; kept over restarts and crashes.
+"""Saved queries and views: named, in folders, with comments. The analyst's own are kept over restarts and crashes; the
+team's are the server's.
 
 The file is lines, the last of a folder and name counts: several consoles can add to it and none overwrites another's.
 """
@@ -9,17 +10,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from afterfact_protocol.messages import SavedItem
+
 FILE = "saved.jsonl"
+VIEWS_FILE = "views.jsonl"
+"""Of the analyst's own views of columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedQuery:
-    """`folder` may be empty: the query stands beside the folders."""
+    """A query, or a view of columns as its text. `folder` may be empty: it stands beside the folders."""
 
     name: str
     text: str
     folder: str = ""
     comment: str = ""
+    number: int = 0
+    """Of the team's: the version; 0 of one's own."""
+    by: str = ""
+    """Of the team's: who made this version."""
+
+    @property
+    def team(self) -> bool:
+        """Whether it is the team's."""
+        return self.number > 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -32,23 +46,29 @@ class SavedQuery:
         return f"{self.folder} / {self.name}" if self.folder else self.name
 
 
-def load(place: Path) -> dict[tuple[str, str], SavedQuery]:
+def load(place: Path, file: str = FILE) -> dict[tuple[str, str], SavedQuery]:
     """What the file holds. Damaged lines are passed over."""
     try:
-        lines = (place / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = (place / file).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return {}
     found: dict[tuple[str, str], SavedQuery] = {}
     for line in lines:
         try:
             item = json.loads(line)
-            query = SavedQuery(*(str(item[name]) for name in ("name", "text", "folder", "comment")))
+            name, text, folder, comment = (str(item[name]) for name in ("name", "text", "folder", "comment"))
+            query = SavedQuery(name, text, folder, comment)
         except (ValueError, KeyError, TypeError):
             continue
         found.pop(query.key, None)
         if not item.get("removed"):
             found[query.key] = query
     return found
+
+
+def of_team(item: SavedItem) -> SavedQuery:
+    """What the server tells of one."""
+    return SavedQuery(item.name, item.text, item.folder, item.comment, item.number, item.by)
 
 
 class SavedQueries:

@@ -1,4 +1,5 @@
-"""The console's files as a whole: preferences, history, saved queries, tabs. Read at start, written by their thread."""
+"""The console's files as a whole: preferences, history, saved queries and views, tabs. Read at start, written by their
+thread."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ class Storage:
         self.complaint = "; ".join(filter(None, complaints))
         """What could not be read, in one line; mostly empty."""
         self.saved = saved.SavedQueries(saved.load(place), lambda line: self.keeper.append(saved.FILE, line))
+        self.views = saved.SavedQueries(
+            saved.load(place, saved.VIEWS_FILE), lambda line: self.keeper.append(saved.VIEWS_FILE, line)
+        )
         self.history = history.History(history.load(place), lambda line: self.keeper.append(history.FILE, line))
 
     def save_tabs(self, content: str) -> None:

@@ -68,8 +68,8 @@ def missing(answer: Answered) -> str:
 
 
 def notes(answer: Answered) -> str:
-    """What else must be known to judge an answer; empty if nothing."""
-    return " ".join(f"{note}." for note in answer.notes)
+    """What else must be known to judge an answer; empty if nothing. What was left out has a line of its own."""
+    return " ".join(f"{note}." for note in answer.notes if not (answer.exclusions and note.startswith("LEFT OUT")))
 
 
 def since(before: Answered, after: Answered, asked: int) -> str:

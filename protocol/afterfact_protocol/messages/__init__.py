@@ -53,6 +53,7 @@ from .limits import (
     MAX_QUERY_BYTES,
     MAX_QUEUE_ROWS,
     MAX_RANGES,
+    MAX_SAVED,
     MAX_SENSORS_TOLD,
     MAX_SETS_TOLD,
     MAX_UNSEEN,
@@ -114,11 +115,13 @@ from .queue import (
     Triaged,
     Watches,
 )
+from .saved import AskSaved, RemoveItem, SavedItem, SavedItems, SavedKind, SaveItem
 from .sets import (
     AskExclusions,
     AskRemoved,
     AskSets,
     AskSetValues,
+    CombineSets,
     ExclusionInfo,
     Exclusions,
     ExclusionSaved,
@@ -153,8 +156,9 @@ Message = (
     | Open | Opened | StreamRefused | Batch | Ack | BatchRefused | Report | Reported
     | Login | LoginToken | LoggedIn | Alive | Ask | Answer | TableAnswer | Pull | Page | Progress | Cancel | Failed
     | AskStatus | Status | AskHealth | SensorHealth | AskEvents | EventsFound | AskHints | Hints
-    | AskSets | Sets | AskSetValues | SetValues | SaveSet | PutSet | RemoveSet | SetSaved
+    | AskSets | Sets | AskSetValues | SetValues | SaveSet | PutSet | CombineSets | RemoveSet | SetSaved
     | AskExclusions | Exclusions | SaveExclusion | RemoveExclusion | ExclusionSaved | AskRemoved | Removed
+    | AskSaved | SavedItems | SaveItem | RemoveItem
     | AskAudit | AuditFound
     | AskQueue | QueueRows | QueueChanged | Triage | Triaged | AskQueueEvents | QueueEvents | AskHistory | QueueHistory
     | AskAutocats | Autocats | SetAutocat | RemoveAutocat
@@ -199,6 +203,7 @@ TAGS: dict[str, type[Message]] = {
     "set_values": SetValues,
     "save_set": SaveSet,
     "put_set": PutSet,
+    "combine_sets": CombineSets,
     "remove_set": RemoveSet,
     "set_saved": SetSaved,
     "ask_exclusions": AskExclusions,
@@ -208,6 +213,10 @@ TAGS: dict[str, type[Message]] = {
     "exclusion_saved": ExclusionSaved,
     "ask_removed": AskRemoved,
     "removed": Removed,
+    "ask_saved": AskSaved,
+    "saved": SavedItems,
+    "save_item": SaveItem,
+    "remove_item": RemoveItem,
     "ask_hints": AskHints,
     "hints": Hints,
     "ask_audit": AskAudit,
@@ -266,6 +275,7 @@ __all__ = [
     "MAX_QUERY_BYTES",
     "MAX_QUEUE_ROWS",
     "MAX_RANGES",
+    "MAX_SAVED",
     "MAX_SENSORS_TOLD",
     "MAX_SETS_TOLD",
     "MAX_STEPS",
@@ -296,6 +306,7 @@ __all__ = [
     "AskQueue",
     "AskQueueEvents",
     "AskRemoved",
+    "AskSaved",
     "AskSetValues",
     "AskSets",
     "AskStatus",
@@ -321,6 +332,7 @@ __all__ = [
     "ChangeStep",
     "ChangeWatch",
     "Columns",
+    "CombineSets",
     "Confidence",
     "Digest",
     "EventsFound",
@@ -362,6 +374,7 @@ __all__ = [
     "Refused",
     "RemoveAutocat",
     "RemoveExclusion",
+    "RemoveItem",
     "RemoveSet",
     "Removed",
     "Report",
@@ -369,7 +382,11 @@ __all__ = [
     "Rows",
     "RunStep",
     "SaveExclusion",
+    "SaveItem",
     "SaveSet",
+    "SavedItem",
+    "SavedItems",
+    "SavedKind",
     "SensorCoverage",
     "SensorHealth",
     "SensorState",

@@ -33,6 +33,8 @@ MAX_WATCHES = 1000
 """Watches that a server has, removed and expired ones not counted, and that one message tells of."""
 MAX_SETS_TOLD = 2000
 MAX_EXCLUSIONS_TOLD = 200
+MAX_SAVED = 1000
+"""Saved queries and views of the team."""
 MAX_COMMENTS = 4096
 """Values of one message that something is said of."""
 

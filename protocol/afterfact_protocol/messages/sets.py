@@ -1,7 +1,7 @@
 """Named sets and shared exclusions."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -153,8 +153,23 @@ class RemoveSet:
 
 
 @dataclass(frozen=True, slots=True)
+class CombineSets:
+    """Save what two sets make together, as values, frozen: in either (+), in both (&), only in the first (-). Of live
+    ones what they hold now."""
+
+    request: U32
+    name: Name
+    left: Name
+    how: Literal["+", "&", "-"]
+    right: Name
+    replace: bool = False
+    """As in SAVE_SET."""
+    note: Line = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SetSaved:
-    """Answer to SAVE_SET, PUT_SET and REMOVE_SET: the version that it made."""
+    """Answer to SAVE_SET, PUT_SET, COMBINE_SETS and REMOVE_SET: the version that it made."""
 
     request: U32
     info: SetInfo

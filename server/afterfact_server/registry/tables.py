@@ -111,6 +111,25 @@ class ExclusionVersion(Base):
     __table_args__ = (UniqueConstraint("name", "number"),)
 
 
+class SavedVersion(Base):
+    """A query or a view as somebody saved it for the team; of kind, folder and name the highest number counts."""
+
+    __tablename__ = "saved_versions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    folder: Mapped[str] = mapped_column(String(128))
+    name: Mapped[str] = mapped_column(String(128))
+    text: Mapped[str] = mapped_column(Text)
+    comment: Mapped[str] = mapped_column(Text)
+    number: Mapped[int]
+    made_by: Mapped[str] = mapped_column(String(64))
+    made: Mapped[datetime]
+    removed: Mapped[bool]
+
+    __table_args__ = (UniqueConstraint("kind", "folder", "name", "number"),)
+
+
 class Token(Base):
     """What a script logs in with, in an account's name. Never deleted either."""
 

@@ -23,7 +23,7 @@ def export(work: Desk, path: Path, key: Key = Key.Key_E, shift: bool = False) ->
 
 def test_every_row_is_written_though_most_are_not_loaded(work: Desk, fake: FakeServer, tmp_path: Path) -> None:
     fake.rows = sessions(LOCAL_ROWS + 700)
-    work.window.set_columns(["src_ip", "src_port"])
+    work.window.appearance.set_columns(["src_ip", "src_port"])
     work.ask("port = 1034")
     path = tmp_path / "out.csv"
     export(work, path)

@@ -61,7 +61,7 @@ def test_the_server_counts_the_timeline_of_a_result_that_is_not_here_whole(work:
     fake.rows = sessions(LOCAL_ROWS + 1)
     fake.changes = {"span_start": START - 30_000 * SECOND}
     fake.holding_pages = fake.holding_counts = True
-    work.window.toggle_tops()
+    work.window.appearance.toggle_tops()
     work.ask("port = 1034 ORDER BY src_bytes LIMIT 30000")
     view, tops = work.tab.answer.pictures.timeline, work.tab.answer.pictures.tops
     work.until(lambda: bool(fake.pulled))

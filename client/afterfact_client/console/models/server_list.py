@@ -1,7 +1,8 @@
-"""A short list that the server keeps (watches, rules), as a table: asked for while somebody looks, and changed."""
+"""A short list that the server keeps (watches, rules, sets), as a table: asked for while somebody looks; changed."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from operator import attrgetter
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
@@ -17,7 +18,8 @@ _NONE = QModelIndex()
 
 
 class ServerList(QAbstractTableModel):
-    """`ask` makes the message that asks for it, `items_of` takes the items, each with a `number`, from an answer.
+    """`ask` makes the message that asks for it, `items_of` takes the items from an answer, or None if it has none: then
+    they are asked for anew. `key` tells items apart.
 
     Signals:
         told(): news came, or `trouble` changed.
@@ -27,7 +29,8 @@ class ServerList(QAbstractTableModel):
 
     def __init__(
         self, server: Server, columns: Sequence[ItemColumn], ask: Callable[[int], Message],
-        items_of: Callable[[Any], Sequence[Any]], parent: QObject | None = None,
+        items_of: Callable[[Any], Sequence[Any] | None], parent: QObject | None = None,
+        key: Callable[[Any], object] = attrgetter("number"),
     ) -> None:  # fmt: skip
         super().__init__(parent)
         self.columns = tuple(columns)
@@ -37,17 +40,24 @@ class ServerList(QAbstractTableModel):
         self.known = False
         """Whether it was told at all."""
         self._server, self._ask, self._items_of = server, ask, items_of
+        self.key = key
         self._asking = False
+        self._stale = False
+        """Whether it changed while an answer was on its way."""
+        self._refused = False
 
     def forget(self) -> None:
         """Somebody else logs in."""
         self.beginResetModel()
-        self.items, self.known, self.trouble, self._asking = [], False, "", False
+        self.items, self.known, self.trouble = [], False, ""
+        self._asking = self._stale = self._refused = False
         self.endResetModel()
         self.told.emit()
 
     def refresh(self) -> None:
-        """Ask for it, unless that is on its way."""
+        """Ask for it, unless that is on its way. Who may not see it is not asked for again: the server notes that."""
+        if self._refused:
+            return
         if not self._server.online:
             self.trouble = "Not connected: this is as it was last told."
             self.told.emit()
@@ -76,18 +86,27 @@ class ServerList(QAbstractTableModel):
         error = future.exception()
         if error is None:
             self._show(future.result())
+            if self._stale:
+                self._stale = False
+                self.refresh()
         elif isinstance(error, RequestFailed | LinkLost):
+            self._refused = isinstance(error, RequestFailed) and error.code == "forbidden"
             self.trouble = f"No news: {error}."
             self.told.emit()
         else:
             raise error
 
     def _show(self, answer: Any) -> None:
-        items = list(self._items_of(answer))
+        found = self._items_of(answer)
+        if found is None:
+            self._stale = self._asking
+            self.refresh()
+            return
+        items = list(found)
         self.trouble, self.known = "", True
-        if [item.number for item in items] == [item.number for item in self.items]:
+        if list(map(self.key, items)) == list(map(self.key, self.items)):
             changed, self.items = items != self.items, items
-            if changed:
+            if changed and items and self.columns:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(items) - 1, len(self.columns) - 1))
         else:
             self.beginResetModel()

@@ -1,7 +1,10 @@
 """What stands above and in place of a table: warnings, the coverage in full, and pages of words."""
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
+from afterfact_client.console.models.server import Server
+from afterfact_client.console.views.left_out import LeftOutLine
 from afterfact_client.console.views.parts import ElidedLabel, button, label
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import wording
@@ -12,10 +15,19 @@ MOST_LINES = 8
 
 
 class AnswerNotes(QWidget):
-    """Warnings over a result, worst first, and on demand everything known of its coverage."""
+    """Warnings over a result, worst first, and on demand everything known of its coverage.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Signals: those of LeftOutLine.
+    """
+
+    asked = Signal(str, bool)
+    told = Signal(str)
+
+    def __init__(self, server: Server, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.left_out = LeftOutLine(server)
+        self.left_out.asked.connect(self.asked)
+        self.left_out.told.connect(self.told)
         self._truncation = ElidedLabel("notice")
         self._trouble = ElidedLabel("notice")
         self._missing = ElidedLabel("notice")
@@ -37,7 +49,7 @@ class AnswerNotes(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
-        for part in (self._trouble, self._truncation, self._remarks, strip, self.full):
+        for part in (self._trouble, self._truncation, self.left_out, self._remarks, strip, self.full):
             layout.addWidget(part)
         self._button.clicked.connect(self.toggle)
         self.restyle()
@@ -46,17 +58,20 @@ class AnswerNotes(QWidget):
     @property
     def texts(self) -> list[str]:
         """The warnings that show."""
-        return [line.whole for line in self._lines if line.whole]
+        left_out = [self.left_out.words] if self.left_out.words else []
+        return [*(line.whole for line in self._lines if line.whole), *left_out]
 
     def clear(self) -> None:
         """Nothing to say."""
         for line in self._lines:
             self._set(line, "")
+        self.left_out.show_answer(None, "")
         self.full.hide()
 
-    def show_answer(self, answer: Answered, since: str = "") -> None:
-        """What an analyst must know before drawing conclusions from an answer. `since`: what has changed since the same
-        was asked before."""
+    def show_answer(self, answer: Answered, query: str, since: str = "") -> None:
+        """What an analyst must know before drawing conclusions from the answer to a query. `since`: what has changed
+        since the same was asked before."""
+        self.left_out.show_answer(answer, query)
         self._set(self._trouble, "")
         self._set(self._truncation, wording.truncation(answer))
         self._set(self._remarks, " ".join(part for part in (wording.notes(answer), since) if part))
@@ -77,6 +92,7 @@ class AnswerNotes(QWidget):
     def restyle(self) -> None:
         """Theme or text size changed."""
         self.full.setFont(LOOK.mono)  # its lines are columns
+        self.left_out.restyle()
         self._fit()
 
     def toggle(self) -> None:

@@ -16,6 +16,7 @@ from afterfact_client.console.models.exporter import Exporter
 from afterfact_client.console.models.finder import Finder
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import SessionTable
+from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.aggregate_view import AggregateView
 from afterfact_client.console.views.answer_notes import AnswerNotes, MessagePage
 from afterfact_client.console.views.detail_pane import DetailPane
@@ -61,8 +62,9 @@ class AnswerPane(QWidget):
     summed = Signal(str)
 
     def __init__(
-        self, server: Server, preferences: Preferences, tools: Callable[[], list[Tool]], parent: QWidget | None = None
-    ) -> None:
+        self, server: Server, preferences: Preferences, tools: Callable[[], list[Tool]], shared: Shared,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self._server = server
         self._preferences = preferences
@@ -74,7 +76,7 @@ class AnswerPane(QWidget):
         self._held: OrderedDict[str, tuple[ResultRows, float]] = OrderedDict()
         self._sort_once_loaded: tuple[Column, bool] | None = None
         self._fitted = False
-        self.notes = AnswerNotes()
+        self.notes = AnswerNotes(server)
         self.page = MessagePage()
         self.table = SessionTable(server, preferences.columns, self)
         self.view = SessionView(preferences)
@@ -85,7 +87,7 @@ class AnswerPane(QWidget):
         self.exporter = Exporter(self.table, self)
         self.filter = FilterBar()
         self.finder = Finder(self.table, self)
-        self.rows = RowActions(server.join.address, self.table, self.view, tools, self)
+        self.rows = RowActions(server.join.address, self.table, self.view, tools, shared, self)
         self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
         self.aggregate = AggregateView(AggregateTable(server, self))
         self._beside = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
@@ -111,6 +113,8 @@ class AnswerPane(QWidget):
         self.filter.typed.connect(self.finder.typed)
         self.filter.closed.connect(self.view.setFocus)
         self.finder.told.connect(self._filtered)
+        self.notes.asked.connect(self.asked)
+        self.notes.told.connect(self.told)
         self.rows.told.connect(self.told)
         self.exporter.told.connect(self.told)
         self._sum = QTimer(self, singleShot=True, interval=SUM_MS)
@@ -175,7 +179,7 @@ class AnswerPane(QWidget):
         self._show_aggregate(answer)
 
     def _show_aggregate(self, answer: TableAnswer) -> None:
-        self.notes.show_answer(answer)
+        self.notes.show_answer(answer, self.query)
         if self.aggregate.table.cut:
             self.notes.trouble(
                 f"The first {MOST_ROWS:,} of {answer.total:,} rows are here; afterfact query writes all."
@@ -244,7 +248,7 @@ class AnswerPane(QWidget):
         self._show_order()
         self.pictures.show_result(result, self.query, self._answered_at)
         self.pictures.show()
-        self.notes.show_answer(answer, self._since)
+        self.notes.show_answer(answer, self.query, self._since)
         if answer.total:
             self._stack.setCurrentWidget(self._beside)
             if not self.view.currentIndex().isValid():

@@ -1,18 +1,22 @@
 """What a window offers by name: the command palette, saved queries, and exports."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.command_palette import CommandPalette, of_menus
 from afterfact_client.console.views.exporting import ask_path, save_picture
 from afterfact_client.console.views.query_tab import QueryTab
-from afterfact_client.console.views.saved_panel import SaveDialog, SavedPanel
+from afterfact_client.console.views.save_dialog import SaveDialog
+from afterfact_client.console.views.saved_panel import SavedPanel
 from afterfact_client.state import querytext
 from afterfact_client.state.palette import Command
 from afterfact_client.state.saved import SavedQueries, SavedQuery
+from afterfact_protocol.messages import RemoveItem
 
 if TYPE_CHECKING:
     from afterfact_client.console.views.main_window import MainWindow
@@ -21,17 +25,20 @@ if TYPE_CHECKING:
 class Commands(QObject):
     """Owns the panel of saved queries."""
 
-    def __init__(self, window: "MainWindow", saved: SavedQueries) -> None:
+    def __init__(self, window: "MainWindow", saved: SavedQueries, shared: Shared) -> None:
         super().__init__(window)
         self._window = window
         self.saved = saved
-        self.panel = SavedPanel(saved)
+        self._shared = shared
+        self._doomed: SavedQuery | None = None
+        """The team's query that a second press removes."""
+        self.panel = SavedPanel(saved, shared)
         self.palette: CommandPalette | None = None
         self.dialog: SaveDialog | None = None
         self.file_dialog: QFileDialog | None = None
         self.panel.chosen.connect(self._run)
         self.panel.edited.connect(lambda query: self._ask(query, query))
-        self.panel.removed.connect(self._removed)
+        self.panel.doomed.connect(self._remove)
 
     def show_palette(self) -> None:
         """Everything that can be done, by name."""
@@ -45,10 +52,12 @@ class Commands(QObject):
             for tab in tabs.attached()
         ]  # fmt: skip
         commands += [
-            Command("query", query.path, query.comment or " ".join(query.text.split()),
+            Command("query", f"team / {query.path}" if query.team else query.path,
+                    query.comment or " ".join(query.text.split()),
                     lambda query=query: self._run(query.text, False))  # type: ignore[misc]
-            for query in self.saved.all()
+            for query in (*self.saved.all(), *self._shared.team("query"))
         ]  # fmt: skip
+        window.views.fill()
         self.palette = CommandPalette([*commands, *of_menus(window.menus.all)], window)
         self.palette.destroyed.connect(self._palette_gone)
         self.palette.show()
@@ -99,7 +108,7 @@ class Commands(QObject):
         self._window.tell(f"Exported to {path}" if done else f"Not exported: {path} cannot be written")
 
     def _ask(self, query: SavedQuery, before: SavedQuery | None) -> None:
-        self.dialog = SaveDialog(self.saved, query, before, self._window)
+        self.dialog = SaveDialog(self.saved, self._shared, query, before, self._window)
         self.dialog.saved.connect(lambda kept: self._window.tell(f"Saved as {kept.path}"))
         self.dialog.destroyed.connect(self._dialog_gone)
         self.dialog.open()
@@ -112,6 +121,27 @@ class Commands(QObject):
             self._window.new_tab(text, run=True)
         else:
             self._window.on_tab(lambda tab: tab.ask(text), bring=True)
+
+    def _remove(self, query: SavedQuery) -> None:
+        """At once if it is the analyst's own, at the second press if it is the team's."""
+        if not query.team:
+            self.saved.remove(query)
+            self._removed(query)
+        elif not self._shared.may_change:
+            self._window.tell("Your role is viewer: what the team saved needs the role analyst")
+        elif self._doomed != query:
+            self._doomed = query
+            self._window.tell(f"Once more removes {query.path} for the team")
+        else:
+            self._doomed = None
+            make = partial(RemoveItem, kind="query", folder=query.folder, name=query.name, number=query.number)
+            self._shared.saved.change(make, partial(self._gone, query))
+
+    def _gone(self, query: SavedQuery, error: Exception | None) -> None:
+        if error is None:
+            self._removed(query)
+        else:
+            self._window.tell(f"Not removed: {error}")
 
     def _removed(self, query: SavedQuery) -> None:
         self._window.history.add(query.text, self._window.server.join.address, ran=False)

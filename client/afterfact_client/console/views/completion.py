@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, QPoint, QRect, Qt
 from PySide6.QtGui import QFontMetrics, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
+from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.query_editor import QueryEditor, characters
 from afterfact_client.console.views.theme import LOOK
 from afterfact_protocol.query.complete import Suggestion, complete
@@ -23,12 +24,13 @@ class Completion(QObject):
     that was marked with Up or Down, Esc closes it."""
 
     def __init__(
-        self, editor: QueryEditor, window: QWidget, sensors: Callable[[], Iterable[str]],
+        self, editor: QueryEditor, window: QWidget, shared: Shared, sensors: Callable[[], Iterable[str]],
         networks: Callable[[], Iterable[str]] = tuple,
     ) -> None:  # fmt: skip
         super().__init__(editor)
         self._editor = editor
         self._window = window
+        self._shared = shared
         self._sensors = sensors
         self._networks = networks
         self._suggestions: list[Suggestion] = []
@@ -42,6 +44,9 @@ class Completion(QObject):
         editor.edited.connect(self._typed)
         editor.cursorPositionChanged.connect(self._moved)
         self._anchor = -1
+        self._offered: tuple[str, int] | None = None
+        """For which place there was something to offer last, or nothing yet."""
+        shared.on_news(self._news)
 
     def wants(self, event: QKeyEvent) -> bool:
         """Whether the key is for the list."""
@@ -67,14 +72,31 @@ class Completion(QObject):
             self._insert(max(self.list.currentRow(), 0))
 
     def hide(self) -> None:
+        self._offered = None
         self.list.hide()
 
     def _typed(self) -> None:
         text, at = self._place()
-        if at and len(text) <= MOST_TEXT and (text[at - 1].isalnum() or text[at - 1] in "_'"):
+        if at and len(text) <= MOST_TEXT and (text[at - 1].isalnum() or text[at - 1] in "_'@"):
             self._offer()
         else:
             self.hide()
+
+    def _news(self) -> None:
+        """Sets or exclusions changed: what is offered follows, if nobody typed on."""
+        if self._offered is not None and self._editor.hasFocus() and self._place() == self._offered:
+            chosen, marked = self.list.currentRow(), self.list.currentItem()
+            before = [suggestion.text for suggestion in self._suggestions]
+            if before != [suggestion.text for suggestion in self._found(*self._offered)]:
+                word = marked.text().split(" ")[0] if chosen >= 0 and marked is not None else ""
+                self._offer()
+                texts = [suggestion.text for suggestion in self._suggestions]
+                if word in texts:
+                    self.list.setCurrentRow(texts.index(word))
+
+    def _found(self, text: str, at: int) -> list[Suggestion]:
+        shared = self._shared
+        return complete(text, at, self._sensors(), self._networks(), shared.set_kinds(), shared.conditions())[:200]
 
     def _moved(self) -> None:
         if self.list.isVisible() and self._editor.textCursor().position() < self._anchor:
@@ -86,9 +108,11 @@ class Completion(QObject):
 
     def _offer(self) -> None:
         text, at = self._place()
-        self._suggestions = complete(text, at, self._sensors(), self._networks())[:200]
+        self._offered = text, at
+        self._shared.look()
+        self._suggestions = self._found(text, at)
         if not self._suggestions:
-            self.hide()
+            self.list.hide()  # news may bring some
             return
         self._anchor = self._editor.textCursor().position() - (at - self._suggestions[0].start)
         self.list.clear()

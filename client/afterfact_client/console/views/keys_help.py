@@ -36,6 +36,12 @@ WATCHES = (
     ("P", "Pause it, or let it go on"),
     ("Delete", "Remove it, at the second press"),
 )
+SETS = (
+    ("Return", "Ask for it; in the exclusions what one leaves out"),
+    ("V", "Its values and versions"),
+    ("O", "Ask what made it"),
+    ("Delete", "Delete it, at the second press"),
+)
 TABLE = (
     ("Enter, Menu, Shift+F10", "Menu of the cell: ask again around it"),
     ("Shift+Space", "Select whole rows"),
@@ -62,6 +68,7 @@ class KeysHelp(QDialog):
                 *groups,
                 ("In the queue", QUEUE),
                 ("In the watches", WATCHES),
+                ("In the sets and exclusions", SETS),
                 ("In the query", EDITOR),
                 ("In the table", TABLE),
                 ("In the timeline", TIMELINE),

@@ -29,9 +29,9 @@ class ListWindow(QDialog):
         self.resize(1180, 520)
         self.model = model
         self._nothing, self._details, self._lines = nothing, details, lines
-        self._current = 0
-        self._doomed = 0
-        """Number of the item that a second press removes."""
+        self._current: object = None
+        self._doomed: object = None
+        """Key of the item that a second press removes."""
         self.table = DenseTable(title, [column.sample for column in model.columns])
         self.table.setModel(model)
         self.details = QPlainTextEdit()
@@ -93,10 +93,10 @@ class ListWindow(QDialog):
         item = self.item
         if item is None:
             return False
-        if self._doomed == item.number:
-            self._doomed = 0
+        if self._doomed == self.model.key(item):
+            self._doomed = None
             return True
-        self._doomed = item.number
+        self._doomed = self.model.key(item)
         self.say("warning", what)
         return False
 
@@ -132,16 +132,16 @@ class ListWindow(QDialog):
         self._look()
 
     def _put_back(self) -> None:
-        rows = [row for row, item in enumerate(self.model.items) if item.number == self._current]
+        rows = [row for row, item in enumerate(self.model.items) if self.model.key(item) == self._current]
         if rows:
             self.table.setCurrentIndex(self.model.index(rows[0], 0))
 
     def _look(self) -> None:
         item = self.item
         if item is not None:
-            if item.number != self._current:
-                self._doomed = 0
-            self._current = item.number
+            if self.model.key(item) != self._current:
+                self._doomed = None
+            self._current = self.model.key(item)
         text = self._details(item) if item is not None else ""
         if text != self.details.toPlainText():
             self.details.setPlainText(text)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QGuiApplication
 from PySide6.QtWidgets import (
-    QApplication,
     QFrame,
     QHBoxLayout,
     QMainWindow,
@@ -24,6 +23,8 @@ from PySide6.QtWidgets import (
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
+from afterfact_client.console.models.shared import Shared
+from afterfact_client.console.views.appearance import Appearance
 from afterfact_client.console.views.commands import Commands
 from afterfact_client.console.views.health_window import HealthWindow
 from afterfact_client.console.views.keys_help import KeysHelp
@@ -36,7 +37,9 @@ from afterfact_client.console.views.queue_commands import QueueCommands
 from afterfact_client.console.views.queue_view import QueueView
 from afterfact_client.console.views.sensor_panel import WIDTH as SENSORS_WIDTH
 from afterfact_client.console.views.sensor_panel import SensorPanel
-from afterfact_client.console.views.theme import LOOK, resolved
+from afterfact_client.console.views.set_commands import SetCommands
+from afterfact_client.console.views.theme import LOOK
+from afterfact_client.console.views.view_menu import ViewMenu
 from afterfact_client.console.views.window_menus import WindowMenus
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_client.state import session, tools
@@ -44,10 +47,8 @@ from afterfact_client.state.connection import connection_words
 from afterfact_client.state.history import History
 from afterfact_client.state.links import from_link
 from afterfact_client.state.pivots import sensor_condition
-from afterfact_client.state.preferences import SIZES, Theme
 from afterfact_client.state.session import TabState
 from afterfact_client.state.storage import Storage
-from afterfact_client.state.timeline import By
 from afterfact_protocol.messages import Status
 from afterfact_protocol.statustext import age_text
 
@@ -74,20 +75,23 @@ class MainWindow(QMainWindow):
         self.preferences = storage.preferences
         self.history: History = storage.history
         self.sensors = SensorList(self)
+        self.shared = Shared(server, self)
         self.health: HealthWindow | None = None
         self._asked_status = False
         self._role = ""
         self.tools, complaint = tools.load(tools.tools_place())
         self._complaints = "; ".join(filter(None, (storage.complaint, complaint)))
-        self._dress()
+        self.appearance = Appearance(self)
+        self.appearance.dress()
 
         self.login = LoginPane(server.join, self.preferences.user)
         self.panel = SensorPanel(self.sensors)
-        self.commands = Commands(self, storage.saved)
+        self.commands = Commands(self, storage.saved, self.shared)
         self.side = QSplitter(Qt.Orientation.Vertical, handleWidth=1, childrenCollapsible=False)
         self.queue = QueueView(QueueDesk(server, self))
         self.tabs = QueryTabs(self._make_tab, self.queue)
         self.triage = QueueCommands(self, self.queue)
+        self.keep = SetCommands(self, self.shared)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self.trouble = ElidedLabel("notice")
         self.again = button("Log in again", "plain")
@@ -96,10 +100,11 @@ class MainWindow(QMainWindow):
         self.connection = label()
         self.clock = label(spoken="UTC clock")
         self._told = QTimer(self, singleShot=True, interval=TOLD_MS)
-        self._save = QTimer(self, singleShot=True, interval=SAVE_MS)
+        self.saving = QTimer(self, singleShot=True, interval=SAVE_MS)
         self._second = QTimer(self, interval=1000)
         self._poll = QTimer(self, interval=STATUS_MS)
-        self.columns_menu = ColumnsMenu("&Columns", lambda: self.preferences.columns, self.set_columns)
+        self.columns_menu = ColumnsMenu("&Columns", lambda: self.preferences.columns, self.appearance.set_columns)
+        self.views = ViewMenu(self, storage.views)
         self._lay_out()
         self.menus = WindowMenus(self)
         self._connect()
@@ -119,7 +124,7 @@ class MainWindow(QMainWindow):
         self.splitter.addWidget(self.side)
         self.splitter.addWidget(self.tabs)
         self.splitter.setStretchFactor(1, 1)
-        self._fit_side()
+        self.fit_side()
         self.side.setMinimumWidth(120)
         self.side.setVisible(self.preferences.sensors_shown)
         strip = QFrame()
@@ -145,7 +150,7 @@ class MainWindow(QMainWindow):
         bar.addPermanentWidget(self.connection)
         bar.addPermanentWidget(self.clock)
 
-    def _fit_side(self) -> None:
+    def fit_side(self) -> None:
         """The left column as wide as its text needs."""
         width = SENSORS_WIDTH * LOOK.text_px // 12
         self.splitter.setSizes([width, self.width() - width])
@@ -156,18 +161,18 @@ class MainWindow(QMainWindow):
         self.login.given_up.connect(self._give_up)
         self.again.clicked.connect(self.log_out)
         self.tabs.currentChanged.connect(self._tab_changed)
-        self.tabs.changed.connect(self._save.start)
+        self.tabs.changed.connect(self.saving.start)
         self.tabs.status_changed.connect(self._show_summary)
         self.tabs.told.connect(self.tell)
         self.queue.status_changed.connect(self._queue_status)
         self.panel.chosen.connect(self._ask_about)
         self.panel.health_wanted.connect(self.show_health)
         self._told.timeout.connect(self._show_summary)
-        self._save.timeout.connect(self.save)
+        self.saving.timeout.connect(self.save)
         self._second.timeout.connect(self._tick)
         self._poll.timeout.connect(self._ask_status)
         self.unsaved.connect(self.tell)
-        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda: self.restyle())
+        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda: self.appearance.restyle())
 
     def _restore(self) -> None:
         for state in self.storage.tabs or [TabState()]:
@@ -191,6 +196,7 @@ class MainWindow(QMainWindow):
         """Back to the login; tabs stay as they are."""
         self.server.log_out()
         self.triage.forget()
+        self.keep.forget()
         self._poll.stop()
         self._strip.hide()
         self.pages.setCurrentWidget(self.login)
@@ -255,6 +261,7 @@ class MainWindow(QMainWindow):
         self.trouble.show_text(trouble)
 
     def _ask_status(self) -> None:
+        self.shared.look_at_saved()
         if self.server.online and not self._asked_status:
             self._asked_status = True
             self.server.status(self._take_status)
@@ -286,15 +293,15 @@ class MainWindow(QMainWindow):
 
     def _make_tab(self, state: TabState) -> QueryTab:
         tab = QueryTab(
-            self.server, self.preferences, self.history, state,
+            self.server, self.preferences, self.history, state, self.shared,
             sensors=lambda: [sensor.name for sensor in self.sensors.sensors], networks=lambda: self.sensors.networks,
             tools=lambda: self.tools,
         )  # fmt: skip
         tab.told.connect(self.tell)
-        tab.drafted.connect(self._save.start)
-        tab.columns_changed.connect(self.set_columns)
+        tab.drafted.connect(self.saving.start)
+        tab.columns_changed.connect(self.appearance.set_columns)
         tab.columns_menu_wanted.connect(self._popup_columns)
-        tab.stacked.connect(self.stack_by)
+        tab.stacked.connect(self.appearance.stack_by)
         return tab
 
     def open_link(self, text: str) -> None:
@@ -311,7 +318,7 @@ class MainWindow(QMainWindow):
 
     def _tab_changed(self) -> None:
         self._show_summary()
-        self._save.start()
+        self.saving.start()
 
     def on_tab(self, do: Callable[[QueryTab], object], bring: bool = False) -> None:
         """Do something with the query's tab in front; nothing at the login, nor in the queue, unless `bring` puts the
@@ -347,83 +354,10 @@ class MainWindow(QMainWindow):
         self.summary.show_text(text)
         self._told.start()
 
-    # --- preferences --------------------------------------------------------------------------------------------------
-
-    def _dress(self) -> None:
-        application = QApplication.instance()
-        assert isinstance(application, QApplication)
-        LOOK.apply(application, self.preferences.theme, self.preferences.text_px)
-
-    def restyle(self) -> None:
-        """Theme or text size changed."""
-        self._dress()
-        self.menus.show_theme(self.preferences.theme)
-        for tab in self.all_tabs():
-            tab.restyle()
-        self.triage.restyle()
-        self.panel.refresh()
-        if self.health is not None:
-            self.health.restyle()
-
-    def set_theme(self, theme: Theme) -> None:
-        """Dress in another theme, and remember it."""
-        self.preferences.theme = theme
-        self.restyle()
-        self._save.start()
-
-    def other_theme(self) -> None:
-        """Dark becomes light, light dark."""
-        self.set_theme("light" if resolved(self.preferences.theme) == "dark" else "dark")
-
-    def set_text_size(self, pixels: int) -> None:
-        """Make all text so many pixels high, within bounds."""
-        self.preferences.text_px = min(max(pixels, SIZES[0]), SIZES[1])
-        self.restyle()
-        self._fit_side()
-        self._save.start()
-
-    def set_columns(self, names: list[str]) -> None:
-        """Show these columns in all tabs."""
-        self.preferences.columns = list(names)
-        for tab in self.all_tabs():
-            tab.answer.show_columns(names)
-        self._save.start()
+    # --- windows of their own -----------------------------------------------------------------------------------------
 
     def _popup_columns(self, at: QPoint) -> None:
         self.columns_menu.popup(at)
-
-    def toggle_sensors(self) -> None:
-        """Show or hide the sensors and the saved queries."""
-        self.preferences.sensors_shown = not self.side.isVisible()
-        self.side.setVisible(self.preferences.sensors_shown)
-        self._save.start()
-
-    def toggle_details(self) -> None:
-        """Show or hide the details beside the tables."""
-        self.preferences.details_shown = not self.preferences.details_shown
-        for tab in self.all_tabs():
-            tab.answer.show_details(self.preferences.details_shown)
-        self._save.start()
-
-    def toggle_timeline(self) -> None:
-        """Show or hide the timelines."""
-        self.preferences.timeline_shown = not self.preferences.timeline_shown
-        self._refresh_pictures()
-
-    def toggle_tops(self) -> None:
-        """Show or hide the most frequent values."""
-        self.preferences.tops_shown = not self.preferences.tops_shown
-        self._refresh_pictures()
-
-    def stack_by(self, by: By) -> None:
-        """Stack timelines by something else."""
-        self.preferences.stacked_by = by
-        self._refresh_pictures()
-
-    def _refresh_pictures(self) -> None:
-        for tab in self.all_tabs():
-            tab.answer.pictures.refresh()
-        self._save.start()
 
     def show_health(self) -> None:
         """The sensors' health, in a window of its own that blocks nothing."""
@@ -446,7 +380,7 @@ class MainWindow(QMainWindow):
 
     def save(self) -> None:
         """Put tabs, drafts and preferences on disk, without waiting for it."""
-        self._save.stop()
+        self.saving.stop()
         self.storage.save_tabs(session.to_json([tab.state for tab in self.all_tabs()], self.tabs.current_query))
         self.storage.save_preferences(self.preferences.to_json())
 
@@ -454,7 +388,7 @@ class MainWindow(QMainWindow):
         if not self.isMaximized():
             self.preferences.size = (self.width(), self.height())
         self.save()
-        for timer in (self._second, self._poll, self._save, self._told):
+        for timer in (self._second, self._poll, self.saving, self._told):
             timer.stop()
         for tab in self.all_tabs():
             tab.close_down()

@@ -19,8 +19,10 @@ def cell_menu(
     ask: Ask,
     copies: list[tuple[str, str, Callable[[], None]]],
     tools: list[tuple[str, str, Callable[[], None]]],
+    sets: list[tuple[str, str, Callable[[], None]]],
 ) -> QMenu:
-    """`copies` are label, keys and what to do; `tools` are name, what it opens or runs, and what to do."""
+    """`copies` are label, keys and what to do; `tools` are name, what it opens or runs, and what to do; `sets`, in a
+    menu of their own, label, tool tip and what to do."""
     menu = QMenu(parent)
     menu.setToolTipsVisible(True)
     for section in sections:
@@ -34,6 +36,13 @@ def cell_menu(
             action = into.addAction(entry.label)
             action.setToolTip(entry.text)
             action.triggered.connect(lambda _checked=False, text=entry.text: ask(text, _control()))
+    if sets:
+        into = menu.addMenu("Add to a &set")
+        into.setToolTipsVisible(True)
+        for name, tip, do in sets:
+            action = into.addAction(name.replace("&", "&&"))
+            action.setToolTip(tip)
+            action.triggered.connect(lambda _checked=False, do=do: do())
     if tools:
         _heading(menu, "Outside tools")
         for name, tip, do in tools:

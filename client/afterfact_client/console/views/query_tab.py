@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from afterfact_client.console.models.checker import Checked, Checker
 from afterfact_client.console.models.query_run import QueryRun, RunPhase
 from afterfact_client.console.models.server import Server
+from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.answer_pane import AnswerPane
 from afterfact_client.console.views.completion import Completion
 from afterfact_client.console.views.parts import button, label, rename
@@ -53,6 +54,7 @@ class QueryTab(QWidget):
         preferences: Preferences,
         history: History,
         state: TabState,
+        shared: Shared,
         sensors: Callable[[], Iterable[str]],
         networks: Callable[[], Iterable[str]] = tuple,
         tools: Callable[[], list[Tool]] = list,
@@ -73,10 +75,10 @@ class QueryTab(QWidget):
         self.stop_button = button("Stop", tip="Stop the query (Esc)")
         self.stop_button.setEnabled(False)
         self.said = label(" ", "dim", wrap=True, spoken="What the query means, or what is wrong with it")
-        self.answer = AnswerPane(server, preferences, tools)
+        self.answer = AnswerPane(server, preferences, tools, shared)
         self.query = QueryRun(server, self)
         self.checker = Checker(self)
-        self.completion = Completion(self.editor, self, sensors, networks)
+        self.completion = Completion(self.editor, self, shared, sensors, networks)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._tick = QTimer(self, interval=100)
         self._lay_out()

@@ -9,8 +9,10 @@ from PySide6.QtWidgets import QMenu
 
 from afterfact_client.console.models.collector import Collector
 from afterfact_client.console.models.session_table import SessionTable
+from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.menus import cell_menu
 from afterfact_client.console.views.session_view import SessionView
+from afterfact_client.console.views.set_actions import SetActions
 from afterfact_client.state.bpf import MOST as MOST_FILTERED
 from afterfact_client.state.bpf import bpf
 from afterfact_client.state.columns import BY_NAME, Column
@@ -20,6 +22,8 @@ from afterfact_client.state.rowquery import row_query
 from afterfact_client.state.tools import Tool
 from afterfact_protocol.records import Records
 
+MOST_ADDED = 5_000
+"""Selected cells whose values a set takes from here; a query saves any number."""
 Copy = tuple[str, str, Callable[[], None]]
 
 
@@ -33,14 +37,17 @@ class RowActions(QObject):
     told = Signal(str)
 
     def __init__(
-        self, address: str, table: SessionTable, view: SessionView, tools: Callable[[], list[Tool]], parent: QObject
-    ) -> None:
+        self, address: str, table: SessionTable, view: SessionView, tools: Callable[[], list[Tool]], shared: Shared,
+        parent: QObject,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self._address = address
         self._table = table
         self._view = view
         self._tools = tools
         self.menu: QMenu | None = None
+        self.sets = SetActions(shared, view, self)
+        self.sets.told.connect(self.told)
         self._collector = Collector(table, self)
         self._collector.told.connect(self.told)
         self._collector.ready.connect(self._put)
@@ -65,15 +72,18 @@ class RowActions(QObject):
             ("Copy as BPF &filter", "", self._copy_filter),
             ("Copy &link to this query", "", lambda: self._put_told(to_link(self._address, asked), "a link")),
         ]
-        self._open(self._table.columns[index.column()], row, at, asked, copies)
+        column = self._table.columns[index.column()]
+        self._open(column, row, at, asked, copies, self._cells(column, row))
 
     def value_menu(self, name: str, at: QPoint, asked: str) -> None:
         """Open the menu of a value of the current row."""
         row = self._table.row_values(self._view.currentIndex().row())
         if row is not None:
-            self._open(BY_NAME[name], row, at, asked, [])
+            self._open(BY_NAME[name], row, at, asked, [], np.array([row]))
 
-    def _open(self, column: Column, row: np.void, at: QPoint, asked: str, copies: list[Copy]) -> None:
+    def _open(
+        self, column: Column, row: np.void, at: QPoint, asked: str, copies: list[Copy], chosen: Records
+    ) -> None:  # fmt: skip
         assert self._table.result is not None
         sensors = self._table.result.answer.sensors
         tools = [
@@ -82,16 +92,29 @@ class RowActions(QObject):
             if tool.fits(column, row)
         ]
         copies = [("Copy &value", "", lambda: self._copy_exact(column, row)), *copies]
+        sets = self.sets.entries(column, chosen, sensors, asked)
         self.menu = cell_menu(
             self._view,
             pivots(column, row, sensors, asked),
             self.asked.emit,
             copies,
             tools,  # type: ignore[arg-type]
+            sets,
         )
         self.menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.menu.destroyed.connect(self._menu_gone)
         self.menu.popup(at)
+
+    def _cells(self, column: Column, row: np.void) -> Records:
+        """The rows of the selection where it has that column and they are here, else the one row."""
+        ranges, sections = self._view.selected_cells()
+        if column.name not in [self._table.columns[at].name for at in sections]:
+            return np.array([row])
+        number = sum(last - first + 1 for first, last in ranges)
+        if not 1 < number <= MOST_ADDED:
+            return np.array([row])
+        rows = [self._table.row_values(at) for first, last in ranges for at in range(first, last + 1)]
+        return np.array([row] if any(other is None for other in rows) else rows)
 
     def _menu_gone(self) -> None:
         self.menu = None

@@ -1,22 +1,12 @@
-"""The analyst's saved queries, by folder, under the sensors; and the dialogue that saves one."""
+"""The saved queries, by folder, under the sensors: the analyst's own, then the team's."""
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import (
-    QComboBox,
-    QDialog,
-    QLineEdit,
-    QMenu,
-    QPlainTextEdit,
-    QPushButton,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QMenu, QTreeWidget, QTreeWidgetItem, QTreeWidgetItemIterator, QVBoxLayout, QWidget
 
-from afterfact_client.console.views.parts import label, lay_out_form
-from afterfact_client.console.views.theme import LOOK
+from afterfact_client.console.models.shared import Shared
+from afterfact_client.console.views.parts import label
+from afterfact_client.state.queue_words import plain_tip
 from afterfact_client.state.saved import SavedQueries, SavedQuery
 
 _QUERY = Qt.ItemDataRole.UserRole
@@ -27,16 +17,18 @@ class SavedPanel(QWidget):
     """Signals:
     chosen(str, bool): a query to run; True for a tab of its own.
     edited(SavedQuery): one is to be changed.
-    removed(SavedQuery): one was removed.
+    doomed(SavedQuery): one is to be removed.
     """
 
     chosen = Signal(str, bool)
     edited = Signal(object)
-    removed = Signal(object)
+    doomed = Signal(object)
 
-    def __init__(self, saved: SavedQueries, parent: QWidget | None = None) -> None:
+    def __init__(self, saved: SavedQueries, shared: Shared, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._saved = saved
+        self._shared = shared
+        self._shown: tuple[list[SavedQuery], list[SavedQuery]] | None = None
         self.menu: QMenu | None = None
         self.tree = _Tree()
         self.empty = label(NOTHING, "dim", wrap=True)
@@ -52,26 +44,51 @@ class SavedPanel(QWidget):
         self.tree.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.tree.customContextMenuRequested.connect(self._open_menu)
         saved.on_change = self.refresh
+        shared.saved.told.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Queries changed."""
+        own, team = self._saved.all(), self._shared.team("query")
+        if (own, team) == self._shown:
+            return
+        self._shown = own, team
+        current = self.tree.currentItem()
+        chosen = current.data(0, _QUERY) if current is not None else None
         self.tree.clear()
+        self._fill(self.tree.invisibleRootItem(), own)
+        if team:
+            heading = QTreeWidgetItem(self.tree, ["team"])
+            heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            heading.setForeground(0, self.palette().placeholderText())
+            self._fill(heading, team)
+        self.tree.expandAll()
+        self.empty.setVisible(not own and not team)
+        self.tree.setVisible(bool(own or team))
+        self._choose(chosen)
+
+    def _fill(self, root: QTreeWidgetItem, queries: list[SavedQuery]) -> None:
         folders: dict[str, QTreeWidgetItem] = {}
-        queries = self._saved.all()
         for query in queries:
             item = QTreeWidgetItem([query.name])
             item.setData(0, _QUERY, query)
-            item.setToolTip(0, "\n".join(filter(None, (query.comment, query.text))))
-            if query.folder:
-                if query.folder not in folders:
-                    folders[query.folder] = QTreeWidgetItem(self.tree, [query.folder])
-                folders[query.folder].addChild(item)
-            else:
-                self.tree.addTopLevelItem(item)
-        self.tree.expandAll()
-        self.empty.setVisible(not queries)
-        self.tree.setVisible(bool(queries))
+            by = f"by {query.by}" if query.team else ""
+            item.setToolTip(0, plain_tip("\n".join(filter(None, (query.comment, query.text, by)))))
+            if query.folder and query.folder not in folders:
+                folders[query.folder] = QTreeWidgetItem(root, [query.folder])
+            (folders[query.folder] if query.folder else root).addChild(item)
+
+    def _choose(self, query: SavedQuery | None) -> None:
+        """Have the same one current again, if it is still there."""
+        if query is None:
+            return
+        every = QTreeWidgetItemIterator(self.tree)
+        while (item := every.value()) is not None:
+            own = item.data(0, _QUERY)
+            if isinstance(own, SavedQuery) and (own.team, own.key) == (query.team, query.key):
+                self.tree.setCurrentItem(item)
+                return
+            every += 1
 
     def _take(self, item: QTreeWidgetItem) -> None:
         query = item.data(0, _QUERY)
@@ -82,8 +99,7 @@ class SavedPanel(QWidget):
     def _remove(self, item: QTreeWidgetItem) -> None:
         query = item.data(0, _QUERY)
         if isinstance(query, SavedQuery):
-            self._saved.remove(query)
-            self.removed.emit(query)
+            self.doomed.emit(query)
 
     def _open_menu(self, at: QPoint) -> None:
         item = self.tree.itemAt(at)
@@ -122,59 +138,3 @@ class _Tree(QTreeWidget):
             self.deleted.emit(item)
         else:
             super().keyPressEvent(event)
-
-
-class SaveDialog(QDialog):
-    """Asks for name, folder and comment of a query; saves it. Waits for nothing and blocks only its window.
-
-    Signals:
-        saved(SavedQuery): it is kept.
-    """
-
-    saved = Signal(object)
-
-    def __init__(self, saved: SavedQueries, query: SavedQuery, before: SavedQuery | None, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Save the query" if before is None else "Change the saved query")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._saved, self._before = saved, before
-        self.name = QLineEdit(query.name)
-        self.folder = QComboBox()
-        self.folder.setEditable(True)
-        self.folder.addItems(["", *saved.folders()])
-        self.folder.setCurrentText(query.folder)
-        self.comment = QLineEdit(query.comment)
-        self.text = QPlainTextEdit(query.text)
-        self.text.setFont(LOOK.mono)
-        self.text.setTabChangesFocus(True)
-        self.said = label(" ", "dim", wrap=True)
-        self.button = QPushButton("Save")
-        lay_out_form(self, (
-            ("&Name", self.name), ("&Folder", self.folder), ("&Comment", self.comment), ("&Query", self.text),
-        ), self.said, self.button)  # fmt: skip
-        self.resize(560, 300)
-        self.button.clicked.connect(self._save)
-        self.name.textChanged.connect(self._look)
-        self.folder.currentTextChanged.connect(self._look)
-        self._look()
-        self.name.selectAll()
-        self.name.setFocus()
-
-    def _query(self) -> SavedQuery:
-        words = (" ".join(text.split()) for text in (self.name.text(), self.folder.currentText(), self.comment.text()))
-        name, folder, comment = words
-        return SavedQuery(name, self.text.toPlainText().strip(), folder, comment)
-
-    def _look(self) -> None:
-        """Whether it can be saved, and what it would replace."""
-        query = self._query()
-        other = self._saved.get(query.folder, query.name)
-        taken = other is not None and (self._before is None or other.key != self._before.key)
-        self.button.setEnabled(bool(query.name))
-        self.said.setText("Replaces the query of this name." if taken else " ")
-
-    def _save(self) -> None:
-        query = self._query()
-        self._saved.save(query, self._before)
-        self.saved.emit(query)
-        self.accept()

@@ -59,6 +59,10 @@ class WindowMenus:
         _add(menu, "&Back on the trail", ["Alt+Left"], lambda: on_tab(lambda tab: tab.step(-1)))
         _add(menu, "&Forward on the trail", ["Alt+Right"], lambda: on_tab(lambda tab: tab.step(1)))
         menu.addSeparator()
+        _add(menu, "&Sets", ["Ctrl+Shift+S"], self._window.keep.show_sets)
+        _add(menu, "E&xclusions", ["Ctrl+Shift+X"], self._window.keep.show_exclusions)
+        _add(menu, "Leave this out for a&ll ...", [], self._window.keep.share_exclusion)
+        menu.addSeparator()
         _add(menu, "Sa&ve ...", ["Ctrl+S"], self._window.commands.save_query)
         _add(menu, "Co&mmand palette", ["Ctrl+K"], self._window.commands.show_palette)
         menu.addSeparator()
@@ -83,20 +87,21 @@ class WindowMenus:
     def _fill_view(self, menu: QMenu) -> None:
         window, liked = self._window, self._window.preferences
         menu.addMenu(window.columns_menu)
+        menu.addMenu(window.views)
         themes = menu.addMenu("&Theme")
         for name, words in _THEMES:
-            self._themes[name] = _add(themes, words, [], lambda name=name: window.set_theme(name))  # type: ignore[misc]
+            self._themes[name] = _add(themes, words, [], lambda name=name: window.appearance.set_theme(name))  # type: ignore[misc]
             self._themes[name].setCheckable(True)
-        _add(menu, "Dark or light", ["Ctrl+Shift+L"], window.other_theme)
+        _add(menu, "Dark or light", ["Ctrl+Shift+L"], window.appearance.other_theme)
         menu.addSeparator()
-        _add(menu, "&Larger text", ["Ctrl++", "Ctrl+="], lambda: window.set_text_size(liked.text_px + 1))
-        _add(menu, "S&maller text", ["Ctrl+-"], lambda: window.set_text_size(liked.text_px - 1))
-        _add(menu, "&Standard text", ["Ctrl+0"], lambda: window.set_text_size(Preferences().text_px))
+        _add(menu, "&Larger text", ["Ctrl++", "Ctrl+="], lambda: window.appearance.set_text_size(liked.text_px + 1))
+        _add(menu, "S&maller text", ["Ctrl+-"], lambda: window.appearance.set_text_size(liked.text_px - 1))
+        _add(menu, "&Standard text", ["Ctrl+0"], lambda: window.appearance.set_text_size(Preferences().text_px))
         menu.addSeparator()
-        _add(menu, "S&ensors and queries", ["Ctrl+B"], window.toggle_sensors)
-        _add(menu, "&Details of the session", ["Ctrl+I"], window.toggle_details)
-        _add(menu, "T&imeline", ["Ctrl+G"], window.toggle_timeline)
-        _add(menu, "Most &frequent values", ["Ctrl+Shift+G"], window.toggle_tops)
+        _add(menu, "S&ensors and queries", ["Ctrl+B"], window.appearance.toggle_sensors)
+        _add(menu, "&Details of the session", ["Ctrl+I"], window.appearance.toggle_details)
+        _add(menu, "T&imeline", ["Ctrl+G"], window.appearance.toggle_timeline)
+        _add(menu, "Most &frequent values", ["Ctrl+Shift+G"], window.appearance.toggle_tops)
         _add(menu, "Sensors' &health", ["Ctrl+H"], window.show_health)
 
 
