@@ -282,9 +282,10 @@ class QueryService:
         def work() -> None:
             sensors = [sensor for sensor in self._admission.sensors().values() if scope.sees(sensor.name)]
             engine, watch, now = self._engine, self._watch(), now_us()
-            networks = tuple(sorted(self._networks.current()[1].by_name))
+            _, configured = self._networks.current()
+            networks, home = tuple(sorted(configured.by_name)), tuple(map(str, configured.home))
             told = status(engine.client(), sensors, self._ledger, self._health, watch, message.request, now,
-                          engine.layout, networks)  # fmt: skip
+                          engine.layout, networks, home)  # fmt: skip
             send(of_these(told) if scope.bounds.sensors else told)
 
         self._statuses.submit(self._reported, message.request, send, work)

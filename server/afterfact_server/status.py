@@ -38,7 +38,7 @@ class Watch:
 
 def status(
     client: Client, sensors: list[EnrolledSensor], ledger: Ledger, health: HealthBoard, watch: Watch, request: int,
-    now: int, layout: Layout = SINGLE, networks: tuple[str, ...] = (),
+    now: int, layout: Layout = SINGLE, networks: tuple[str, ...] = (), home: tuple[str, ...] = (),
 ) -> Status:  # fmt: skip
     """Ask the store and the boards. `sessions` counts stored records, several revisions of a session singly until
     they are merged. WireError for more sensors than a STATUS holds."""
@@ -80,6 +80,7 @@ def status(
             request, now, SOFTWARE, int(rows or 0), oldest, newest, int(size or 0), tuple(told), watch.disk_free,
             watch.disk_total, watch.alarms[:MAX_ALARMS_TOLD], networks[:MAX_NETWORKS_TOLD],
             *events_by_name(counts(client), {sensor.number: sensor.name for sensor in sensors}),
+            home if len(home) <= MAX_NETWORKS_TOLD else None,
         )
     )  # fmt: skip
 
@@ -97,13 +98,13 @@ def fitting(status: Status) -> Status:
     and if that is not enough, without the networks' names and the counts of events, then without the newest alarms."""
     worst_first = sorted(status.sensors, key=lambda sensor: WORST_FIRST.index(sensor.state))
     told = len(worst_first)
-    while told or status.networks or status.events or status.events_set_aside or status.alarms:
+    while told or status.networks or status.home or status.events or status.events_set_aside or status.alarms:
         try:
             encode(status)
             break
         except WireError:
-            if not told and (status.networks or status.events or status.events_set_aside):
-                status = replace(status, networks=(), events={}, events_set_aside={})
+            if not told and (status.networks or status.home or status.events or status.events_set_aside):
+                status = replace(status, networks=(), home=None, events={}, events_set_aside={})
                 continue
             if not told:
                 status = replace(status, alarms=status.alarms[: len(status.alarms) // 2])

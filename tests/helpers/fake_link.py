@@ -222,6 +222,7 @@ class FakeServer:
     queue: FakeQueue = field(default_factory=FakeQueue)
     shared: FakeShared = field(default_factory=FakeShared)
     role: str = "analyst"
+    home: tuple[str, ...] | None = ()
 
     def __call__(self, join: Join, user: str, password: str, on_state: Callable[[LinkState], None]) -> "FakeLink":
         link = FakeLink(self, user, password, on_state)
@@ -367,6 +368,7 @@ class FakeLink:
                     40_000_000_000,
                     100_000_000_000,
                     self._server.alarms,
+                    home=self._server.home,
                 )
             )
         return future

@@ -72,6 +72,7 @@ def test_networks_count_with_the_next_query(server: Server, tmp_path: Path) -> N
         assert covered("ip = 192.0.2.77") == (["border", "inside"], [], False), "inside never delivered anything"
 
         server.do("network", "add", server.dir, "office", "--cidr", "1.2.3.0/24", "--home", "--sensor", "border")
+        assert client.status().home == ("1.2.3.0/24",), "a console asks nobody about these"
         home = int(ip_address("::ffff:1.2.3.0")) >> 8
         rows = client.query("").fetch()
         at_home = [[int.from_bytes(ip) >> 8 == home for ip in rows[side].tolist()] for side in ("src_ip", "dst_ip")]

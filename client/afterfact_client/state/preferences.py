@@ -32,6 +32,8 @@ class Preferences:
     tops_shown: bool = False
     stacked_by: By = "outcome"
     """What timelines are stacked by."""
+    resolving: bool = False
+    """Whether names, places and networks of addresses are looked up."""
     size: tuple[int, int] = (1440, 900)
     user: str = ""
     """Last account that logged in."""
@@ -71,7 +73,7 @@ def _from(stored: dict[str, object]) -> Preferences:
     widths = stored.get("widths")
     if isinstance(widths, dict):
         found.widths = {str(k): int(v) for k, v in widths.items() if k in BY_NAME and 16 <= int(v) <= 2000}
-    for name in ("sensors_shown", "details_shown", "timeline_shown", "tops_shown"):
+    for name in ("sensors_shown", "details_shown", "timeline_shown", "tops_shown", "resolving"):
         if isinstance(stored.get(name), bool):
             setattr(found, name, stored[name])
     if stored.get("stacked_by") in STACKS:

@@ -135,6 +135,8 @@ class Status:
     """Events (alerts) stored, of the sensors that have some."""
     events_set_aside: Annotated[dict[Name, U64], Field(max_length=MAX_SENSORS_TOLD)] = field(default_factory=dict)
     """Events set aside because their time cannot be, of the sensors that have some."""
+    home: Annotated[tuple[Name, ...], Field(max_length=MAX_NETWORKS_TOLD)] | None = None
+    """The home networks, each as CIDR; None: not told, since they are too many or the server does not tell them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ class SensorList(QAbstractListModel):
         return self.status.networks if self.status is not None else ()
 
     @property
+    def home(self) -> tuple[str, ...] | None:
+        """The home networks; None: the server did not tell."""
+        return self.status.home if self.status is not None else None
+
+    @property
     def now(self) -> int:
         """The server's time, carried on by this desktop's clock since the last news."""
         return self._server_time + int((time.time() - self.heard) * 1e6)

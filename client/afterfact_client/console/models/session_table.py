@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
+from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.result import PAGE_ROWS, PENDING, Cell, ResultRows
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import Page
+from afterfact_protocol.query.operators import Type
 
 Index = QModelIndex | QPersistentModelIndex
 ABSENT = "\N{EN DASH}"
@@ -39,8 +41,11 @@ class SessionTable(QAbstractTableModel):
     arrived = Signal()
     trouble = Signal(str)
 
-    def __init__(self, server: Server, columns: list[str], parent: QObject | None = None) -> None:
+    def __init__(
+        self, server: Server, columns: list[str], parent: QObject | None = None, resolver: Resolver | None = None
+    ) -> None:
         super().__init__(parent)
+        self._resolver = resolver
         self._server = server
         self.columns: list[Column] = [BY_NAME[name] for name in columns]
         self.result: ResultRows | None = None
@@ -158,7 +163,9 @@ class SessionTable(QAbstractTableModel):
         if row is None or self.result is None:
             return None
         value = column.literal(row, self.result.answer.sensors)
-        return f"{column.title}: {'not known to the source' if value is None else value}\n{column.doc}"
+        known = self._resolver.known(value) if self._resolver and value and column.type is Type.ADDRESS else None
+        more = f"\n{known.words}" if known is not None and known.words else ""
+        return f"{column.title}: {'not known to the source' if value is None else value}{more}\n{column.doc}"
 
     # --- pulling ------------------------------------------------------------------------------------------------------
 

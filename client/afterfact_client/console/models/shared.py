@@ -1,4 +1,5 @@
-"""What the team keeps at the server: sets and exclusions, which queries name; saved queries and views of columns."""
+"""What all tabs share: what the team keeps at the server (sets and exclusions, which queries name; saved queries and
+views of columns), and what is known of addresses besides."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,6 +7,7 @@ from operator import attrgetter
 
 from PySide6.QtCore import QObject, QTimer
 
+from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.server_list import ServerList
 from afterfact_client.link import LinkPhase, LinkState
@@ -30,9 +32,10 @@ FRESH_S = 1.5
 class Shared(QObject):
     """Lists that are asked for at login, while their windows show, and while a query is typed that may name one."""
 
-    def __init__(self, server: Server, parent: QObject | None = None) -> None:
+    def __init__(self, server: Server, resolver: Resolver, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.server = server
+        self.resolver = resolver
         self.sets = ServerList(
             server,
             SET_COLUMNS,

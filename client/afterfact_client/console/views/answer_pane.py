@@ -78,11 +78,11 @@ class AnswerPane(QWidget):
         self._fitted = False
         self.notes = AnswerNotes(server)
         self.page = MessagePage()
-        self.table = SessionTable(server, preferences.columns, self)
+        self.table = SessionTable(server, preferences.columns, self, shared.resolver)
         self.view = SessionView(preferences)
         self.view.setModel(self.table)
         self.view.fit_columns()
-        self.details = DetailPane(server)
+        self.details = DetailPane(server, shared.resolver)
         self.pictures = Pictures(server, preferences)
         self.exporter = Exporter(self.table, self)
         self.filter = FilterBar()

@@ -8,7 +8,9 @@ from PySide6.QtWidgets import QApplication
 
 from afterfact_client.console.views.theme import LOOK, resolved
 from afterfact_client.state.preferences import SIZES, Theme
+from afterfact_client.state.resolving import FILE
 from afterfact_client.state.timeline import By
+from afterfact_client.state.tools import tools_place
 from afterfact_client.state.views import ColumnView
 
 if TYPE_CHECKING:
@@ -91,6 +93,19 @@ class Appearance(QObject):
         """Show or hide the timelines."""
         self._liked.timeline_shown = not self._liked.timeline_shown
         self._refresh_pictures()
+
+    def toggle_names(self) -> None:
+        """Look up names, places and networks of addresses, or do so no more."""
+        resolver = self._window.shared.resolver
+        if not resolver.resolvers.any:
+            place = tools_place().with_name(FILE)
+            self._window.tell(f"Nothing to ask: name resolvers or databases in {place} (docs/console.md)")
+            return
+        self._liked.resolving = not resolver.on
+        resolver.turn(self._liked.resolving)
+        self._window.menus.names.setChecked(resolver.on)
+        self._window.tell("Addresses are resolved" if resolver.on else "Addresses are not resolved any more")
+        self._window.saving.start()
 
     def toggle_tops(self) -> None:
         """Show or hide the most frequent values."""

@@ -8,10 +8,12 @@ from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent
 from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
+from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.sightings import Sightings
 from afterfact_client.console.views.theme import LOOK, OUTCOME_COLOURS
 from afterfact_client.state import details
+from afterfact_client.state.columns import address
 from afterfact_client.state.details import Fact, Part
 from afterfact_protocol.session import ESTABLISHED, FAILED, Outcome
 
@@ -28,8 +30,11 @@ class DetailPane(QWidget):
     menu_wanted = Signal(str, QPoint)
     asked = Signal(str)
 
-    def __init__(self, server: Server, parent: QWidget | None = None) -> None:
+    def __init__(self, server: Server, resolver: Resolver, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._resolver = resolver
+        self._ends: tuple[tuple[str, str], ...] = ()
+        """Of the session: the side, and its address."""
         self.setMinimumWidth(LEAST_WIDTH)
         self.text = _Text()
         self.sightings = Sightings(server, self)
@@ -41,12 +46,14 @@ class DetailPane(QWidget):
         layout.addWidget(self.text)
         self.text.opened.connect(self._open)
         self.sightings.changed.connect(self._render)
+        resolver.learned.connect(self._render)
         self.setFocusProxy(self.text)
         self.show_none()
 
     def show_session(self, row: np.void, sensors: dict[int, str]) -> None:
         """Tell of this session, and ask who else saw it."""
         self._facts = details.facts(row, sensors)
+        self._ends = tuple((side, address(bytes(row[f"{side}_ip"]))) for side in ("src", "dst"))
         self._outcome = Outcome(int(row["outcome"])) if int(row["outcome"]) in set(Outcome) else Outcome.UNKNOWN
         self.sightings.look_at(row, sensors)
         self._render(stay=False)
@@ -69,7 +76,9 @@ class DetailPane(QWidget):
 
     def _all(self) -> list[Fact]:
         at = next((n for n, fact in enumerate(self._facts) if fact.label == "Community ID"), len(self._facts))
-        return [*self._facts[:at], *self.sightings.facts, *self._facts[at:]]
+        found = [(side, self._resolver.known(own)) for side, own in self._ends]
+        known = [Fact(f"{side} is", (Part(known.words),)) for side, known in found if known is not None and known.words]
+        return [*self._facts[:1], *known, *self._facts[1:at], *self.sightings.facts, *self._facts[at:]]
 
     def _render(self, stay: bool = True) -> None:
         if not self._facts:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from afterfact_client.console.models.queue_desk import QueueDesk
+from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.shared import Shared
@@ -42,7 +43,7 @@ from afterfact_client.console.views.theme import LOOK
 from afterfact_client.console.views.view_menu import ViewMenu
 from afterfact_client.console.views.window_menus import WindowMenus
 from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
-from afterfact_client.state import session, tools
+from afterfact_client.state import resolving, session, tools
 from afterfact_client.state.connection import connection_words
 from afterfact_client.state.history import History
 from afterfact_client.state.links import from_link
@@ -75,12 +76,14 @@ class MainWindow(QMainWindow):
         self.preferences = storage.preferences
         self.history: History = storage.history
         self.sensors = SensorList(self)
-        self.shared = Shared(server, self)
+        resolvers, unusable = resolving.load(tools.tools_place().with_name(resolving.FILE))
+        self.shared = Shared(server, Resolver(resolvers, self), self)
+        self.shared.resolver.turn(self.preferences.resolving)
         self.health: HealthWindow | None = None
         self._asked_status = False
         self._role = ""
         self.tools, complaint = tools.load(tools.tools_place())
-        self._complaints = "; ".join(filter(None, (storage.complaint, complaint)))
+        self._complaints = "; ".join(filter(None, (storage.complaint, complaint, unusable)))
         self.appearance = Appearance(self)
         self.appearance.dress()
 
@@ -172,6 +175,7 @@ class MainWindow(QMainWindow):
         self._second.timeout.connect(self._tick)
         self._poll.timeout.connect(self._ask_status)
         self.unsaved.connect(self.tell)
+        self.shared.resolver.troubled.connect(self.tell)
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda: self.appearance.restyle())
 
     def _restore(self) -> None:
@@ -271,6 +275,7 @@ class MainWindow(QMainWindow):
         error = future.exception()
         if error is None:
             self.sensors.take(future.result())
+            self.shared.resolver.set_home(self.sensors.home)
         elif isinstance(error, RequestFailed):
             self.tell(f"No news of the sensors: {error}")
         elif not isinstance(error, LinkLost):
@@ -392,4 +397,5 @@ class MainWindow(QMainWindow):
             timer.stop()
         for tab in self.all_tabs():
             tab.close_down()
+        self.shared.resolver.close()
         super().closeEvent(event)

@@ -102,6 +102,9 @@ class WindowMenus:
         _add(menu, "&Details of the session", ["Ctrl+I"], window.appearance.toggle_details)
         _add(menu, "T&imeline", ["Ctrl+G"], window.appearance.toggle_timeline)
         _add(menu, "Most &frequent values", ["Ctrl+Shift+G"], window.appearance.toggle_tops)
+        self.names = _add(menu, "Resolve &addresses", ["Ctrl+Shift+N"], window.appearance.toggle_names)
+        self.names.setCheckable(True)
+        self.names.setChecked(window.shared.resolver.on)
         _add(menu, "Sensors' &health", ["Ctrl+H"], window.show_health)
 
 
