@@ -9,11 +9,13 @@ from afterfact_client.link import Link
 from afterfact_protocol.messages import (
     AddStep,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     Belief,
     CaseChange,
     CaseChanged,
+    CaseFilePart,
     CaseHistory,
     CaseInfo,
     CaseItem,
@@ -56,6 +58,21 @@ class CaseBook:
         """A case with all that is in it."""
         found: CaseTold = self._link.request(partial(AskCase, number=number)).result()
         return found
+
+    def file(self, number: int) -> bytes:
+        """A case as a file, with its evidence: casefile.unpacked reads it, `put_file` imports it at another server."""
+        parts: list[bytes] = []
+        first = 0
+        while True:
+            part: CaseFilePart = self._link.request(partial(AskCaseFile, number=number, first=first)).result()
+            parts.append(part.data)
+            first += len(part.data)
+            if first >= part.size or not part.data:
+                return b"".join(parts)
+
+    def put_file(self, data: bytes) -> CaseInfo:
+        """Import a case's file as a new case; who imports it owns it."""
+        return self._link.put_case(data).result().case
 
     def history(self, number: int) -> tuple[CaseChange, ...]:
         """Who changed what, newest first."""

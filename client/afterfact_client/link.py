@@ -38,6 +38,7 @@ from afterfact_protocol.messages import (
     Autocats,
     Cancel,
     CaseChanged,
+    CaseFilePart,
     CaseHistory,
     Cases,
     CaseSaved,
@@ -56,6 +57,7 @@ from afterfact_protocol.messages import (
     Page,
     Progress,
     Pull,
+    PutCaseFile,
     PutSet,
     QueueChanged,
     QueueEvents,
@@ -99,7 +101,7 @@ HINTS = -2
 ANSWERS: tuple[type[Message], ...] = (
     Answer, TableAnswer, Status, SensorHealth, EventsFound, AuditFound, QueueRows, Triaged, QueueEvents, QueueHistory,
     Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed, SavedItems, Cases, CaseTold,
-    CaseSaved, CaseHistory,
+    CaseSaved, CaseHistory, CaseFilePart,
 )  # fmt: skip
 """Messages that answer a request, whole."""
 FINAL = ("login", "version", "revoked", "disabled", "expired")
@@ -219,6 +221,17 @@ class Link:
         request = self._number()
         future = self._unknown("cases") or self._send((request, -1), AskEvidence(request, case, step, which))
         return request, future
+
+    def put_case(self, data: bytes) -> "Future[CaseSaved]":
+        """Import a case's file."""
+        request = self._number()
+        parts = [data[at : at + MAX_BATCH_BYTES] for at in range(0, max(1, len(data)), MAX_BATCH_BYTES)]
+        messages = [PutCaseFile(request, n, n == len(parts) - 1, part) for n, part in enumerate(parts)]
+        future = self._unknown("cases") or self._send((request, -1), messages[0])
+        if not future.done():
+            for message in messages[1:]:
+                self._mail.post(message)
+        return future
 
     def pull(self, request: int, first: int, count: int) -> "Future[Page]":
         """Rows of an answered query, as many as fit a page. While the same pull is pending, its future."""

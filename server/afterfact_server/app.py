@@ -194,9 +194,8 @@ def _serve(
         watches = WatchService(
             database, engine, accounts, admission, lambda: networks.current()[1], queue, ways_out, log
         )
-        cases = CaseService(
-            database, queries, admission, ledger, partial(pin, ingest.between), log, partial(_reopened, audit)
-        )
+        cases = CaseService(database, queries, admission, ledger, partial(pin, ingest.between), log,
+                            partial(_reopened, audit), config.address)  # fmt: skip
         retention = Retention(engine, ledger, ingest.between, config.retention, log)
         maintenance = Maintenance(directory, config, enrolment, engine, ledger, ingest.between)
 

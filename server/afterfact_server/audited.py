@@ -14,10 +14,12 @@ from afterfact_protocol.messages import (
     Answer,
     Ask,
     AskAudit,
+    AskCaseFile,
     AskEvents,
     AskEvidence,
     AuditFound,
     Autocats,
+    CaseFilePart,
     CaseSaved,
     ChangeCase,
     ChangeStep,
@@ -30,6 +32,7 @@ from afterfact_protocol.messages import (
     Message,
     Page,
     Progress,
+    PutCaseFile,
     PutItem,
     PutSet,
     RemoveAutocat,
@@ -143,6 +146,10 @@ class AuditedPort:
                 told = {name: value for name, value in asdict(message).items() if name != "request"}
                 command = _COMMANDS[type(message)]
                 return self._answers(who, self._record("change", who, command=command, **{"with": told}), send)
+            case AskCaseFile() if not message.first:
+                return self._answers(who, self._record("export", who, case=message.number), send)
+            case PutCaseFile() if message.last:
+                return self._answers(who, self._record("change", who, command="case import"), send)
             case PutSet() if message.last:
                 told = {name: getattr(message, name) for name in ("name", "kind", "mode", "note")}
                 return self._answers(who, self._record("change", who, command="set put", **{"with": told}), send)
@@ -188,7 +195,14 @@ class AuditedPort:
                     if (counted := who.exports.get(answer.request)) is not None:
                         counted[1][answer.first] = answer.count  # a page may be asked for again
                 case (
-                    EventsFound() | AuditFound() | Autocats() | Watches() | SetSaved() | ExclusionSaved() | CaseSaved()
+                    EventsFound()
+                    | AuditFound()
+                    | Autocats()
+                    | Watches()
+                    | SetSaved()
+                    | ExclusionSaved()
+                    | CaseSaved()
+                    | CaseFilePart()
                 ):
                     self._audit.until(number)
                 case Triaged() if answer.refused:

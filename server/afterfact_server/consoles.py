@@ -15,6 +15,7 @@ from afterfact_protocol.messages import (
     AskAudit,
     AskAutocats,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     AskEvents,
@@ -42,6 +43,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutCaseFile,
     PutItem,
     PutSet,
     RemoveAutocat,
@@ -224,7 +226,7 @@ class ConsolesPort(Port[Conversation]):
                 self._watches.ask(talk.scope.user, message, answered)
             case (
                 AskCases() | AskCase() | AskEvidence() | AskCaseHistory() | MakeCase() | ChangeCase() | AddStep()
-                | ChangeStep() | RunStep() | PutItem()
+                | ChangeStep() | RunStep() | PutItem() | AskCaseFile() | PutCaseFile()
             ):  # fmt: skip
                 self._cases.ask(talk.reader, talk.scope, message, answered)
             case AskAudit():

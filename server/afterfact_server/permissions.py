@@ -13,6 +13,7 @@ from afterfact_protocol.messages import (
     AskAudit,
     AskAutocats,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     AskEvents,
@@ -37,6 +38,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutCaseFile,
     PutItem,
     PutSet,
     RemoveAutocat,
@@ -99,17 +101,20 @@ PERMISSIONS: dict[type[Message], Permission] = {
     AskCase: Permission("viewer", "cases"),
     AskEvidence: Permission("viewer", "cases"),
     AskCaseHistory: Permission("viewer", "cases"),
+    AskCaseFile: Permission("viewer", "cases"),
     MakeCase: Permission("analyst", "casework"),
     ChangeCase: Permission("analyst", "casework"),
     AddStep: Permission("analyst", "casework"),
     ChangeStep: Permission("analyst", "casework"),
     RunStep: Permission("analyst", "casework"),
     PutItem: Permission("analyst", "casework"),
+    PutCaseFile: Permission("analyst", "casework"),
 }
 
 OF_ALL: frozenset[type[Message]] = frozenset({
     AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, CombineSets, RemoveSet, SaveExclusion, RemoveExclusion,
     AskCases, AskCase, AskEvidence, AskCaseHistory, MakeCase, ChangeCase, AddStep, ChangeStep, RunStep, PutItem,
+    AskCaseFile, PutCaseFile,
 })  # fmt: skip
 """Not for accounts with limits: they tell of all that is stored, or act on what everybody is told."""
 

@@ -20,6 +20,7 @@ from afterfact_protocol.messages import (
     AskAudit,
     AskAutocats,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     AskEvents,
@@ -51,6 +52,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutCaseFile,
     PutItem,
     PutSet,
     QueryWatch,
@@ -210,7 +212,7 @@ def test_who_is_disabled_is_out_although_the_database_is_away(site: Site) -> Non
 EVERYBODY = {"alive", "ask", "pull", "cancel", "ask_status", "ask_health", "ask_events", "ask_queue",
              "ask_queue_events", "ask_history", "ask_autocats", "ask_watches",
              "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints", "ask_saved", "ask_cases",
-             "ask_case", "ask_evidence", "ask_case_history"}  # fmt: skip
+             "ask_case", "ask_evidence", "ask_case_history", "ask_case_file"}  # fmt: skip
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "analyst": {
@@ -231,6 +233,7 @@ MAY: dict[str, set[str]] = {
         "change_step",
         "run_step",
         "put_item",
+        "put_case_file",
     },
     "lead": {"ask_audit", "set_autocat", "remove_autocat"},
     "admin": set(),
@@ -253,6 +256,7 @@ SAMPLES: tuple[Message, ...] = (
     ChangeStep(35, 1, 1, 1, "why", False), RunStep(36, 1, 1), PutItem(37, 1, CaseItem(0, "note", "x")),
     CombineSets(38, "a", "b", "+", "c"), AskSaved(39), SaveItem(40, SavedItem("query", "", "a", "")),
     RemoveItem(41, "query", "", "a", 1),
+    AskCaseFile(42, 1), PutCaseFile(43, 0, True, b""),
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

@@ -8,6 +8,7 @@ import queue
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -164,28 +165,61 @@ def kept(client: Client) -> Records:
     return client.evidence(1, 1).fetch()
 
 
+def test_a_folder_that_another_server_imports(gap: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "worm"
+    code, out, said = shell(gap, "export", 1, folder)
+    assert (code, out) == (0, f"case 1 is in {folder}\n"), said
+    assert shell(gap, "export", 1, folder)[::2] == (
+        2, f"afterfact: {folder}: there is something in it; name a new folder\n",
+    )  # fmt: skip
+    with connect(gap.console, "ana", PASSWORD) as ana:
+        told, then = ana.cases.get(1), kept(ana)
+        rows = list(csv.DictReader((folder / "evidence" / "step-01.csv").read_text().splitlines()))
+        assert [int(row["session_id"]) for row in rows] == then["session_id"].tolist()
+        assert (folder / "evidence" / "step-02-again.parquet").exists() == bool(find_spec("pyarrow"))
+        report = (folder / "report.md").read_text()
+        assert "# Case 1: the worm on 1034" in report and "# second look" in report and "DOUBTFUL" in report
+        assert told.steps[1].query in (folder / "queries.txt").read_text()
+        code, out, said = shell(gap, "import", folder)
+        assert code == 0 and "imported: case 1 of 127.0.0.1, made by ana" in out, said
+        number = int(out.split(":")[0].removeprefix("case "))
+        there = ana.cases.get(number)
+        assert [step.query for step in there.steps] == [step.query for step in told.steps]
+        assert [(item.kind, item.text, item.steps) for item in there.items] == [
+            (item.kind, item.text, item.steps) for item in told.items
+        ]
+        assert (there.case.owner, there.steps[0].by, there.steps[0].run) == ("ana", "ana", told.steps[0].run)
+        for which in ("then", "now", "new"):
+            found, other = (ana.evidence(case, 1, which).fetch() for case in (1, number))
+            assert (found == other).all() and len(found)
+        damaged = bytearray((folder / "case.afterfact").read_bytes())
+        damaged[len(damaged) // 2] ^= 1
+        assert "case's file" in refused(lambda: ana.cases.put_file(bytes(damaged)))
+        assert refused(lambda: ana.cases.put_file(b"no")) == "this is no case's file"
+
+
 def test_from_a_shell(gap: Site) -> None:
     code, out, said = shell(gap, "make", "second")
-    assert (code, out) == (0, "case 2 made\n"), said
-    code, out, said = shell(gap, "step", 2, "WHERE port = 9 LAST", "--why", "x")
+    assert (code, out) == (0, "case 3 made\n"), said
+    code, out, said = shell(gap, "step", 3, "WHERE port = 9 LAST", "--why", "x")
     assert code == 2 and said.startswith("afterfact: query, column "), said
-    code, out, _ = shell(gap, "step", 2, "WHERE ip = 1.2.3.4 AND port = 9", "--why", "discard")
+    code, out, _ = shell(gap, "step", 3, "WHERE ip = 1.2.3.4 AND port = 9", "--why", "discard")
     assert code == 0 and out.startswith("step 1, a negative: WHERE ip = 1.2.3.4") and "found: 0 rows" in out
-    assert "open\n" in shell(gap, "question", 2, "who owns it?")[1]
-    number = json.loads(shell(gap, "show", 2, "--format", "json")[1])["items"][0]["number"]
-    assert "answer: ana" in shell(gap, "question", 2, "--number", number, "--answer", "ana")[1]
-    assert shell(gap, "hypothesis", 2, "h", "--belief", "ruled out", "--steps", "7")[2] == (
-        "afterfact: there is no step 7 in case 2\n"
+    assert "open\n" in shell(gap, "question", 3, "who owns it?")[1]
+    number = json.loads(shell(gap, "show", 3, "--format", "json")[1])["items"][0]["number"]
+    assert "answer: ana" in shell(gap, "question", 3, "--number", number, "--answer", "ana")[1]
+    assert shell(gap, "hypothesis", 3, "h", "--belief", "ruled out", "--steps", "7")[2] == (
+        "afterfact: there is no step 7 in case 3\n"
     )
-    assert shell(gap, "close", 2, "harmless")[1] == "case 2 is closed\n"
-    assert "case 2 is closed (by ana): reopen it first" in shell(gap, "note", 2, "x")[2]
-    assert "step 1: as then" in shell(gap, "again", 2, 1)[1]
+    assert shell(gap, "close", 3, "harmless")[1] == "case 3 is closed\n"
+    assert "case 3 is closed (by ana): reopen it first" in shell(gap, "note", 3, "x")[2]
+    assert "step 1: as then" in shell(gap, "again", 3, 1)[1]
     code, out, said = shell(gap, "evidence", 1, 1, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0 and len(rows) > 10 and {row["sensor"] for row in rows} == {"border"}
     assert "EVIDENCE of step 1 of case 1" in said
     lines = shell(gap, "list", "--status", "all")[1].splitlines()
-    assert len(lines) == 3 and "second" in lines[1] and "closed" in lines[1]
+    assert len(lines) == 4 and "second" in lines[1] and "closed" in lines[1]
     with connect(gap.console, "admin", PASSWORD) as admin:
         commands = {record.get("command") for record in admin.audit(kind="change")}
         assert {"case make", "case step", "case change", "case item", "case step again"} <= commands

@@ -5,14 +5,16 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from afterfact_client.cli import login
+from afterfact_client.cli import casefolder, login
 from afterfact_client.cli.failure import DONE, FAILED, WRONG_CALL, Failure
 from afterfact_client.cli.query import FORMATS, write_sessions
 from afterfact_client.client import Client
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.case_words import STATES, case_lines, difference, item_lines, ran, step_lines
+from afterfact_protocol.casefile import unpacked
 from afterfact_protocol.coveragetext import counted
 from afterfact_protocol.messages import Belief, CaseItem, CaseTold, Confidence, Which
 from afterfact_protocol.output import output
@@ -70,6 +72,11 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
     hypothesis.add_argument("--confidence", choices=get_args(Confidence))
     hypothesis.add_argument("--steps", metavar="STEPS", help="what the belief rests on, apart by commas: 2,3")
     question.add_argument("--answer", metavar="TEXT")
+    export = command("export", "a case as a folder: report, queries, evidence, and a file to import", _export)
+    export.add_argument("folder", metavar="FOLDER", help="a new one")
+    command("import", "a case that was exported, as a new one here", _import, case=False).add_argument(
+        "folder", metavar="FOLDER", help="or its file case.afterfact"
+    )
     close = command("close", "close a case with a conclusion", _close)
     close.add_argument("conclusion", metavar="CONCLUSION")
     command("reopen", "open a closed case again", _reopen)
@@ -208,6 +215,17 @@ def _said(arguments: argparse.Namespace) -> dict[str, Any]:
             raise Failure(f"--steps: {steps!a:.40} are no numbers apart by commas", WRONG_CALL)
         said["steps"] = tuple(map(int, parts))
     return said
+
+
+def _export(client: Client, arguments: argparse.Namespace) -> str:
+    data = client.cases.file(arguments.case)
+    said = casefolder.write(unpacked(data), data, Path(arguments.folder))
+    return _lines([f"case {arguments.case} is in {arguments.folder}", *said])
+
+
+def _import(client: Client, arguments: argparse.Namespace) -> str:
+    case = client.cases.put_file(casefolder.read(Path(arguments.folder)))
+    return _lines([f"case {case.number}: {case.title}", f"imported: {case.origin}"])
 
 
 def _close(client: Client, arguments: argparse.Namespace) -> str:

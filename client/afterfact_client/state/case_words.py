@@ -63,7 +63,7 @@ def doubtful(item: CaseItem, case: CaseTold) -> str:
         step = steps.get(number)
         if step is None:
             continue
-        if step.state in ("changed", "reopened"):
+        if step.state and step.run is not None and item.changed_at < step.run.at:
             said.append(f"step {number} {STATES[step.state]}: it finds something else now")
         elif not (step.run.complete if step.run is not None else step.complete):
             said.append(f"step {number} was not watched throughout")

@@ -12,12 +12,14 @@ from .cases import (
     MAX_STEPS,
     AddStep,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     AskEvidence,
     Belief,
     CaseChange,
     CaseChanged,
+    CaseFilePart,
     CaseHistory,
     CaseInfo,
     CaseItem,
@@ -30,6 +32,7 @@ from .cases import (
     ChangeStep,
     Confidence,
     MakeCase,
+    PutCaseFile,
     PutItem,
     RunStep,
     StepRun,
@@ -164,7 +167,7 @@ Message = (
     | AskAutocats | Autocats | SetAutocat | RemoveAutocat
     | AskWatches | Watches | SetWatch | ChangeWatch
     | AskCases | Cases | AskCase | CaseTold | CaseChanged | MakeCase | ChangeCase | AddStep | ChangeStep | RunStep
-    | PutItem | CaseSaved | AskEvidence | AskCaseHistory | CaseHistory
+    | PutItem | CaseSaved | AskEvidence | AskCaseHistory | CaseHistory | AskCaseFile | CaseFilePart | PutCaseFile
 )  # fmt: skip
 
 TAGS: dict[str, type[Message]] = {
@@ -253,6 +256,9 @@ TAGS: dict[str, type[Message]] = {
     "ask_evidence": AskEvidence,
     "ask_case_history": AskCaseHistory,
     "case_history": CaseHistory,
+    "ask_case_file": AskCaseFile,
+    "case_file": CaseFilePart,
+    "put_case_file": PutCaseFile,
 }
 """Tag on the wire -> message."""
 
@@ -295,6 +301,7 @@ __all__ = [
     "AskAudit",
     "AskAutocats",
     "AskCase",
+    "AskCaseFile",
     "AskCaseHistory",
     "AskCases",
     "AskEvents",
@@ -320,6 +327,7 @@ __all__ = [
     "Cancel",
     "CaseChange",
     "CaseChanged",
+    "CaseFilePart",
     "CaseHistory",
     "CaseInfo",
     "CaseItem",
@@ -360,6 +368,7 @@ __all__ = [
     "Page",
     "Progress",
     "Pull",
+    "PutCaseFile",
     "PutItem",
     "PutSet",
     "QueryWatch",

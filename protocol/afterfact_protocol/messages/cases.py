@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .limits import I64, MAX_QUERY_BYTES, U32, U64, Line, Name
+from .limits import I64, MAX_QUERY_BYTES, U32, U64, Line, Name, Rows
 
 MAX_STEPS = 200
 """Steps of a case."""
@@ -307,3 +307,33 @@ class CaseHistory:
 
     request: U32
     changes: Annotated[tuple[CaseChange, ...], Field(max_length=MAX_CHANGES_TOLD)]
+
+
+@dataclass(frozen=True, slots=True)
+class AskCaseFile:
+    """Send a case as a file (casefile.py), from byte `first` on; 0 makes it anew."""
+
+    request: U32
+    number: U32
+    first: U64 = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFilePart:
+    """Answer to ASK_CASE_FILE."""
+
+    request: U32
+    data: Rows
+    size: U64
+    """Of the whole file."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutCaseFile:
+    """Part of a case's file, to be imported as a new case; answered by CASE_SAVED after the last."""
+
+    request: U32
+    part: U32
+    """Counted from 0."""
+    last: bool
+    data: Rows

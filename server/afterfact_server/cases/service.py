@@ -7,22 +7,26 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Engine
 
+from afterfact_protocol.casefile import MAX_CASE_FILE
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.coveragetext import brief, complete
 from afterfact_protocol.messages import (
+    MAX_BATCH_BYTES,
     MAX_EVIDENCE,
     AddStep,
     Answer,
     AskCase,
+    AskCaseFile,
     AskCaseHistory,
     AskCases,
     AskEvidence,
     CaseChanged,
+    CaseFilePart,
     CaseHistory,
     Cases,
     CaseSaved,
@@ -32,6 +36,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Progress,
+    PutCaseFile,
     PutItem,
     RunStep,
     StepRun,
@@ -47,6 +52,7 @@ from afterfact_server.errors import RegistryError
 from afterfact_server.ingest import now_us
 from afterfact_server.keeping import exclusion_of
 from afterfact_server.queries import QueryService
+from afterfact_server.registry.case_files import CaseFiles
 from afterfact_server.registry.case_rows import CaseRefusal, Changed
 from afterfact_server.registry.case_steps import StepsTable, Stored, Watched
 from afterfact_server.registry.cases import CasesTable
@@ -66,6 +72,10 @@ class Reader:
     user: str = ""
     tell: Send | None = None
     """How it is told of changes; None: it did not subscribe."""
+    file: bytes = b""
+    """A case's file that it is reading."""
+    upload: list[bytes] = field(default_factory=list)
+    """One that it sends."""
 
 
 def label_of(case: int) -> str:
@@ -74,12 +84,13 @@ def label_of(case: int) -> str:
 
 
 class CaseService:
-    """`changed` is told of what the server itself changed, for the audit."""
+    """`changed` is told of what the server itself changed, for the audit; `name` is the server's, for case files."""
 
     def __init__(
         self, database: Engine, queries: QueryService, admission: Admission, ledger: Ledger, pin: Pin,
-        log: Callable[[str], None], changed: Callable[[Changed], None] = lambda changed: None,
+        log: Callable[[str], None], changed: Callable[[Changed], None], name: str,
     ) -> None:  # fmt: skip
+        self._files = CaseFiles(database, name)
         self.table = CasesTable(database)
         self.steps = StepsTable(database)
         self._queries = queries
@@ -118,8 +129,25 @@ class CaseService:
                                      lambda running, answers: self._run_step(running, answers, message))  # fmt: skip
             case AskEvidence():
                 self._queries.hold(scope, message.request, send, lambda: self._evidence(message))
+            case PutCaseFile():
+                self._take(reader, message, send)
             case _:
                 self._clerk.submit(self._answer, reader, message, send)
+
+    def _take(self, reader: Reader, message: PutCaseFile, send: Send) -> None:
+        """The next part of a file that is imported."""
+        if not message.part:
+            reader.upload.clear()
+        if message.part != len(reader.upload):
+            if message.last:  # one that was refused already, or out of turn
+                send(Failed(message.request, "request", "the parts of the case's file did not come in order", -1, -1))
+            return
+        reader.upload.append(message.data)
+        if sum(map(len, reader.upload)) > MAX_CASE_FILE:
+            reader.upload.clear()
+            send(Failed(message.request, "request", f"a case's file has at most {MAX_CASE_FILE:,} bytes", -1, -1))
+        elif message.last:
+            self._clerk.submit(self._answer, reader, message, send)
 
     def leave(self, reader: Reader) -> None:
         """The connection is gone."""
@@ -168,6 +196,18 @@ class CaseService:
                 return self.table.case(message.request, message.number)
             case AskCaseHistory():
                 return CaseHistory(message.request, self.table.history(message.number))
+            case AskCaseFile():
+                if not message.first:
+                    reader.file = self._files.export(message.number, user, now)
+                part = reader.file[message.first : message.first + MAX_BATCH_BYTES]
+                size = len(reader.file)
+                if message.first + len(part) >= size:
+                    reader.file = b""
+                return CaseFilePart(message.request, part, size)
+            case PutCaseFile():
+                data = b"".join(reader.upload)
+                reader.upload.clear()
+                changed = self._files.take_in(data, user, now)
             case MakeCase():
                 changed = self.table.make(message.title, user, now)
             case ChangeCase():

@@ -150,7 +150,7 @@ class StepsTable:
             found = case_row(session, case)
             row = _row(session, case, number)
             row.run = json.dumps(asdict(run))
-            row.run_answer, row.run_evidence = packed(kept)
+            row.run_answer, row.run_evidence = packed_rows(kept.answer, kept.rows)
             row.watched = kept.watched.to_json()
             if state:
                 row.state, row.version = state, row.version + 1
@@ -168,7 +168,9 @@ class StepsTable:
             row = _row(session, case, number)
             if again and not row.run:
                 raise CaseRefusal(f"step {number} of case {case} was not asked again yet")
-            answer, rows = unpacked(row.run_answer, row.run_evidence) if again else unpacked(row.answer, row.evidence)
+            answer, rows = (
+                unpacked_rows(row.run_answer, row.run_evidence) if again else unpacked_rows(row.answer, row.evidence)
+            )
             return told_step(row), answer, rows
 
 
@@ -181,7 +183,7 @@ def run_words(run: StepRun) -> str:
 
 def step_row(case: int, step: CaseStep, kept: Kept) -> StepRow:
     told = {name: value for name, value in asdict(step).items() if name not in _BESIDE}
-    answer, evidence = packed(kept)
+    answer, evidence = packed_rows(kept.answer, kept.rows)
     return StepRow(
         case_id=case, number=step.number, told=json.dumps(told), why=step.why, version=1, changed_by=step.by,
         changed=step.made, negative=step.negative, state="",
@@ -190,12 +192,12 @@ def step_row(case: int, step: CaseStep, kept: Kept) -> StepRow:
     )  # fmt: skip
 
 
-def packed(kept: Kept) -> tuple[bytes, bytes]:
+def packed_rows(answer: Answer, rows: Records) -> tuple[bytes, bytes]:
     """Answer and rows as they are kept."""
-    return zlib.compress(encode(kept.answer), 6), zlib.compress(kept.rows.tobytes(), 6)
+    return zlib.compress(encode(answer), 6), zlib.compress(rows.tobytes(), 6)
 
 
-def unpacked(answer: bytes, rows: bytes) -> tuple[Answer, Records]:
+def unpacked_rows(answer: bytes, rows: bytes) -> tuple[Answer, Records]:
     """The same back, in the layout of this program."""
     told = decode(zlib.decompress(answer))
     assert isinstance(told, Answer), "nothing else is kept"
