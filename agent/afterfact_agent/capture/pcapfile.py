@@ -1,7 +1,7 @@
 """Reading capture files: pcap (microseconds, nanoseconds) and pcapng, of either byte order.
 
-A file is read through a window that fits the processor's cache: walking a mapped file waits for memory at every
-packet, and was three times slower. Damage ends a file, after everything before it was handed out.
+A file is read through a window (window.py): walking a mapped file waits for memory at every packet, and was three times
+slower. Damage ends a file, after everything before it was handed out.
 Does not look into packets.
 """
 
@@ -12,18 +12,18 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from afterfact_agent.jit import call
 
 from . import walk
 from .linktypes import linktype_name
-from .packets import Packets, linktype_of, read_only
+from .packets import Packets, linktype_of
 from .report import CaptureError, FileReport
+from .window import Window
 
 CHUNK = 4096
 """Packets a chunk, for those who do not walk the file themselves."""
-WINDOW = 1 << 19
-"""Bytes read at a time."""
 
 _PCAP_MAGIC = {
     b"\xd4\xc3\xb2\xa1": (False, False),
@@ -70,20 +70,15 @@ class CaptureFile:
         """The link type of each interface of the section, decoded or not."""
         self._refused: dict[int, int] = {}
         """Link type that is not decoded -> packets of it left out."""
-        self._buffer = np.zeros(WINDOW, np.uint8)
-        self._base = 0
-        """Where in the file `data` begins."""
-        self.data = read_only(self._buffer[:0])
-        """The bytes at hand."""
         try:
-            self._io = io.FileIO(self.name)
+            self._window = Window(io.FileIO(self.name))
         except OSError as error:
             raise CaptureError(f"{self.name}: cannot be read: {error.strerror}") from None
         try:
             self._refill(0)
             self._header()
         except BaseException:
-            self._io.close()
+            self._window.__exit__()
             raise
 
     def __enter__(self) -> "CaptureFile":
@@ -92,7 +87,7 @@ class CaptureFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._io.close()
+        self._window.__exit__()
 
     def more(self) -> bool:
         """See to it that a walk can go on; False at the end of the file. Raises CaptureError where it is damaged."""
@@ -130,25 +125,21 @@ class CaptureFile:
         return False
 
     def _damaged(self, why: int) -> CaptureError:
-        at = self._base + int(self.file[walk.F_AT])
+        at = self._window.base + int(self.file[walk.F_AT])
         return CaptureError(f"{self.name}: damaged at byte {at}, after packet {self.report.packets}: {_DAMAGE[why]}")
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """The bytes at hand."""
+        return self._window.data
 
     def _refill(self, at: int) -> bool:
         """Drop what is before `at` and read on; False if the file has ended."""
-        rest = len(self.data) - at
-        if rest > len(self._buffer) // 2:
-            grown = np.zeros(2 * len(self._buffer), np.uint8)
-            grown[:rest] = self.data[at:]
-            self._buffer = grown
-        else:
-            self._buffer[:rest] = self.data[at:]
         try:
-            got = self._io.readinto(self._buffer[rest:].data)
+            return self._window.advance(at)
         except OSError as error:
-            raise CaptureError(f"{self.name}: cannot be read at byte {self._base + at}: {error.strerror}") from None
-        self._base += at
-        self.data = read_only(self._buffer[: rest + got])
-        return bool(got)
+            where = self._window.base + at
+            raise CaptureError(f"{self.name}: cannot be read at byte {where}: {error.strerror}") from None
 
     def _header(self) -> None:
         head = self.data[:24].tobytes()
@@ -202,7 +193,8 @@ class CaptureFile:
         at = int(self.file[walk.F_AT])
         magic = self.data[at + 8 : at + 12].tobytes()
         if magic not in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
-            raise CaptureError(f"{self.name}: damaged at byte {self._base + at}: a section without its byte-order mark")
+            where = self._window.base + at
+            raise CaptureError(f"{self.name}: damaged at byte {where}: a section without its byte-order mark")
         self.file[walk.F_SWAPPED] = magic == b"\x1a\x2b\x3c\x4d"
         block = self._block(28)
         major = self._unpack("H", block[12:14])[0]

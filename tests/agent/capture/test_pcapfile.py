@@ -21,7 +21,7 @@ from helpers.packets import (
     write,
 )
 
-from afterfact_agent.capture import pcapfile
+from afterfact_agent.capture import pcapfile, window
 from afterfact_agent.capture.packets import LinkType
 from afterfact_agent.capture.pcapfile import read_capture
 from afterfact_agent.capture.report import CaptureError, FileReport
@@ -248,13 +248,13 @@ def test_windows_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.M
         path = write(tmp_path / "a", data)
         expected = read(path)
         for size in (64, 65, 100, 128, 1000):
-            monkeypatch.setattr(pcapfile, "WINDOW", size)
+            monkeypatch.setattr(window, "WINDOW", size)
             monkeypatch.setattr(pcapfile, "CHUNK", 3)
             assert read(path) == expected
 
 
 def test_a_large_block_makes_the_window_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pcapfile, "WINDOW", 256)
+    monkeypatch.setattr(window, "WINDOW", 256)
     data = NG_HEAD + pcapng_block(0x0BAD, bytes(100_000)) + pcapng_packet(FRAMES[0][1], STAMP)
     assert len(read(write(tmp_path / "a", data))[0]) == 1
 
