@@ -91,6 +91,7 @@ class Photographer:
         fake.link.change(LinkPhase.LOST, "no server answers at tcp://server.example:7734")
         self.save("connection-lost")
         self._queue(fake)
+        self._shared(fake)
         self._console.close()
 
     def _queue(self, fake: "FakeServer") -> None:
@@ -162,6 +163,56 @@ class Photographer:
         self.save("watch-query")
         assert window.triage.dialog is not None
         window.triage.dialog.reject()
+
+    def _shared(self, fake: "FakeServer") -> None:
+        """Sets, exclusions and what the team saved, and what was left out of an answer."""
+        from afterfact_protocol.messages import LeftOut
+        from afterfact_protocol.sets import read_value
+
+        fill_shared(fake)
+        window = self._window
+        window.new_tab()
+        fake.changes = {"exclusions": tuple(fake.shared.exclusions.values())[1:], "by_default": True}
+        fake.shared.removed = (LeftOut("scanners", 312, ""), LeftOut("web", 48_210, "port IN (80, 443) EXCLUDING NONE"))
+        window.shared.look_at_saved()
+        self.ask("WHERE start_time > '2004-07-20' AND dst_ip IN @infected")
+        window.tab.answer.notes.left_out.follow("count")
+        self.wait(FIRST_MS)
+        self.save("left-out")
+        window.keep.show_sets()
+        sets = window.keep.sets_window
+        assert sets is not None
+        self.wait(FIRST_MS)
+        fake.shared.values = {name: b"".join(read_value("address", f"10.0.{n}.7") for n in range(60))
+                              for name in fake.shared.sets}  # fmt: skip
+        sets.show_values()
+        self.wait(FIRST_MS)
+        self.save("sets")
+        sets.close()
+        window.keep.show_exclusions()
+        self.wait(FIRST_MS)
+        self.save("exclusions")
+        assert window.keep.exclusions_window is not None
+        window.keep.exclusions_window.close()
+        window.activateWindow()
+        answer = window.tab.answer
+        answer.rows.sets.dialog = None
+        answer.view.setCurrentIndex(answer.table.index(2, 4))
+        actions = answer.rows.sets.entries(answer.table.columns[4], fake.rows[:3], {}, answer.query)
+        next(do for text, _, do in actions if text.startswith("src_ip of all"))()
+        self.save("save-set")
+        assert answer.rows.sets.dialog is not None
+        answer.rows.sets.dialog.reject()
+        window.commands.save_query()
+        assert window.commands.dialog is not None
+        window.commands.dialog.whose.setCurrentIndex(1)
+        self.save("save-for-team")
+        window.commands.dialog.reject()
+        window.views.fill()
+        window.views.popup(window.mapToGlobal(window.rect().center()))
+        self.save("column-views")
+        window.views.close()
+        fake.changes = {}
 
     def _real(self) -> None:
         from afterfact_client.console.views.keys_help import KeysHelp
@@ -283,6 +334,39 @@ class Photographer:
         painter.end()
         picture.save(str(OUT / f"{state}-{self._name}.png"))
         self.taken += 1
+
+
+def fill_shared(fake: "FakeServer") -> None:
+    """What a team shares after a week."""
+    from helpers.fake_shared import exclusion, set_info
+
+    day = 86_400_000_000
+    fake.shared.put(
+        set_info(
+            "infected",
+            note="hosts that swept port 1034",
+            query="WHERE port = 1034 AND start_time > '2004-07-20'",
+            coverage="border, inside watched throughout",
+        ),
+        set_info("resolvers", number=3, by="bob", query="", note="from the wiki", count=2),
+        set_info("talkers", live=True, query="last 1h | sum(total_bytes) AS b BY src_ip HAVING b > 1GB", count=17),
+        set_info("backdoor_ports", kind="port", count=6, query="", note="case 7"),
+        set_info("watchlist", count=12_345, networks=87, by="cem", query="", note="indicators of July"),
+    )
+    now = time.time_ns() // 1000
+    for made in (
+        exclusion("backups", "src_ip = 10.0.0.20 AND dst_port = 873", by_default=False, expires=now - day),
+        exclusion("scanners", "src_ip IN (10.9.9.8, 10.9.9.9)", by="bob", expires=now + 30 * day, note="our own"),
+        exclusion("web", "port IN (80, 443)", expires=now + 7 * day, note="looked at by the proxy's own team"),
+    ):
+        fake.shared.exclusions[made.name] = made
+    for folder, name, text in (
+        ("case 7", "the sweep", "WHERE dst_port = 1034"), ("case 7", "inbound", "WHERE inbound AND dst_port = 1034"),
+        ("morning", "new services", "last 1d AND first_seen(dst_ip, dst_port where established) > now - 1d"),
+    ):  # fmt: skip
+        fake.shared.save("query", folder, name, text, by="bob")
+    for name in ("narrow", "bytes", "tunnels"):
+        fake.shared.save("view", "", name, '{"columns": [["src_ip", 0], ["dst_ip", 0], ["dst_port", 0]]}', by="bob")
 
 
 def queue_rows() -> "list[QueueRow]":

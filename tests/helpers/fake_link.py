@@ -23,6 +23,7 @@ from afterfact_protocol.messages import (
     Failed,
     Gap,
     HealthPoint,
+    Hints,
     InterfaceState,
     Message,
     Page,
@@ -219,6 +220,8 @@ class FakeServer:
     pulled: list[tuple[int, int]] = field(default_factory=list)
     cancelled: list[int] = field(default_factory=list)
     links: "list[FakeLink]" = field(default_factory=list)
+    hints: Hints = field(default_factory=lambda: Hints(0, 0, (), -1, 0, ""))
+    holding_hints: bool = False
     queue: FakeQueue = field(default_factory=FakeQueue)
     shared: FakeShared = field(default_factory=FakeShared)
     role: str = "analyst"
@@ -243,6 +246,7 @@ class FakeLink:
         self._requests = 0
         self._held: dict[int, tuple[Future[Answer | TableAnswer], str, Callable[[Progress], None] | None]] = {}
         self._held_pages: list[tuple[Future[Page], int, int, int]] = []
+        self._held_hints: dict[int, Future[Hints]] = {}
         self._results: dict[int, npt.NDArray[np.void]] = {}
         self._beside: set[int] = set()
         self.closed = False
@@ -270,6 +274,9 @@ class FakeLink:
             pages, self._held_pages = self._held_pages, []
             for page, *_ in pages:
                 page.set_exception(LinkLost(reason))
+            hints, self._held_hints = self._held_hints, {}
+            for hint in hints.values():
+                hint.set_exception(LinkLost(reason))
             self._results.clear()  # a server forgets what a connection asked
         self._on_state(self.state)
 
@@ -341,13 +348,34 @@ class FakeLink:
             page = rows[first : first + count]
             future.set_result(Page(request, first, len(page), page.tobytes(), first + count >= len(rows)))
 
+    def release_hints(self) -> None:
+        """Tell the hints that wait."""
+        held, self._held_hints = self._held_hints, {}
+        for request, future in held.items():
+            future.set_result(replace(self._server.hints, request=request))
+
     def cancel(self, request: int) -> None:
         if request not in self._beside:
             self._server.cancelled.append(request)
         self._results.pop(request, None)
+        hints = self._held_hints.pop(request, None)
+        if hints is not None:
+            hints.set_exception(RequestFailed(Failed(request, "cancelled", "stopped", -1, -1)))
         held = self._held.pop(request, None)
         if held is not None:
             held[0].set_exception(RequestFailed(Failed(request, "cancelled", "stopped", -1, -1)))
+
+    def hints(self, request: int) -> "Future[Hints]":
+        future: Future[Hints] = Future()
+        if self.state.phase is not LinkPhase.ONLINE:
+            future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
+        elif self._server.holding_hints:
+            self._held_hints[request] = future
+        elif request not in self._results:
+            future.set_exception(RequestFailed(Failed(request, "request", "no result", -1, -1)))
+        else:
+            future.set_result(replace(self._server.hints, request=request))
+        return future
 
     def status(self) -> "Future[Status]":
         future: Future[Status] = Future()

@@ -8,7 +8,7 @@ def connection_words(state: LinkState, good: str, user: str, role: str) -> tuple
     long ago the server last answered, empty if it never did."""
     match state.phase:
         case LinkPhase.ONLINE:
-            return "good", f"● {user} ({role})", ""
+            return "good", f"● {user} ({role}{', sees a part' if state.limits else ''})", ""
         case LinkPhase.LOST | LinkPhase.CONNECTING:
             if not good:
                 return "error", "○ connecting", ""

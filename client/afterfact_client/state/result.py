@@ -49,6 +49,10 @@ class ResultRows:
         self.total = answer.total
         self.sorted_by: tuple[str, bool] | None = None
         """Column and descending of a local sort."""
+        self.hints: list[str] | None = None
+        """What else must be known to judge it, a line each; None: not asked, or not answered yet."""
+        self.wanted = False
+        """Whether the server is to keep it although all of it may be here: it is asked about."""
         self._pages: OrderedDict[int, Records] = OrderedDict()
         self._asked: set[int] = set()
         self._all: Records | None = None

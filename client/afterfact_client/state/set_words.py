@@ -14,7 +14,7 @@ from afterfact_protocol.statustext import time_text
 FIELDS = {"address": "ip", "port": "port", "endpoint": "endpoint", "community_id": "community_id", "session": "session"}
 """By the kind of a set: the field that asks for its values wherever they stand in a session."""
 TOGETHER: tuple[tuple[str, Literal["+", "&", "-"]], ...] = (
-    ("in either", "+"), ("in both", "&"), ("only in the first", "-"),
+    ("or", "+"), ("and", "&"), ("without", "-"),
 )  # fmt: skip
 """How two sets are put together, and the language's sign for it."""
 
@@ -32,14 +32,14 @@ def _origin(one: SetInfo) -> str:
 
 SET_COLUMNS = (
     ItemColumn("Set", "Its name in queries", 20, lambda one: f"@{one.name}"),
-    ItemColumn("Holds", "Values; of a live set when it was saved", 20,
+    ItemColumn("Holds", "Values; of a live set when it was saved", 32,
                lambda one: told(one.kind, one.count, one.networks)),
     ItemColumn("Is", "Frozen: what was found then. Live: its query is asked anew whenever it is used", 6,
                lambda one: "live" if one.live else "frozen", tone=lambda one: "good" if one.live else "text"),
     ItemColumn("Version", "How often it was saved or changed", 4, lambda one: str(one.number), right=True),
     ItemColumn("Owner", "Who made this version", 8, lambda one: printable(one.by)),
     ItemColumn("Saved (UTC)", "", 19, lambda one: time_text(one.made)),
-    ItemColumn("From", "What found its values", 60, _origin),
+    ItemColumn("From", "What found its values", 40, _origin),
 )  # fmt: skip
 
 
@@ -124,6 +124,6 @@ def exclusion_details(one: ExclusionInfo) -> str:
 
 def left_out(one: ExclusionInfo, counted: LeftOut | None) -> str:
     """One exclusion that acted on an answer, in words."""
-    until = f", until {time_text(one.expires)}" if one.expires else ""
+    until = f", until {time_text(one.expires)[:16]}" if one.expires else ""
     number = f": {counted.sessions:,}" if counted is not None else ""
     return f"{one.name} ({printable(one.condition)}; by {printable(one.by)}{until}){number}"

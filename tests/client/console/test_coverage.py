@@ -5,7 +5,7 @@ from dataclasses import replace
 from helpers.desk import Desk
 from helpers.fake_link import SECOND, START, FakeServer, covered, sessions
 
-from afterfact_protocol.messages import Late
+from afterfact_protocol.messages import Hints, Late
 
 GAP = (START - 1800 * SECOND, START - 900 * SECOND)
 
@@ -48,3 +48,25 @@ def test_a_note_of_the_server_is_shown(work: Desk, fake: FakeServer) -> None:
     fake.changes = {"notes": ("networks.toml: line 3: Invalid value; what it said before counts",)}
     work.ask("WHERE inbound")
     assert work.tab.answer.notes.texts == ["networks.toml: line 3: Invalid value; what it said before counts."]
+
+
+def test_what_could_not_be_judged_is_said_of_an_empty_answer_too(work: Desk, fake: FakeServer) -> None:
+    fake.hints = Hints(0, 312, ("src_port", "dst_port"), 2, START, "")
+    said = ("312 sessions could not be judged and are not among these; not known: src port, dst port. 2 sessions that "
+            "began before 2004-07-26 17:37:49 UTC were still open then: DURING or LAST finds them too.")  # fmt: skip
+    work.ask("port = 1034")
+    work.until(lambda: said in work.tab.answer.notes.texts)
+    work.until(lambda: len(fake.cancelled) == 1)
+    fake.rows = sessions(0)
+    fake.holding_hints = True
+    work.ask("port = 99")
+    assert said not in work.tab.answer.notes.texts and len(fake.cancelled) == 1, "the server keeps it, to look on"
+    fake.link.release_hints()
+    work.until(lambda: said in work.tab.answer.notes.texts)
+    work.until(lambda: len(fake.cancelled) == 2)
+    work.tab.step(-1)
+    assert said in work.tab.answer.notes.texts, "a result that is held has what was said of it"
+    work.ask("port = 98")
+    work.ask("port = 97")
+    work.tab.step(-1)
+    work.until(lambda: any("not counted: another query came first." in one for one in work.tab.answer.notes.texts))

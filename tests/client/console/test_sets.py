@@ -84,6 +84,7 @@ def test_sets_are_listed_asked_combined_and_deleted(work: Desk, fake: FakeServer
     work.until(lambda: "  10.1.2.3  # patient zero" in window.details.toPlainText())
     assert "10.9.0.0/16" in window.details.toPlainText() and "save by ana: 5 addr" in window.details.toPlainText()
     window.how.setCurrentIndex(1)
+    assert window.ask_both.isVisible() and window.name.isVisible()
     window.ask_both.click()
     work.answered()
     window.activateWindow()
@@ -155,7 +156,7 @@ def test_what_was_left_out_is_said_counted_shown_and_asked_with(work: Desk, fake
     work.ask(text)
     line = work.tab.answer.notes.left_out
     assert line.isVisible() and line.words.startswith(
-        "Left out by default: scan (src_ip = 10.9.9.9; by <bob>, until 2073-09-14 04:53:27); "
+        "Left out by default: scan (src_ip = 10.9.9.9; by <bob>, until 2073-09-14 04:53) | "
         "web (port IN (80, 443); by ana)"
     )
     assert "&lt;bob&gt;" in line.text() and work.tab.answer.notes.texts[0] == "late.", "each is said once"

@@ -16,6 +16,7 @@ from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
     Answer,
+    Hints,
     Message,
     Page,
     Progress,
@@ -38,6 +39,7 @@ class LinkLike(Protocol):
     ) -> "tuple[int, Future[Answer | TableAnswer]]": ...
     def pull(self, request: int, first: int, count: int) -> "Future[Page]": ...
     def cancel(self, request: int) -> None: ...
+    def hints(self, request: int) -> "Future[Hints]": ...
     def status(self) -> "Future[Status]": ...
     def health(self, sensor: str, start: int, end: int, points: int) -> "Future[SensorHealth]": ...
     def request(self, make: Callable[[int], Message]) -> "Future[Any]": ...
@@ -144,6 +146,9 @@ class Server(QObject):
     def cancel(self, request: int) -> None:
         if self._link is not None:
             self._link.cancel(request)
+
+    def hints(self, request: int, on_done: "Callable[[Future[Hints]], None]") -> None:
+        self._when(self._need().hints(request), on_done)
 
     def status(self, on_done: "Callable[[Future[Status]], None]") -> None:
         self._when(self._need().status(), on_done)

@@ -214,7 +214,7 @@ class SessionTable(QAbstractTableModel):
                 self._broken = True
                 self.trouble.emit(f"Rows not yet loaded cannot be fetched: {error}. Run the query again.")
             return
-        if result.complete:
+        if result.complete and not result.wanted:
             # All of it is here: the server need not keep it.
             self._server.cancel(result.answer.request)
         if not shown:

@@ -32,6 +32,7 @@ class AnswerNotes(QWidget):
         self._trouble = ElidedLabel("notice")
         self._missing = ElidedLabel("notice")
         self._remarks = ElidedLabel("notice")
+        self._hints = ElidedLabel("notice")
         self._button = button("Details", "plain", "All of the coverage (Ctrl-D)")
         self.full = QPlainTextEdit()
         self.full.setReadOnly(True)
@@ -45,11 +46,11 @@ class AnswerNotes(QWidget):
         inside.addWidget(self._missing, 1)
         inside.addWidget(self._button)
         self._strip = strip
-        self._lines = (self._trouble, self._truncation, self._remarks, self._missing)
+        self._lines = (self._trouble, self._truncation, self._remarks, self._hints, self._missing)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
-        for part in (self._trouble, self._truncation, self.left_out, self._remarks, strip, self.full):
+        for part in (self._trouble, self._truncation, self.left_out, self._remarks, self._hints, strip, self.full):
             layout.addWidget(part)
         self._button.clicked.connect(self.toggle)
         self.restyle()
@@ -73,6 +74,7 @@ class AnswerNotes(QWidget):
         since the same was asked before."""
         self.left_out.show_answer(answer, query)
         self._set(self._trouble, "")
+        self._set(self._hints, "")
         self._set(self._truncation, wording.truncation(answer))
         self._set(self._remarks, " ".join(part for part in (wording.notes(answer), since) if part))
         # An empty result's page says it all already; what nobody sees must not be passed over.
@@ -84,6 +86,10 @@ class AnswerNotes(QWidget):
         self._fit()
         if not self._missing.whole:
             self.full.hide()
+
+    def hint(self, text: str) -> None:
+        """What came to be known of it after it was answered; empty: nothing."""
+        self._set(self._hints, text)
 
     def trouble(self, text: str) -> None:
         """Rows cannot be shown."""

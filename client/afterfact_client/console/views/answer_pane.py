@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedLayout, QVBoxLayout, QWi
 from afterfact_client.console.models.aggregate_table import MOST_ROWS, AggregateTable
 from afterfact_client.console.models.exporter import Exporter
 from afterfact_client.console.models.finder import Finder
+from afterfact_client.console.models.hints_run import HintsRun
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.models.shared import Shared
@@ -83,6 +84,7 @@ class AnswerPane(QWidget):
         self.view.setModel(self.table)
         self.view.fit_columns()
         self.details = DetailPane(server, shared.resolver)
+        self.hints = HintsRun(server, self)
         self.pictures = Pictures(server, preferences)
         self.exporter = Exporter(self.table, self)
         self.filter = FilterBar()
@@ -113,6 +115,7 @@ class AnswerPane(QWidget):
         self.filter.typed.connect(self.finder.typed)
         self.filter.closed.connect(self.view.setFocus)
         self.finder.told.connect(self._filtered)
+        self.hints.told.connect(self.notes.hint)
         self.notes.asked.connect(self.asked)
         self.notes.told.connect(self.told)
         self.rows.told.connect(self.told)
@@ -221,8 +224,10 @@ class AnswerPane(QWidget):
     def _leave(self) -> None:
         """Another result is about to be shown: hold the one shown if it is whole, else let the server drop it."""
         result = self.table.result
+        self.hints.look_at(None)
         if result is None:
             return
+        self.hints.leave(result)
         if result.complete and self.query:
             self._held[self.query] = (result, self._answered_at)
             self._held.move_to_end(self.query)
@@ -239,8 +244,6 @@ class AnswerPane(QWidget):
             self.filter.leave_quietly()
             if self.table.result is not None:
                 self.table.result.filter(None)  # one that is held is whole again when it is gone back to
-            if not answer.total:
-                self._server.cancel(answer.request)
             self.table.show(result)
             self.view.scrollToTop()
             self._fitted = False
@@ -249,6 +252,7 @@ class AnswerPane(QWidget):
         self.pictures.show_result(result, self.query, self._answered_at)
         self.pictures.show()
         self.notes.show_answer(answer, self.query, self._since)
+        self.hints.look_at(result)
         if answer.total:
             self._stack.setCurrentWidget(self._beside)
             if not self.view.currentIndex().isValid():
@@ -300,7 +304,7 @@ class AnswerPane(QWidget):
     def close_down(self) -> None:
         """The tab goes away: the server need not keep its result."""
         result = self.table.result
-        if result is not None and not result.complete:
+        if result is not None and (not result.complete or result.wanted):
             self._server.cancel(result.answer.request)
         self.pictures.counts.stop()
         self._look.stop()

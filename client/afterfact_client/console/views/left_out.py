@@ -19,6 +19,7 @@ from afterfact_protocol.query import QueryError
 
 MOST = 10
 """Exclusions that are written out; the others are in the exclusions' own window."""
+_BETWEEN = "&nbsp; <b>|</b>&nbsp; "
 
 
 class LeftOutLine(QLabel):
@@ -66,10 +67,14 @@ class LeftOutLine(QLabel):
             self.clear()
             return
         self.setAccessibleName(self.words)
-        self.setText(" ".join(
-            html.escape(words) + "".join(f"&nbsp; {_link(target, name)}" for target, name in links)
-            for words, links in self._lines(self._answer)
-        ))  # fmt: skip
+        how, *rest = self._lines(self._answer)
+        told = "".join(self._piece(words, links) for words, links in rest)
+        self.setText(f"{html.escape(how[0])} {told.removesuffix(_BETWEEN)}")
+
+    def _piece(self, words: str, links: list[tuple[str, str]]) -> str:
+        told = "&nbsp; ".join(_link(target, name) for target, name in links)
+        gap = "&nbsp; " if words and told else ""
+        return f"{html.escape(words.removesuffix(' |'))}{gap}{told}{_BETWEEN if words.strip() or told else ''}"
 
     def _lines(self, answer: Answered) -> list[tuple[str, list[tuple[str, str]]]]:
         """Words, and the links that stand after them: target and name."""
@@ -80,7 +85,7 @@ class LeftOutLine(QLabel):
             counted = self._counts.get(one.name)
             links = [(f"see:{at}", "see them")] if counted is not None and counted.sessions else []
             links.append((f"without:{at}", "ask with them"))
-            end = "" if at == len(shown) - 1 else ";"
+            end = "" if at == len(shown) - 1 else " |"
             found.append((left_out(one, counted) + end, links))
         rest = len(answer.exclusions) - len(shown)
         tail = [("count", "count them"), ("all", "ask with all")] if not self._counts else [("all", "ask with all")]

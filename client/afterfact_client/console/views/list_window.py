@@ -26,7 +26,7 @@ class ListWindow(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
-        self.resize(1180, 520)
+        self.resize(1180 * LOOK.text_px // 12, 520 * LOOK.text_px // 12)
         self.model = model
         self._nothing, self._details, self._lines = nothing, details, lines
         self._current: object = None

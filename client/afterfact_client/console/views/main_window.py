@@ -258,7 +258,9 @@ class MainWindow(QMainWindow):
         good = age_text(int((time.time() - server.last_good) * 1e6)) if server.last_good else ""
         name, text, trouble = connection_words(state, good, server.user, self._role)
         self.connection.setText(text)
-        self.connection.setToolTip(f"{state.reason}\nserver software {state.server}" if state.server else state.reason)
+        limits = f"This account sees only {state.limits}" if state.limits else ""
+        software = f"server software {state.server}" if state.server else ""
+        self.connection.setToolTip("\n".join(filter(None, (state.reason, software, limits))))
         rename(self.connection, name)
         self._strip.setVisible(inside and bool(trouble))
         self.again.setVisible(state.phase is LinkPhase.REFUSED)

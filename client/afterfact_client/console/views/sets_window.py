@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.list_window import ListWindow
@@ -45,18 +45,16 @@ class SetsWindow(ListWindow):
         self.ask_both = button("Ask", tip="The sessions with such values, in a new tab")
         self.save_both = button("Save as a set", tip="The values themselves, frozen")
         row = QHBoxLayout()
-        row.addWidget(label("Values", "dim"))
+        row.addWidget(label("This set", "dim"))
         for spoken, part in (("How two sets are put together", self.how), ("The other set", self.other),
                              ("", self.ask_both), ("Name of a new set", self.name), ("", self.save_both)):  # fmt: skip
             if spoken:
                 part.setAccessibleName(spoken)
-                if part is self.other:
-                    row.addWidget(label("this set and", "dim"))
             row.addWidget(part)
         row.addStretch(1)
         layout = self.layout()
-        assert layout is not None
-        layout.addItem(row)
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertLayout(layout.count() - 1, row)
         for one, do in ((self.ask_both, self._ask_both), (self.save_both, self._save_both)):
             one.setAutoDefault(False)
             one.clicked.connect(lambda _checked=False, do=do: do())
