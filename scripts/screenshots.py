@@ -179,6 +179,16 @@ class Photographer:
         window.tab.answer.notes.left_out.follow("count")
         self.wait(FIRST_MS)
         self.save("left-out")
+        window.tab.time.open()
+        self.save("time-menu")
+        assert window.tab.time.menu_shown is not None
+        window.tab.time.menu_shown.close()
+        window.tab.time.between_wanted.emit()
+        assert window.tab.time_dialog is not None
+        window.tab.time_dialog.first.setText("2004-07-26 17:37")
+        window.tab.time_dialog.last.setText("2004-07-26 18:00")
+        self.save("time-dialog")
+        window.tab.time_dialog.reject()
         window.keep.show_sets()
         sets = window.keep.sets_window
         assert sets is not None

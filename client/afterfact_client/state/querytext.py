@@ -4,8 +4,9 @@ Keeps the analyst's own spelling where it can. Works on texts that parse; QueryE
 """
 
 from datetime import UTC, datetime
+from typing import TypeGuard
 
-from afterfact_protocol.query import parse
+from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.canonical import instant, query_text, quoted
 from afterfact_protocol.query.language import with_excluding
 from afterfact_protocol.query.lexer import Lexeme, tokens
@@ -71,29 +72,55 @@ def excluding(text: str, names: tuple[str, ...], now: datetime | None = None) ->
 def time_terms(text: str, now: datetime | None = None) -> list[str]:
     """The conditions on start_time and end_time that every row of the query meets, as typed."""
     where = parse(text, now or datetime.now(UTC)).where
-    items: tuple[Expr, ...] = where.items if isinstance(where, And) else () if where is None else (where,)
+    return [text[item.span[0] : item.span[1]] for item in _terms(where) if _of_time(item)]
+
+
+def _terms(where: Expr | None) -> tuple[Expr, ...]:
+    return where.items if isinstance(where, And) else () if where is None else (where,)
+
+
+def _of_time(item: Expr) -> TypeGuard[During | EventWindow | Compare | Between]:
+    """Whether it is a condition on when the session was."""
     times = (Column("start_time"), Column("end_time"))
-    return [
-        text[item.span[0] : item.span[1]]
-        for item in items
-        if isinstance(item, During | EventWindow) or (isinstance(item, Compare | Between) and item.operand in times)
-    ]
+    return isinstance(item, During | EventWindow) or (isinstance(item, Compare | Between) and item.operand in times)
 
 
 def without_times(text: str, now: datetime | None = None) -> str:
     """The query in its standard spelling without the conditions that `time_terms` gives."""
     query = parse(text, now or datetime.now(UTC))
-    items = query.where.items if isinstance(query.where, And) else () if query.where is None else (query.where,)
-    times = (Column("start_time"), Column("end_time"))
-    rest = tuple(
-        item
-        for item in items
-        if not (
-            isinstance(item, During | EventWindow) or (isinstance(item, Compare | Between) and item.operand in times)
-        )
-    )
+    rest = tuple(item for item in _terms(query.where) if not _of_time(item))
     where = None if not rest else rest[0] if len(rest) == 1 else And(rest)
     return query_text(where, query.order, query.limit, query.once, query.stages, query.excluding)
+
+
+def timed(text: str, condition: str, now: datetime | None = None) -> str:
+    """The query about another time: `condition` in place of its own conditions on time; empty: about all time. Else as
+    typed, where its time stands in one place."""
+    where = parse(text, now or datetime.now(UTC)).where
+    own = [item for item in _terms(where) if _of_time(item)]
+    if len(own) == 1 and condition and own[0].span[1]:
+        start, end = own[0].span
+        return f"{text[:start]}{condition}{text[end:]}"
+    rest = without_times(text, now) if own else text
+    return refined(rest, condition) if condition else rest
+
+
+def times_between(text: str, now: datetime | None = None) -> tuple[str, str]:
+    """The first and last moment that a query asks about, to be typed over; empty where it has no such bound, or several
+    conditions on it."""
+    try:
+        own = [item for item in _terms(parse(text, now or datetime.now(UTC)).where) if _of_time(item)]
+    except QueryError:
+        return "", ""
+    if len(own) == 1 and isinstance(own[0], During):
+        return instant(own[0].first), instant(own[0].last)
+    return "", ""
+
+
+def as_time(text: str) -> str:
+    """What somebody typed as a time, as the language takes it: a time with blanks in it needs quotes."""
+    text = " ".join(text.split())
+    return quoted(text) if text[:1].isdigit() and " " in text and not set(text) & set("+") else text
 
 
 def condition_alone(text: str) -> str:

@@ -1,9 +1,10 @@
 """Typing, running, stopping, errors where they are, completion, history, the trail: with keys alone."""
 
 from helpers.case import WORM
-from helpers.desk import ALT, CONTROL, Desk, Key
+from helpers.desk import ALT, CONTROL, SHIFT, Desk, Key
 from helpers.fake_link import START, FakeServer, covered, sensor_status, sessions
 from PySide6.QtGui import QTextCharFormat
+from PySide6.QtTest import QTest
 
 from afterfact_client.console.models.query_run import RunPhase
 from afterfact_client.link import LinkPhase
@@ -230,3 +231,31 @@ def test_nothing_to_run_is_nothing_asked(work: Desk, fake: FakeServer) -> None:
     work.key(Key.Key_Return, CONTROL)
     work.answered()
     assert fake.asked == [""], "the query for everything is a query"
+
+
+def test_another_time_is_asked_about_by_menu_and_dialogue(work: Desk, fake: FakeServer) -> None:
+    work.write("WHERE port = 1034")
+    work.until(lambda: work.tab.time.text().startswith("all time  (UTC)"))
+    work.key(Key.Key_Y, CONTROL | SHIFT)
+    menu = work.tab.time.menu_shown
+    assert menu is not None
+    next(action for action in menu.actions() if action.text().startswith("Last &hour")).trigger()
+    work.answered()
+    assert work.tab.editor.text == "WHERE port = 1034 AND LAST 1h"
+    work.until(lambda: work.tab.time.text().startswith("LAST 1h  (UTC)"))
+    work.tab.time.between_wanted.emit()
+    dialog = work.tab.time_dialog
+    assert dialog is not None and dialog.button.isEnabled() and dialog.first.text() < dialog.last.text()
+    dialog.first.setText("2004-07-26 17:37")
+    dialog.last.setText("nosuch")
+    assert dialog.said.objectName() == "error" and not dialog.button.isEnabled()
+    dialog.last.setText("2004-07-26 18:00")
+    assert dialog.said.text() == "sessions active from 2004-07-26 17:37:00 UTC to 2004-07-26 18:00:00 UTC"
+    QTest.keyClick(dialog.last, Key.Key_Return)
+    work.until(lambda: work.tab.time_dialog is None)
+    work.answered()
+    assert fake.asked[-1] == "WHERE port = 1034 AND DURING '2004-07-26 17:37' .. '2004-07-26 18:00'"
+    work.return_to_window()
+    work.write("port = ")
+    work.tab.time.chosen.emit("LAST 1h")
+    assert "First put the query right" in work.window.summary.whole

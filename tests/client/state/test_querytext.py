@@ -94,3 +94,35 @@ def test_a_text_that_does_not_parse_is_refused(text: str) -> None:
 )
 def test_titles(text: str, title: str) -> None:
     assert querytext.title(text) == title
+
+
+@pytest.mark.parametrize(
+    ("text", "condition", "timed"),
+    [
+        ("", "LAST 1h", "WHERE LAST 1h"),
+        ("", "", ""),
+        (
+            "WHERE port=80 and LAST 2h  and established limit 5", "LAST 1h",
+            "WHERE port=80 and LAST 1h  and established limit 5",
+        ),
+        ("WHERE start_time > 2004-07-20 AND port = 80", "DURING YESTERDAY", "WHERE DURING YESTERDAY AND port = 80"),
+        (
+            "start_time > 2004-07-20 AND start_time < 2004-07-21 AND port = 80 EXCLUDING NONE", "LAST 1h",
+            "WHERE port = 80 AND LAST 1h EXCLUDING NONE",
+        ),
+        ("WHERE LAST 1h AND port = 80", "", "WHERE port = 80"),
+        ("port = 80 OR LAST 1h", "LAST 2h", "WHERE (port = 80 OR LAST 1h) AND LAST 2h"),
+        ("LAST 1h | count BY src_ip", "LAST 2h", "LAST 2h | count BY src_ip"),
+    ],
+)  # fmt: skip
+def test_another_time(text: str, condition: str, timed: str) -> None:
+    assert querytext.timed(text, condition) == timed
+
+
+def test_the_time_between() -> None:
+    assert querytext.times_between("during 2004-07-26 AND port = 1") == (
+        "2004-07-26 00:00:00", "2004-07-26 23:59:59.999999",
+    )  # fmt: skip
+    assert querytext.times_between("port = 1") == querytext.times_between("port = ") == ("", "")
+    typed = ["2004-07-26 17:37", "now - 2h", "2004-07-26", "  "]
+    assert [querytext.as_time(one) for one in typed] == ["'2004-07-26 17:37'", "now - 2h", "2004-07-26", ""]

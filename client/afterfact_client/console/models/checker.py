@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
+from afterfact_client.state.querytext import time_terms
 from afterfact_protocol.query import QueryError, parse, reading
 
 PAUSE_MS = 150
@@ -22,6 +23,8 @@ class Checked:
     error: str = ""
     start: int = -1
     end: int = -1
+    times: tuple[str, ...] = ()
+    """Its conditions on time, as typed."""
 
 
 def check(text: str) -> Checked:
@@ -29,7 +32,8 @@ def check(text: str) -> Checked:
     if not text.strip():
         return Checked(text)
     try:
-        return Checked(text, reading(parse(text, datetime.now(UTC))))
+        now = datetime.now(UTC)
+        return Checked(text, reading(parse(text, now)), times=tuple(time_terms(text, now)))
     except QueryError as error:
         return Checked(text, "", error.message, error.start, error.end)
 

@@ -14,6 +14,7 @@ from afterfact_client.console.views.answer_pane import AnswerPane
 from afterfact_client.console.views.completion import Completion
 from afterfact_client.console.views.parts import button, label, rename
 from afterfact_client.console.views.query_editor import QueryEditor
+from afterfact_client.console.views.time_menu import TimeButton, TimeDialog
 from afterfact_client.state import querytext, wording
 from afterfact_client.state.history import History, Walk
 from afterfact_client.state.preferences import Preferences
@@ -75,6 +76,8 @@ class QueryTab(QWidget):
         self.stop_button = button("Stop", tip="Stop the query (Esc)")
         self.stop_button.setEnabled(False)
         self.said = label(" ", "dim", wrap=True, spoken="What the query means, or what is wrong with it")
+        self.time = TimeButton()
+        self.time_dialog: TimeDialog | None = None
         self.answer = AnswerPane(server, preferences, tools, shared)
         self.query = QueryRun(server, self)
         self.checker = Checker(self)
@@ -103,12 +106,22 @@ class QueryTab(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(bar)
-        layout.addWidget(self.said)
+        below = QHBoxLayout()
+        below.setSpacing(4)
+        below.addWidget(self.said, 1)
+        beside = QVBoxLayout()
+        beside.setContentsMargins(0, 3, 2, 0)
+        beside.addWidget(self.time)
+        beside.addStretch(1)
+        below.addLayout(beside)
+        layout.addLayout(below)
         layout.addWidget(self.answer, 1)
 
     def _connect(self) -> None:
         self.run_button.clicked.connect(self.run)
         self.stop_button.clicked.connect(self.query.stop)
+        self.time.chosen.connect(self._ask_time)
+        self.time.between_wanted.connect(self._ask_between)
         self.editor.older.connect(self._older)
         self.editor.newer.connect(self._newer)
         self.editor.edited.connect(self._walk.leave)
@@ -237,6 +250,7 @@ class QueryTab(QWidget):
         elif not (self.query.phase is RunPhase.FAILED and self.query.text == found.text.strip()):
             self.editor.no_error()
             self._say(found.reading, "dim")
+            self.time.show_times(found.times)
 
     def _say_error(self, text: str, start: int = -1, end: int = -1) -> None:
         if start >= 0:
@@ -269,6 +283,22 @@ class QueryTab(QWidget):
             self.ask(querytext.refined(self.editor.text, condition))
         except QueryError:
             self.ask(f"WHERE {condition}")
+
+    def _ask_time(self, condition: str) -> None:
+        """Ask the query again about another time."""
+        try:
+            self.ask(querytext.timed(self.editor.text, condition))
+        except QueryError as error:
+            self.told.emit(f"First put the query right: {error}")
+
+    def _ask_between(self) -> None:
+        self.time_dialog = TimeDialog(self.editor.text, self.window())
+        self.time_dialog.chosen.connect(self._ask_time)
+        self.time_dialog.destroyed.connect(self._time_dialog_gone)
+        self.time_dialog.open()
+
+    def _time_dialog_gone(self) -> None:
+        self.time_dialog = None
 
     def restyle(self) -> None:
         """Theme or text size changed."""

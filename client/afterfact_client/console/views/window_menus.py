@@ -56,6 +56,8 @@ class WindowMenus:
         _add(menu, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: on_tab(lambda tab: tab.run()))
         _add(menu, "&Stop", ["Esc"], self._window.stop_or_give_up)
         menu.addSeparator()
+        _add(menu, "Another &time ...", ["Ctrl+Shift+Y"], lambda: on_tab(lambda tab: tab.time.open()))
+        menu.addSeparator()
         _add(menu, "&Back on the trail", ["Alt+Left"], lambda: on_tab(lambda tab: tab.step(-1)))
         _add(menu, "&Forward on the trail", ["Alt+Right"], lambda: on_tab(lambda tab: tab.step(1)))
         menu.addSeparator()
