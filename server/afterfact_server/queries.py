@@ -67,6 +67,7 @@ from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
+from afterfact_server.results import HeldRows
 from afterfact_server.status import Watch, of_these, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.health import history
@@ -222,6 +223,9 @@ class QueryService:
         """Of an answered query; as a query of its own, which ends with that one."""
         with self._lock:
             asked = scope.running.get(message.request)
+        if asked is not None and isinstance(asked.result, HeldRows):  # as it was: nothing is looked at anew
+            send(Hints(message.request, -1, (), -1, 0, ""))
+            return
         if asked is None or asked.query is None or asked.result is None:
             send(Failed(message.request, "request", f"no result {message.request} on this connection", -1, -1))
             return

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from helpers.fake_cases import ABOUT_CASES, FakeCases
 from helpers.fake_queue import FakeQueue
 from helpers.fake_shared import KEPT, FakeShared
 
@@ -20,6 +21,7 @@ from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
     Alarm,
     Answer,
+    CaseChanged,
     Failed,
     Gap,
     HealthPoint,
@@ -35,6 +37,7 @@ from afterfact_protocol.messages import (
     Status,
     TableAnswer,
     Vitals,
+    Which,
 )
 from afterfact_protocol.query import parse
 from afterfact_protocol.query.columns import layout, table_columns
@@ -224,6 +227,7 @@ class FakeServer:
     holding_hints: bool = False
     queue: FakeQueue = field(default_factory=FakeQueue)
     shared: FakeShared = field(default_factory=FakeShared)
+    cases: FakeCases = field(default_factory=FakeCases)
     role: str = "analyst"
     home: tuple[str, ...] | None = ()
 
@@ -251,6 +255,7 @@ class FakeLink:
         self._beside: set[int] = set()
         self.closed = False
         self.on_queue: Callable[[QueueChanged], None] | None = None
+        self.on_case: Callable[[CaseChanged], None] | None = None
         if not server.reachable:
             self.state = LinkState(LinkPhase.CONNECTING, f"no server answers at {JOIN.address}", time.time())
         elif password == server.password:
@@ -299,6 +304,9 @@ class FakeLink:
             if not (self._server.holding_counts if COUNTED in text else self._server.holding):
                 self.release()
         return request, future
+
+    def evidence(self, case: int, step: int, which: Which = "then") -> "tuple[int, Future[Answer]]":
+        return self.ask(f"evidence {case} {step} {which}")  # type: ignore[return-value]
 
     def progress(self, read_rows: int) -> None:
         """Tell all that wait how far their query has come."""
@@ -420,6 +428,10 @@ class FakeLink:
             future.set_exception(LinkLost(f"not connected: {self.state.reason}"))
             return future
         message = make(0)
+        if isinstance(message, ABOUT_CASES):
+            self._server.cases.tell = self.on_case
+            self._server.cases.take(message, future)
+            return future
         if getattr(message, "subscribe", "") == "on":
             self._server.queue.tell = self.on_queue
         if isinstance(message, KEPT):

@@ -13,12 +13,18 @@ from pathlib import Path
 
 import pytest
 from helpers.case import CAPTURES
+from helpers.desk import CONTROL, SHIFT, Desk, Key
 from helpers.processes import PASSWORD, Server, call, deliver, module
+from PySide6.QtCore import QUrl
+from pytestqt.qtbot import QtBot
 from scapy.utils import rdpcap, wrpcap
 
 from afterfact_client import Client, connect
+from afterfact_client.console.app import Console
+from afterfact_client.console.views.case_dialogs import ItemDialog, StepDialog
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.case_words import doubtful
+from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import CaseChanged
 from afterfact_protocol.records import Records
 from afterfact_server.control import ask_running
@@ -224,3 +230,62 @@ def test_from_a_shell(gap: Site) -> None:
         commands = {record.get("command") for record in admin.audit(kind="change")}
         assert {"case make", "case step", "case change", "case item", "case step again"} <= commands
         assert next(admin.audit(kind="evidence", limit=1))["case"] == 1
+
+
+@pytest.mark.qt_log_level_fail("WARNING")
+@pytest.mark.qt_log_ignore("This plugin does not support (raise|propagateSizeHints|grabbing)", extend=True)
+def test_in_the_console(gap: Site, qtbot: QtBot, tmp_path: Path) -> None:
+    """Another's change shows, evidence opens, a query becomes a step, and who is second is told and loses nothing."""
+    desk = Desk(qtbot, Console(read_join(gap.console, "console"), tmp_path))
+    try:
+        desk.open()
+        desk.log_in("ana", PASSWORD)
+        window = desk.window
+        view, work = window.cases, window.casework
+        desk.key(Key.Key_O, CONTROL)
+        desk.until(lambda: view.desk.cases.rowCount() > 0)
+        with connect(gap.console, "bob", PASSWORD) as bob:
+            number = bob.cases.make("seen at once").number
+            desk.until(lambda: view.desk.cases.items[0].number == number)
+            view.look_at(1)
+            desk.until(lambda: view.desk.case is not None and view.desk.number == 1)
+            assert "REOPENED" not in view.page.toPlainText() and "DOUBTFUL" in view.page.toPlainText()
+            view.page.anchorClicked.emit(QUrl("evidence:2:now"))
+            desk.answered()
+            kept_rows = bob.evidence(1, 2, "now").fetch()
+            assert len(desk.cells("src_ip")) == len(kept_rows) > 0
+            assert any("EVIDENCE of step 2 of case 1" in text for text in desk.tab.answer.notes.texts)
+            assert window.tabs.tabText(window.tabs.currentIndex()) == "case 1 step 2, now"
+            desk.tab.run()
+            desk.answered()
+            assert not any("EVIDENCE" in text for text in desk.tab.answer.notes.texts)
+
+            desk.ask("WHERE ip = 1.2.3.4 AND port = 1034")
+            view.look_at(number)
+            desk.key(Key.Key_A, CONTROL | SHIFT)
+            dialog = work.dialog
+            assert isinstance(dialog, StepDialog)
+            dialog.why.setText("the founding case")
+            dialog.button.click()
+            desk.until(lambda: work.dialog is None)
+            assert bob.cases.step(number, 1).why == "the founding case"
+            desk.until(lambda: view.desk.case is not None and len(view.desk.case.steps) == 1)
+
+            question = bob.cases.question(number, "who?")
+            desk.until(lambda: view.desk.case is not None and len(view.desk.case.items) == 1)
+            window.tabs.setCurrentWidget(view)
+            view.page.anchorClicked.emit(QUrl(f"item:{question}"))
+            other = work.dialog
+            assert isinstance(other, ItemDialog)
+            bob.cases.put(number, replace(bob.cases.get(number).items[0], answer="eve"))
+            desk.until(lambda: view.desk.case is not None and view.desk.case.items[0].answer == "eve")
+            other.answer.setText("mallory")
+            other.button.click()
+            desk.until(lambda: other.button.text() == "Save over it")
+            assert other.said.text().startswith(f"bob changed question {question} ")
+            other.button.click()
+            desk.until(lambda: work.dialog is None)
+            assert bob.cases.get(number).items[0].answer == "mallory"
+            assert "eve" in bob.cases.history(number)[0].before
+    finally:
+        desk.console.close()

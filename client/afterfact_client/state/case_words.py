@@ -1,10 +1,34 @@
 """A case in words, the same on the command line, in its report and in the console. No Qt."""
 
+from afterfact_client.state.watch_words import ItemColumn, Tone
 from afterfact_protocol.messages import CaseInfo, CaseItem, CaseStep, CaseTold, StepRun
+from afterfact_protocol.printable import printable
 from afterfact_protocol.statustext import time_text
 
 STATES = {"": "", "changed": "CHANGED", "reopened": "REOPENED", "settled": "changed, looked at"}
 """What a step's state says to a person."""
+
+
+def _tone(case: CaseInfo) -> Tone:
+    return "error" if case.reopened else "text" if case.status == "open" else "dim"
+
+
+def _state(case: CaseInfo) -> str:
+    return f"{case.reopened} changed" if case.reopened else case.status
+
+
+CASE_COLUMNS = (
+    ItemColumn("No", "", 3, lambda case: str(case.number), right=True, tone=_tone),
+    ItemColumn("Title", "", 22, lambda case: printable(case.title), tone=_tone),
+    ItemColumn("State", "open or closed; or how many steps find something else by now, which nobody looked at yet", 9,
+               _state, tone=_tone),
+    ItemColumn("Owner", "", 8, lambda case: printable(case.owner), tone=_tone),
+    ItemColumn("Steps", "Queries of its scope chain", 3, lambda case: str(case.steps), right=True, tone=_tone),
+    ItemColumn("Open", "Questions that are open", 3, lambda case: str(case.questions or ""), right=True, tone=_tone),
+    ItemColumn("Changed (UTC)", "When anything in it last changed", 19, lambda case: time_text(case.changed_at),
+               tone=_tone),
+)  # fmt: skip
+"""Of the console's list."""
 
 
 def title(case: CaseInfo) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from helpers.desk import Desk
 from PySide6.QtGui import QKeySequence
 
-from afterfact_client.console.views.keys_help import EDITOR, QUERIES, QUEUE, SETS, TABLE, TIMELINE, WATCHES
+from afterfact_client.console.views.keys_help import CASES, EDITOR, QUERIES, QUEUE, SETS, TABLE, TIMELINE, WATCHES
 
 PAGE = Path(__file__).parents[3] / "docs" / "console.md"
 
@@ -19,7 +19,7 @@ def test_every_key_is_in_the_page_and_no_other(desk: Desk) -> None:
     real = of_the_menus(desk)
     real |= {
         key
-        for keys, _ in (*EDITOR, *TABLE, *TIMELINE, *QUERIES, *QUEUE, *SETS, *WATCHES)
+        for keys, _ in (*EDITOR, *TABLE, *TIMELINE, *QUERIES, *QUEUE, *CASES, *SETS, *WATCHES)
         for key in keys.split(", ")
         if "header" not in key
     }

@@ -27,7 +27,7 @@ def test_the_worm_query_typed_and_run(work: Desk, fake: FakeServer) -> None:
     assert work.window.summary.whole.startswith(
         "8 observations of 8 conversations at 2 sensors  |  84 ms  |  searched 2004-07-26 16:37:49 to "
     )
-    assert work.window.tabs.tabText(1) == "port = 1034, port != 80, po…"
+    assert work.window.tabs.tabText(2) == "port = 1034, port != 80, po…"
     work.until(lambda: "port 1034 on either side" in work.tab.said.text())
 
 

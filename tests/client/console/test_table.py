@@ -102,7 +102,7 @@ def test_a_cut_off_result_is_asked_for_in_the_new_order(work: Desk, fake: FakeSe
 def test_columns_are_hidden_shown_and_moved_in_all_tabs(work: Desk) -> None:
     work.ask("port = 1034")
     other = work.window.new_tab()
-    work.window.tabs.setCurrentIndex(1)
+    work.window.tabs.setCurrentIndex(2)
     ticks = {action.text(): action for action in work.window.columns_menu.actions()}
     work.window.columns_menu.aboutToShow.emit()
     assert ticks["Src IP  (src_ip)"].isChecked() and not ticks["History  (history)"].isChecked()

@@ -24,17 +24,17 @@ def rename(work: Desk, name: str) -> None:
 def test_a_name_stays_and_comes_back(work: Desk, fake: FakeServer, qtbot: QtBot, tmp_path: Path) -> None:
     work.ask("port = 1034")
     rename(work, "the worm")
-    assert work.window.tabs.tabText(1) == "the worm"
+    assert work.window.tabs.tabText(2) == "the worm"
     work.ask("port = 1035")
-    assert work.window.tabs.tabText(1) == "the worm", "a query does not undo it"
+    assert work.window.tabs.tabText(2) == "the worm", "a query does not undo it"
     work.key(Key.Key_P, CONTROL | SHIFT)
     work.console.close()
     again = Desk(qtbot, Console(JOIN, tmp_path, fake))
     again.open()
     again.log_in("ana", "good")
-    assert again.window.tabs.tabText(1).endswith("the worm") and again.tab.state.pinned
+    assert again.window.tabs.tabText(2).endswith("the worm") and again.tab.state.pinned
     rename(again, "")
-    assert again.window.tabs.tabText(1).endswith("port = 1035")
+    assert again.window.tabs.tabText(2).endswith("port = 1035")
     again.console.close()
 
 
@@ -43,7 +43,7 @@ def test_pinned_tabs_stay_left_and_open(work: Desk) -> None:
     work.window.new_tab("port = 2")
     work.key(Key.Key_P, CONTROL | SHIFT)
     assert [tab.editor.text for tab in work.window.all_tabs()] == ["port = 2", "port = 1"]
-    work.window.tabs.setCurrentIndex(1)
+    work.window.tabs.setCurrentIndex(2)
     work.key(Key.Key_W, CONTROL)
     assert len(work.window.tabs.attached()) == 2 and "pinned" in work.window.summary.whole
     work.key(Key.Key_P, CONTROL | SHIFT)

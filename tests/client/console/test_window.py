@@ -111,7 +111,7 @@ def test_what_was_typed_is_there_after_a_restart(work: Desk, fake: FakeServer, q
     again.log_in("ana", "good")
     assert [tab.editor.text for tab in again.window.all_tabs()] == ["port = 2", "WHERE half"]
     assert again.window.tabs.current_query == 1 and again.window.preferences.theme == theme
-    again.window.tabs.setCurrentIndex(1)
+    again.window.tabs.setCurrentIndex(2)
     again.tab.editor.setFocus()
     again.key(Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     again.answered()

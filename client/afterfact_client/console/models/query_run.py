@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
-from afterfact_protocol.messages import Answer, Progress, TableAnswer
+from afterfact_protocol.messages import Answer, Progress, TableAnswer, Which
 
 
 class RunPhase(Enum):
@@ -30,6 +30,15 @@ class RunError:
     text: str
     start: int = -1
     end: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a case's step."""
+
+    case: int
+    step: int
+    which: Which = "then"
 
 
 class QueryRun(QObject):
@@ -63,8 +72,9 @@ class QueryRun(QObject):
         """Seconds since it was asked."""
         return time.monotonic() - self._started
 
-    def start(self, text: str) -> None:
-        """Ask; a query still running is stopped and forgotten."""
+    def start(self, text: str, kept: Kept | None = None) -> None:
+        """Ask; a query still running is stopped and forgotten. kept: open that in place of asking, as the answer to
+        `text`."""
         if self.running and self._request is not None:
             self._server.cancel(self._request)
         self.text, self.progress, self.error = text, None, None
@@ -84,7 +94,10 @@ class QueryRun(QObject):
             elif future.exception() is None:
                 self._server.cancel(future.result().request)  # answered after all: the server need not keep it
 
-        self._request = self._server.ask(text, progress, done)
+        if kept is None:
+            self._request = self._server.ask(text, progress, done)
+        else:
+            self._request = self._server.evidence(kept.case, kept.step, kept.which, done)
         calls.append(self._request)
         self.changed.emit()
 

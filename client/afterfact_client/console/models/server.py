@@ -16,6 +16,7 @@ from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
     Answer,
+    CaseChanged,
     Hints,
     Message,
     Page,
@@ -24,6 +25,7 @@ from afterfact_protocol.messages import (
     SensorHealth,
     Status,
     TableAnswer,
+    Which,
 )
 
 
@@ -31,12 +33,14 @@ class LinkLike(Protocol):
     """What of a Link the console uses."""
 
     on_queue: Callable[[QueueChanged], None] | None
+    on_case: Callable[[CaseChanged], None] | None
 
     @property
     def state(self) -> LinkState: ...
     def ask(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
     ) -> "tuple[int, Future[Answer | TableAnswer]]": ...
+    def evidence(self, case: int, step: int, which: Which = "then") -> "tuple[int, Future[Answer]]": ...
     def pull(self, request: int, first: int, count: int) -> "Future[Page]": ...
     def cancel(self, request: int) -> None: ...
     def hints(self, request: int) -> "Future[Hints]": ...
@@ -56,10 +60,12 @@ class Server(QObject):
     Signals:
         state_changed(LinkState): the connection changed.
         queue_changed(QueueChanged): the server told of the queue; in the order of the answers to `request`.
+        case_changed(CaseChanged): it told of a case.
     """
 
     state_changed = Signal(object)
     queue_changed = Signal(object)
+    case_changed = Signal(object)
     _handed = Signal(object)
 
     def __init__(self, join: Join, make_link: MakeLink = Link, parent: QObject | None = None) -> None:
@@ -97,6 +103,7 @@ class Server(QObject):
             self.join, user, password, lambda state: self._hand(lambda: self._changed(login, state))
         )
         self._link.on_queue = lambda told: self._hand(lambda: self._queue_changed(login, told))
+        self._link.on_case = lambda told: self._hand(lambda: self._case_changed(login, told))
         self.state_changed.emit(self._link.state)
 
     def log_out(self) -> None:
@@ -126,6 +133,10 @@ class Server(QObject):
         if login == self._login:
             self.queue_changed.emit(told)
 
+    def _case_changed(self, login: int, told: CaseChanged) -> None:
+        if login == self._login:
+            self.case_changed.emit(told)
+
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def ask(
@@ -137,6 +148,12 @@ class Server(QObject):
         """Run a query; its number. Both callbacks come on the GUI thread."""
         link = self._need()
         request, future = link.ask(text, False, lambda told: self._hand(lambda: on_progress(told)))
+        self._when(future, on_done)
+        return request
+
+    def evidence(self, case: int, step: int, which: Which, on_done: "Callable[[Future[Any]], None]") -> int:
+        """Open what is kept of a case's step; its number, under which rows are pulled."""
+        request, future = self._need().evidence(case, step, which)
         self._when(future, on_done)
         return request
 

@@ -65,6 +65,13 @@ class ServerList(QAbstractTableModel):
             self._asking = True
             self._server.request(self._ask, self._take)
 
+    def first(self, item: Any) -> None:
+        """One is new, or not what it was, as the server tells by itself: it stands first."""
+        self.beginResetModel()
+        self.items = [item, *(other for other in self.items if self.key(other) != self.key(item))]
+        self.endResetModel()
+        self.told.emit()
+
     def change(self, make: Callable[[int], Message], done: Callable[[Exception | None], None]) -> None:
         """Send a change; `done` is called with why nothing came of it, or None once it is here."""
         if not self._server.online:

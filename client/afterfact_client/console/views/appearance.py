@@ -39,6 +39,7 @@ class Appearance(QObject):
             tab.restyle()
         self._window.triage.restyle()
         self._window.keep.restyle()
+        self._window.casework.restyle()
         self._window.panel.refresh()
         if self._window.health is not None:
             self._window.health.restyle()

@@ -31,6 +31,11 @@ QUEUE = (
     ("Ctrl+Z", "Take back the last act"),
     ("Return", "The sessions around the newest event, or the selected one"),
 )
+CASES = (
+    ("N, H, Q", "Note, hypothesis, question"),
+    ("E", "Title, owner, conclusion; close it"),
+    ("Return", "Into the case; Tab walks from door to door, Enter opens one"),
+)
 WATCHES = (
     ("Return", "Run its query"),
     ("P", "Pause it, or let it go on"),
@@ -67,6 +72,7 @@ class KeysHelp(QDialog):
             for group in (
                 *groups,
                 ("In the queue", QUEUE),
+                ("In the cases", CASES),
                 ("In the watches", WATCHES),
                 ("In the sets and exclusions", SETS),
                 ("In the query", EDITOR),

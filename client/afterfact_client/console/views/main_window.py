@@ -20,12 +20,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from afterfact_client.console.models.case_desk import CaseDesk
 from afterfact_client.console.models.queue_desk import QueueDesk
 from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.sensor_list import SensorList
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.appearance import Appearance
+from afterfact_client.console.views.case_commands import CaseCommands
+from afterfact_client.console.views.cases_view import CasesView
 from afterfact_client.console.views.commands import Commands
 from afterfact_client.console.views.health_window import HealthWindow
 from afterfact_client.console.views.keys_help import KeysHelp
@@ -33,7 +36,7 @@ from afterfact_client.console.views.login_pane import LoginPane
 from afterfact_client.console.views.menus import ColumnsMenu
 from afterfact_client.console.views.parts import ElidedLabel, button, label, rename
 from afterfact_client.console.views.query_tab import QueryTab
-from afterfact_client.console.views.query_tabs import QueryTabs
+from afterfact_client.console.views.query_tabs import Place, QueryTabs
 from afterfact_client.console.views.queue_commands import QueueCommands
 from afterfact_client.console.views.queue_view import QueueView
 from afterfact_client.console.views.sensor_panel import WIDTH as SENSORS_WIDTH
@@ -92,8 +95,10 @@ class MainWindow(QMainWindow):
         self.commands = Commands(self, storage.saved, self.shared)
         self.side = QSplitter(Qt.Orientation.Vertical, handleWidth=1, childrenCollapsible=False)
         self.queue = QueueView(QueueDesk(server, self))
-        self.tabs = QueryTabs(self._make_tab, self.queue)
+        self.cases = CasesView(CaseDesk(server, self))
+        self.tabs = QueryTabs(self._make_tab, (self.queue, self.cases))
         self.triage = QueueCommands(self, self.queue)
+        self.casework = CaseCommands(self, self.cases)
         self.keep = SetCommands(self, self.shared)
         self.splitter = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self.trouble = ElidedLabel("notice")
@@ -168,6 +173,7 @@ class MainWindow(QMainWindow):
         self.tabs.status_changed.connect(self._show_summary)
         self.tabs.told.connect(self.tell)
         self.queue.status_changed.connect(self._queue_status)
+        self.cases.status_changed.connect(self._queue_status)
         self.panel.chosen.connect(self._ask_about)
         self.panel.health_wanted.connect(self.show_health)
         self._told.timeout.connect(self._show_summary)
@@ -200,6 +206,7 @@ class MainWindow(QMainWindow):
         """Back to the login; tabs stay as they are."""
         self.server.log_out()
         self.triage.forget()
+        self.casework.forget()
         self.keep.forget()
         self._poll.stop()
         self._strip.hide()
@@ -214,8 +221,8 @@ class MainWindow(QMainWindow):
     def stop_or_give_up(self) -> None:
         """Esc: stop the query, or at the login the attempt."""
         if self.pages.currentWidget() is self.work:
-            if self.tabs.place_in_front:
-                self.queue.escape()
+            if (place := self.tabs.place) is not None:
+                place.escape()
             else:
                 self.tab.stop()
         elif self.login.connecting:
@@ -237,8 +244,8 @@ class MainWindow(QMainWindow):
             self._strip.hide()
             self._poll.start()
             self._ask_status()
-            if first and self.tabs.place_in_front:
-                self.queue.enter()
+            if first and (place := self.tabs.place) is not None:
+                place.enter()
             elif first:
                 self.on_tab(lambda tab: tab.editor.setFocus())
         self._tick()
@@ -335,10 +342,11 @@ class MainWindow(QMainWindow):
                 self.tabs.bring_query()
             do(self.tab)
 
-    def in_queue(self, do: Callable[[], object], otherwise: Callable[[QueryTab], object]) -> None:
-        """Do the one in the queue, the other with a query's tab."""
-        if self.pages.currentWidget() is self.work and self.tabs.place_in_front:
-            do()
+    def in_place(self, do: Callable[[Place], object], otherwise: Callable[[QueryTab], object]) -> None:
+        """Do the one in the queue or the cases, the other with a query's tab."""
+        place = self.tabs.place
+        if self.pages.currentWidget() is self.work and place is not None:
+            do(place)
         else:
             self.on_tab(otherwise)
 
@@ -355,6 +363,8 @@ class MainWindow(QMainWindow):
             self.summary.show_text(tab.status, tab.status_details)
         elif tab is self.queue:
             self.summary.show_text(self.queue.status)
+        elif tab is self.cases:
+            self.summary.show_text(self.cases.status)
 
     def tell(self, text: str) -> None:
         """A short word in place of the summary."""

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from afterfact_client.console.models.checker import Checked, Checker
-from afterfact_client.console.models.query_run import QueryRun, RunPhase
+from afterfact_client.console.models.query_run import Kept, QueryRun, RunPhase
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.answer_pane import AnswerPane
@@ -70,6 +70,8 @@ class QueryTab(QWidget):
         self.status_details = ""
         self._summing = False
         """Whether the status tells of a selection."""
+        self._kept_name = ""
+        """The name that it got for the evidence that it shows."""
 
         self.editor = QueryEditor()
         self.run_button = button("Run", tip="Run the query (Ctrl-Enter)")
@@ -143,6 +145,8 @@ class QueryTab(QWidget):
     def run(self) -> None:
         """Ask what stands in the editor."""
         text = self.editor.text.strip()
+        if self._kept_name and self.state.name == self._kept_name:  # what it shows from now on is no evidence
+            self._kept_name = self.state.name = ""
         self.completion.hide()
         self._walk.leave()
         self._history.add(text, self._server.join.address)
@@ -151,6 +155,15 @@ class QueryTab(QWidget):
         self._tick.start()
         self.answer.pictures.counts.stop()  # the query goes first
         self.query.start(text)
+
+    def open_kept(self, text: str, kept: Kept, name: str) -> None:
+        """Show what is kept of a case's step, whose query `text` is: to run that asks what is stored now."""
+        self._kept_name = self.state.name = name
+        self.editor.replace(text)
+        self.checker.now(text)
+        self._calm.start()
+        self._tick.start()
+        self.query.start(text, kept)
 
     def stop(self) -> None:
         """Stop what runs."""

@@ -1,10 +1,11 @@
 """The tabs of a window: opened, named, duplicated, pinned, closed, brought back, and put into windows of their own.
 
-The first is no query but a place that is always there: the queue.
+The first are no queries but places that are always there: the queue, the cases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from typing import Protocol, cast
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
@@ -20,8 +21,21 @@ PIN = "\N{BLACK DIAMOND} "
 """Before the names of pinned tabs."""
 
 
+class Place(Protocol):
+    """What a place does with the window's keys."""
+
+    def enter(self) -> None:
+        """Take the focus to what it is for."""
+
+    def enter_filter(self) -> None:
+        """Take the focus to where its rows are filtered."""
+
+    def escape(self) -> None:
+        """Esc."""
+
+
 class QueryTabs(QTabWidget):
-    """`make` builds a tab from its state; `place` is what the first shows.
+    """`make` builds a tab from its state; `places` (Places) are what the first show.
 
     Signals:
         changed(): tabs, names or order changed and are to be saved.
@@ -33,10 +47,12 @@ class QueryTabs(QTabWidget):
     status_changed = Signal()
     told = Signal(str)
 
-    def __init__(self, make: Callable[[TabState], QueryTab], place: QWidget, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, make: Callable[[TabState], QueryTab], places: Sequence[QWidget], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._make = make
-        self.place = place
+        self.places = tuple(places)
         self._front: QueryTab | None = None
         self._closed: list[TabState] = []
         self.detached: list[DetachedTab] = []
@@ -49,7 +65,8 @@ class QueryTabs(QTabWidget):
         bar.customContextMenuRequested.connect(self._open_menu)
         bar.tabBarDoubleClicked.connect(self.rename)
         bar.tabMoved.connect(lambda *_: self._moved())
-        self.addTab(place, "")
+        for place in places:
+            self.addTab(place, "")
         self.currentChanged.connect(self._turned)
         self.setAccessibleName("Queries")
         plus = button("+", "plain", "New tab (Ctrl-T)", "New tab")
@@ -70,8 +87,9 @@ class QueryTabs(QTabWidget):
             self._front = tab
 
     def _moved(self) -> None:
-        if self.indexOf(self.place) != 0:
-            self.tabBar().moveTab(self.indexOf(self.place), 0)
+        for at, place in enumerate(self.places):
+            if self.indexOf(place) != at:
+                self.tabBar().moveTab(self.indexOf(place), at)
         self.changed.emit()
 
     def bring_query(self) -> None:
@@ -79,17 +97,23 @@ class QueryTabs(QTabWidget):
         self.setCurrentWidget(self.tab)
 
     @property
+    def place(self) -> Place | None:
+        """The place in front; None: a query is."""
+        widget = self.currentWidget()
+        return cast(Place, widget) if widget in self.places else None
+
+    @property
     def place_in_front(self) -> bool:
-        return self.currentWidget() is self.place
+        return self.place is not None
 
     @property
     def current_query(self) -> int:
-        """Which of the queries is in front, from the left; -1: none, but the place."""
-        return self.currentIndex() - 1
+        """Which of the queries is in front, from the left; -1: none, but a place."""
+        return max(self.currentIndex() - len(self.places), -1)
 
     @current_query.setter
     def current_query(self, at: int) -> None:
-        self.setCurrentIndex(at + 1)
+        self.setCurrentIndex(at + len(self.places) if at >= 0 else 0)
 
     def attached(self) -> list[QueryTab]:
         """Tabs from left to right."""
@@ -202,7 +226,7 @@ class QueryTabs(QTabWidget):
         if isinstance(tab, QueryTab):
             pinned = sum(other.state.pinned for other in self.attached())
             tab.state.pinned = not tab.state.pinned
-            self.tabBar().moveTab(at, 1 + (pinned if tab.state.pinned else max(pinned - 1, 0)))
+            self.tabBar().moveTab(at, len(self.places) + (pinned if tab.state.pinned else max(pinned - 1, 0)))
             self.show_name(tab)
             self.changed.emit()
 

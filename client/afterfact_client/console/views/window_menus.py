@@ -21,11 +21,14 @@ class WindowMenus:
         self._window = window
         self._themes: dict[Theme, QAction] = {}
         bar = window.menuBar()
-        self.all: list[QMenu] = [bar.addMenu(title) for title in ("&File", "&Query", "Q&ueue", "&View", "&Help")]
-        file, query, queue, view, help_menu = self.all
+        self.all: list[QMenu] = [
+            bar.addMenu(title) for title in ("&File", "&Query", "Q&ueue", "&Case", "&View", "&Help")
+        ]
+        file, query, queue, case, view, help_menu = self.all
         self._fill_file(file)
         self._fill_query(query)
         self._fill_queue(queue)
+        self._fill_case(case)
         self._fill_view(view)
         _add(help_menu, "&Keys", ["Ctrl+/", "?"], window.show_keys)
 
@@ -52,7 +55,7 @@ class WindowMenus:
         _add(menu, "&Quit", ["Ctrl+Q"], window.close)
 
     def _fill_query(self, menu: QMenu) -> None:
-        on_tab, in_queue = self._window.on_tab, self._window.in_queue
+        on_tab, in_place = self._window.on_tab, self._window.in_place
         _add(menu, "&Run", ["Ctrl+Return", "Ctrl+Enter"], lambda: on_tab(lambda tab: tab.run()))
         _add(menu, "&Stop", ["Esc"], self._window.stop_or_give_up)
         menu.addSeparator()
@@ -69,10 +72,10 @@ class WindowMenus:
         _add(menu, "Co&mmand palette", ["Ctrl+K"], self._window.commands.show_palette)
         menu.addSeparator()
         _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus(), bring=True))
-        _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: in_queue(
-            self._window.queue.enter, lambda tab: tab.answer.view.setFocus()))  # fmt: skip
-        _add(menu, "&Filter the table", ["Ctrl+F"], lambda: in_queue(
-            self._window.queue.enter_filter, lambda tab: tab.answer.filter.enter()))  # fmt: skip
+        _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: in_place(
+            lambda place: place.enter(), lambda tab: tab.answer.view.setFocus()))  # fmt: skip
+        _add(menu, "&Filter the table", ["Ctrl+F"], lambda: in_place(
+            lambda place: place.enter_filter(), lambda tab: tab.answer.filter.enter()))  # fmt: skip
         _add(menu, "Coverage &details", ["Ctrl+D"], lambda: on_tab(lambda tab: tab.answer.notes.toggle()))
 
     def _fill_queue(self, menu: QMenu) -> None:
@@ -85,6 +88,16 @@ class WindowMenus:
         _add(menu, "&Watches", ["Ctrl+M"], triage.show_watches)
         _add(menu, "Watch &this query ...", ["Ctrl+Shift+M"], triage.watch_query)
         _add(menu, "&Autocategorise rules", [], triage.show_rules)
+
+    def _fill_case(self, menu: QMenu) -> None:
+        work = self._window.casework
+        _add(menu, "Go to the &cases", ["Ctrl+O"], work.show)
+        _add(menu, "&Add this query to a case ...", ["Ctrl+Shift+A"], work.add_query)
+        _add(menu, "&New case ...", [], work.new_case)
+        menu.addSeparator()
+        for title, kind in (("N&ote ...", "note"), ("&Hypothesis ...", "hypothesis"), ("&Question ...", "question")):
+            _add(menu, title, [], lambda kind=kind: work.add_item(kind))  # type: ignore[misc]
+        _add(menu, "&Title, owner, conclusion ...", [], work.change_case)
 
     def _fill_view(self, menu: QMenu) -> None:
         window, liked = self._window, self._window.preferences
