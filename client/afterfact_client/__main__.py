@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from afterfact_client.cli import audit, case, events, exclusion, query, queue, saved, sets, status, watch
+from afterfact_client.cli import annotation, audit, case, events, exclusion, query, queue, saved, sets, status, watch
 from afterfact_client.cli.failure import FAILED, WRONG_CALL, Failure
 from afterfact_client.frames import PackageMissing
 from afterfact_client.link import ConnectError, LinkLost, RequestFailed
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[[Any, Callable[[str], str]], None]] = {
     "queue": queue.add_parser,
     "watch": watch.add_parser,
     "case": case.add_parser,
+    "annotation": annotation.add_parser,
     "status": status.add_parser,
     "audit": audit.add_parser,
 }

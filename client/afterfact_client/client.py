@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from afterfact_client import frames
+from afterfact_client.annotations import AnnotationList
 from afterfact_client.cases import CaseBook
 from afterfact_client.link import ConnectError, Link, LinkPhase
 from afterfact_client.queue import Queue
@@ -213,6 +214,8 @@ class Client:
         self.watches = WatchList(link)
         self.cases = CaseBook(link)
         """Cases: scope chains with their evidence, hypotheses, questions, notes."""
+        self.annotations = AnnotationList(link)
+        """What is said of hosts, ports and sessions."""
         self.saved = SavedList(link)
         """Queries and views of columns that the team saved."""
 

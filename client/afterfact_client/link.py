@@ -23,6 +23,9 @@ from afterfact_protocol.messages import (
     MAX_COMMENTS,
     MAX_QUERY_BYTES,
     Alive,
+    AnnotationChanged,
+    Annotations,
+    AnnotationSaved,
     Answer,
     Ask,
     AskEvents,
@@ -102,6 +105,7 @@ ANSWERS: tuple[type[Message], ...] = (
     Answer, TableAnswer, Status, SensorHealth, EventsFound, AuditFound, QueueRows, Triaged, QueueEvents, QueueHistory,
     Autocats, Watches, Sets, SetValues, SetSaved, Exclusions, ExclusionSaved, Removed, SavedItems, Cases, CaseTold,
     CaseSaved, CaseHistory, CaseFilePart,
+    Annotations, AnnotationSaved,
 )  # fmt: skip
 """Messages that answer a request, whole."""
 FINAL = ("login", "version", "revoked", "disabled", "expired")
@@ -193,6 +197,8 @@ class Link:
         """Told of the queue's changes after it was asked for with `subscribe`; a new connection must ask again."""
         self.on_case: Callable[[CaseChanged], None] | None = None
         """The same of cases."""
+        self.on_annotation: Callable[[AnnotationChanged], None] | None = None
+        """The same of annotations, of which is told who asked for cases so."""
         self._unanswered_since: float | None = None
         """Monotonic time of the first message sent after the last that came."""
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
@@ -450,6 +456,9 @@ class Link:
             case QueueChanged():
                 if self.on_queue is not None:
                     self.on_queue(event)
+            case AnnotationChanged():
+                if self.on_annotation is not None:
+                    self.on_annotation(event)
             case CaseChanged():
                 if self.on_case is not None:
                     self.on_case(event)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     AddStep,
+    AnnotationSaved,
     Answer,
     Ask,
     AskAudit,
@@ -32,6 +33,7 @@ from afterfact_protocol.messages import (
     Message,
     Page,
     Progress,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     PutSet,
@@ -58,7 +60,7 @@ Send = Callable[[Message], None]
 MAX_REASON = 300
 _COMMANDS: dict[type[Message], str] = {
     MakeCase: "case make", ChangeCase: "case change", AddStep: "case step", ChangeStep: "case step change",
-    RunStep: "case step again", PutItem: "case item",
+    RunStep: "case step again", PutItem: "case item", PutAnnotation: "annotation",
     SaveSet: "set save", CombineSets: "set combine", RemoveSet: "set delete", SaveExclusion: "exclusion add",
     RemoveExclusion: "exclusion remove", SaveItem: "saved save", RemoveItem: "saved remove",
 }  # fmt: skip
@@ -203,6 +205,7 @@ class AuditedPort:
                     | ExclusionSaved()
                     | CaseSaved()
                     | CaseFilePart()
+                    | AnnotationSaved()
                 ):
                     self._audit.until(number)
                 case Triaged() if answer.refused:

@@ -12,6 +12,7 @@ from afterfact_protocol.messages import (
     AddStep,
     Alive,
     Ask,
+    AskAnnotations,
     AskAudit,
     AskAutocats,
     AskCase,
@@ -43,6 +44,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     PutSet,
@@ -227,6 +229,7 @@ class ConsolesPort(Port[Conversation]):
             case (
                 AskCases() | AskCase() | AskEvidence() | AskCaseHistory() | MakeCase() | ChangeCase() | AddStep()
                 | ChangeStep() | RunStep() | PutItem() | AskCaseFile() | PutCaseFile()
+                | AskAnnotations() | PutAnnotation()
             ):  # fmt: skip
                 self._cases.ask(talk.reader, talk.scope, message, answered)
             case AskAudit():

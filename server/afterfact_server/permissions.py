@@ -10,6 +10,7 @@ from afterfact_protocol.messages import (
     AddStep,
     Alive,
     Ask,
+    AskAnnotations,
     AskAudit,
     AskAutocats,
     AskCase,
@@ -38,6 +39,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     PutSet,
@@ -102,6 +104,7 @@ PERMISSIONS: dict[type[Message], Permission] = {
     AskEvidence: Permission("viewer", "cases"),
     AskCaseHistory: Permission("viewer", "cases"),
     AskCaseFile: Permission("viewer", "cases"),
+    AskAnnotations: Permission("viewer", "cases"),
     MakeCase: Permission("analyst", "casework"),
     ChangeCase: Permission("analyst", "casework"),
     AddStep: Permission("analyst", "casework"),
@@ -109,12 +112,13 @@ PERMISSIONS: dict[type[Message], Permission] = {
     RunStep: Permission("analyst", "casework"),
     PutItem: Permission("analyst", "casework"),
     PutCaseFile: Permission("analyst", "casework"),
+    PutAnnotation: Permission("analyst", "casework"),
 }
 
 OF_ALL: frozenset[type[Message]] = frozenset({
     AskSets, AskSetValues, AskRemoved, SaveSet, PutSet, CombineSets, RemoveSet, SaveExclusion, RemoveExclusion,
     AskCases, AskCase, AskEvidence, AskCaseHistory, MakeCase, ChangeCase, AddStep, ChangeStep, RunStep, PutItem,
-    AskCaseFile, PutCaseFile,
+    AskCaseFile, PutCaseFile, AskAnnotations, PutAnnotation,
 })  # fmt: skip
 """Not for accounts with limits: they tell of all that is stored, or act on what everybody is told."""
 

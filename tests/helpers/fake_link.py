@@ -20,6 +20,7 @@ from afterfact_client.link import LinkLost, LinkPhase, LinkState, RequestFailed
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
     Alarm,
+    AnnotationChanged,
     Answer,
     CaseChanged,
     Failed,
@@ -256,6 +257,7 @@ class FakeLink:
         self.closed = False
         self.on_queue: Callable[[QueueChanged], None] | None = None
         self.on_case: Callable[[CaseChanged], None] | None = None
+        self.on_annotation: Callable[[AnnotationChanged], None] | None = None
         if not server.reachable:
             self.state = LinkState(LinkPhase.CONNECTING, f"no server answers at {JOIN.address}", time.time())
         elif password == server.password:

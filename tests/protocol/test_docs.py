@@ -13,6 +13,7 @@ from afterfact_protocol.messages import (
     MAX_RANGES,
     TAGS,
     Alarm,
+    Annotation,
     Autocat,
     CaseChange,
     CaseInfo,
@@ -37,7 +38,7 @@ from afterfact_protocol.transport import RECEIVE_QUEUE, SEND_QUEUE
 from afterfact_protocol.versions import HIGHEST
 
 QUEUE = (QueueRow, QueueEvent, QueueAction, Autocat, QueryWatch)
-CASES = (CaseInfo, CaseStep, StepRun, CaseItem, CaseChange)
+CASES = (Annotation, CaseInfo, CaseStep, StepRun, CaseItem, CaseChange)
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "protocol.md").read_text()
 MESSAGE = re.compile(r"^\| `(\w+)` \| (?:peer|server|agent|console) \| (.*?) \|", re.M)

@@ -16,7 +16,9 @@ from afterfact_protocol.messages import (
     TAGS,
     AddStep,
     Alive,
+    Annotation,
     Ask,
+    AskAnnotations,
     AskAudit,
     AskAutocats,
     AskCase,
@@ -52,6 +54,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Pull,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     PutSet,
@@ -212,7 +215,8 @@ def test_who_is_disabled_is_out_although_the_database_is_away(site: Site) -> Non
 EVERYBODY = {"alive", "ask", "pull", "cancel", "ask_status", "ask_health", "ask_events", "ask_queue",
              "ask_queue_events", "ask_history", "ask_autocats", "ask_watches",
              "ask_sets", "ask_set_values", "ask_exclusions", "ask_removed", "ask_hints", "ask_saved", "ask_cases",
-             "ask_case", "ask_evidence", "ask_case_history", "ask_case_file"}  # fmt: skip
+             "ask_case", "ask_evidence", "ask_case_history", "ask_case_file",
+             "ask_annotations"}  # fmt: skip
 MAY: dict[str, set[str]] = {
     "viewer": set(),
     "analyst": {
@@ -234,6 +238,7 @@ MAY: dict[str, set[str]] = {
         "run_step",
         "put_item",
         "put_case_file",
+        "put_annotation",
     },
     "lead": {"ask_audit", "set_autocat", "remove_autocat"},
     "admin": set(),
@@ -256,7 +261,8 @@ SAMPLES: tuple[Message, ...] = (
     ChangeStep(35, 1, 1, 1, "why", False), RunStep(36, 1, 1), PutItem(37, 1, CaseItem(0, "note", "x")),
     CombineSets(38, "a", "b", "+", "c"), AskSaved(39), SaveItem(40, SavedItem("query", "", "a", "")),
     RemoveItem(41, "query", "", "a", 1),
-    AskCaseFile(42, 1), PutCaseFile(43, 0, True, b""),
+    AskCaseFile(42, 1), PutCaseFile(43, 0, True, b""), AskAnnotations(44),
+    PutAnnotation(45, Annotation(0, "port", "1034", "worm")),
 )  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

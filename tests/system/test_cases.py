@@ -20,12 +20,13 @@ from pytestqt.qtbot import QtBot
 from scapy.utils import rdpcap, wrpcap
 
 from afterfact_client import Client, connect
+from afterfact_client.client import Result
 from afterfact_client.console.app import Console
 from afterfact_client.console.views.case_dialogs import ItemDialog, StepDialog
 from afterfact_client.link import RequestFailed
 from afterfact_client.state.case_words import doubtful
 from afterfact_protocol.joinfile import read_join
-from afterfact_protocol.messages import CaseChanged
+from afterfact_protocol.messages import AnnotationChanged, CaseChanged
 from afterfact_protocol.records import Records
 from afterfact_server.control import ask_running
 from afterfact_server.directory import ServerDir
@@ -230,6 +231,44 @@ def test_from_a_shell(gap: Site) -> None:
         commands = {record.get("command") for record in admin.audit(kind="change")}
         assert {"case make", "case step", "case change", "case item", "case step again"} <= commands
         assert next(admin.audit(kind="evidence", limit=1))["case"] == 1
+
+
+def test_annotations_show_beside_rows_and_are_told(gap: Site) -> None:
+    def shell(*words: object) -> tuple[int, str, str]:
+        done = call(module("afterfact_client", *words, "--join", gap.console, "--user", "ana"),
+                    env={"AFTERFACT_PASSWORD": PASSWORD})  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    with connect(gap.console, "bob", PASSWORD) as bob:
+        told: queue.Queue[AnnotationChanged] = queue.Queue()
+        assert bob.annotations.subscribe(told.put) == ()
+        assert shell("annotation", "add", "host", "::ffff:1.2.3.4", "  the first\n one ", "--case", 1)[1] == (
+            "annotation 1 of host 1.2.3.4\n"
+        )
+        seen = told.get(timeout=30)
+        assert (seen.annotation.text, seen.annotation.by, seen.annotation.case) == ("the first one", "ana", 1)
+        found = bob.query("WHERE ip = 1.2.3.4 LIMIT 3")
+        assert isinstance(found, Result)
+        first, sensors = found.fetch()[0], found.answer.sensors
+        sensor = sensors[int(first["sensor"])]
+        bob.annotations.session(sensor, int(first["start_time"]), int(first["session_id"]), "look here")
+        port = bob.annotations.port(int(first["dst_port"]), "odd")
+        said = bob.annotations.marks().of_rows(found.fetch(), sensors)
+        assert said[0].startswith("session: look here (bob); 1.2.3.4: the first one (ana, case 1); ")
+        assert all("the first one" in line for line in said) and "look here" not in said[1]
+        assert "odd" in said[0] and "there is no case 99" in refused(lambda: bob.annotations.host("1.1.1.1", "x", 99))
+        assert "is no address" in refused(lambda: bob.annotations.host("1.2.3", "x"))
+        assert shell("annotation", "change", port.number, "known")[0] == 0
+        assert "ana changed annotation" in refused(lambda: bob.annotations.change(port, "mine"))
+        text = f"WHERE ip = 1.2.3.4 AND dst_port = {int(first['dst_port'])} LIMIT 1"
+        for form in ("table", "jsonl", "csv"):
+            out = shell("query", text, "--annotations", "--format", form)[1]
+            assert f"{int(first['dst_port'])}: known (ana)" in out, out
+        assert "known" not in shell("query", text, "--format", "csv")[1]
+        assert shell("annotation", "remove", port.number)[1] == f"annotation {port.number} is removed\n"
+        while not told.get(timeout=30).removed:
+            pass
+        assert [one.text for one in bob.annotations.all()] == ["look here", "the first one"]
 
 
 @pytest.mark.qt_log_level_fail("WARNING")

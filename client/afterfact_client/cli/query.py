@@ -16,11 +16,12 @@ from afterfact_client.cli.failure import DONE, FAILED, UNCOVERED, WRONG_CALL, Fa
 from afterfact_client.cli.parquet import ParquetWriter
 from afterfact_client.cli.progress import ProgressLine, progress_line
 from afterfact_client.cli.tables import write_table
-from afterfact_client.client import Result, TableResult
+from afterfact_client.client import Client, Result, TableResult
 from afterfact_client.frames import Extra as FrameExtra
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
 from afterfact_client.state.hints import told as hints_told
+from afterfact_client.state.marks import Marks
 from afterfact_protocol.coveragetext import Answered, complete, counted, counted_table, told
 from afterfact_protocol.messages import Hints, Removed, TableAnswer
 from afterfact_protocol.output import output
@@ -62,6 +63,7 @@ def add_parser(commands: Any, password: Callable[[str], str]) -> None:
         help="exit with 3 if a sensor that should have seen it missed anything, or none should have",
     )
     parser.add_argument("--removed", action="store_true", help="count what each exclusion left out")
+    parser.add_argument("--annotations", action="store_true", help="what is said of each session, its hosts and ports")
     parser.add_argument("--progress", action="store_true", help="say on stderr how far it is; so it is on a terminal")
     parser.set_defaults(work=lambda arguments: _work(arguments, password))
 
@@ -98,10 +100,11 @@ def _work(arguments: argparse.Namespace, password: Callable[[str], str]) -> int:
                     topped = query.table is not None and query.table.top is not None
                     total = write_table(result.fetch(), arguments.format, topped, out)
             elif arguments.format == "parquet":
-                total = _write_parquet(result, chosen, query.once, arguments.out, line)
+                total = _write_parquet(result, chosen, query.once, arguments.out, line, _marks(client, arguments))
             else:
+                marks = _marks(client, arguments)
                 with output(arguments.out) as out:
-                    total = _write(result, arguments.format, chosen, query.once, out, line)
+                    total = _write(result, arguments.format, chosen, query.once, out, line, marks)
             if isinstance(result, Result):
                 hints = _hints(result)
             removed = client.removed(text) if arguments.removed else None
@@ -191,7 +194,13 @@ def write_sessions(result: Result, form: str, path: str | None) -> int:
             return _write(result, form, [], False, out, line)
 
 
-def _write_parquet(result: Result, chosen: list[Column], once: bool, path: str, line: ProgressLine) -> int:
+def _marks(client: Client, arguments: argparse.Namespace) -> Marks | None:
+    return client.annotations.marks() if arguments.annotations else None
+
+
+def _write_parquet(
+    result: Result, chosen: list[Column], once: bool, path: str, line: ProgressLine, marks: Marks | None = None
+) -> int:
     """Rows written."""
     sensors = result.answer.sensors
     fields = [FIELD_BY_NAME[column.name] for column in chosen if column.name in FIELD_BY_NAME]
@@ -200,12 +209,16 @@ def _write_parquet(result: Result, chosen: list[Column], once: bool, path: str, 
     extras = [FrameExtra(column.name, kinds.get(column.type, "number")) for column in computed]
     if once:
         extras.append(FrameExtra("also_seen", "text"))
+    if marks is not None:
+        extras.append(FrameExtra("annotations", "text"))
     total = 0
     with ParquetWriter(path, fields if chosen else FIELDS, sensors, extras) as writer:
         for rows, others in _pages(result, line):
             beside = [_values(column, rows, sensors) for column in computed]
             if once:
                 beside.append([seen or None for seen in _also_seen(len(rows), others, sensors)])
+            if marks is not None:
+                beside.append([said or None for said in marks.of_rows(rows, sensors)])
             writer.write(rows, *beside)
             total += len(rows)
     return total
@@ -219,7 +232,10 @@ def _values(column: Column, rows: Records, sensors: dict[int, str]) -> list[obje
     return [None if gone else value for gone, value in zip(absent, column.numbers(rows).tolist(), strict=True)]
 
 
-def _write(result: Result, form: str, chosen: list[Column], once: bool, out: TextIO, line: ProgressLine) -> int:
+def _write(
+    result: Result, form: str, chosen: list[Column], once: bool, out: TextIO, line: ProgressLine,
+    marks: Marks | None = None,
+) -> int:  # fmt: skip
     """Rows written."""
     sensors = result.answer.sensors
     total = 0
@@ -228,7 +244,10 @@ def _write(result: Result, form: str, chosen: list[Column], once: bool, out: Tex
         rows = np.concatenate([np.zeros(0, ROW), *(rows for rows, _ in parts)])
         seen = [text for rows, others in parts for text in _also_seen(len(rows), others, sensors, brief=True)]
         columns = chosen or [BY_NAME[name] for name in TABLE_COLUMNS]
-        _write_table(columns, rows, sensors, {"Also seen": seen} if once else {}, out)
+        beside = {"Also seen": seen} if once else {}
+        if marks is not None:
+            beside["Annotations"] = [printable(said) for said in marks.of_rows(rows, sensors)]
+        _write_table(columns, rows, sensors, beside, out)
         return len(rows)
     make: dict[str, type[CsvWriter] | type[JsonWriter] | type[JsonLinesWriter]]
     make = {"csv": CsvWriter, "json": JsonWriter, "jsonl": JsonLinesWriter}
@@ -237,11 +256,15 @@ def _write(result: Result, form: str, chosen: list[Column], once: bool, out: Tex
     extras = [Extra(column.name, column.type is Type.COMMUNITY) for column in computed]
     if once:
         extras.append(Extra("also_seen"))
+    if marks is not None:
+        extras.append(Extra("annotations"))
     writer = make[form](out, packed(tuple(fields)) if chosen else ROW, sensors, extras)
     for rows, others in _pages(result, line):
         texts = [column.exact(rows, sensors) for column in computed]
         if once:
             texts.append(_also_seen(len(rows), others, sensors))
+        if marks is not None:
+            texts.append(marks.of_rows(rows, sensors))
         writer.write(rows, *texts)
         total += len(rows)
     writer.close()

@@ -5,12 +5,18 @@ to whom is decided by the server's tables of handlers. Times are integer microse
 """
 
 from .cases import (
+    MAX_ANNOTATIONS,
     MAX_CASES_TOLD,
     MAX_CHANGES_TOLD,
     MAX_EVIDENCE,
     MAX_ITEMS,
     MAX_STEPS,
     AddStep,
+    Annotation,
+    AnnotationChanged,
+    Annotations,
+    AnnotationSaved,
+    AskAnnotations,
     AskCase,
     AskCaseFile,
     AskCaseHistory,
@@ -32,6 +38,7 @@ from .cases import (
     ChangeStep,
     Confidence,
     MakeCase,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     RunStep,
@@ -168,6 +175,7 @@ Message = (
     | AskWatches | Watches | SetWatch | ChangeWatch
     | AskCases | Cases | AskCase | CaseTold | CaseChanged | MakeCase | ChangeCase | AddStep | ChangeStep | RunStep
     | PutItem | CaseSaved | AskEvidence | AskCaseHistory | CaseHistory | AskCaseFile | CaseFilePart | PutCaseFile
+    | AskAnnotations | Annotations | PutAnnotation | AnnotationSaved | AnnotationChanged
 )  # fmt: skip
 
 TAGS: dict[str, type[Message]] = {
@@ -259,6 +267,11 @@ TAGS: dict[str, type[Message]] = {
     "ask_case_file": AskCaseFile,
     "case_file": CaseFilePart,
     "put_case_file": PutCaseFile,
+    "ask_annotations": AskAnnotations,
+    "annotations": Annotations,
+    "put_annotation": PutAnnotation,
+    "annotation_saved": AnnotationSaved,
+    "annotation_changed": AnnotationChanged,
 }
 """Tag on the wire -> message."""
 
@@ -266,6 +279,7 @@ __all__ = [
     "FIRST_CREDIT",
     "I64",
     "MAX_ALARMS_TOLD",
+    "MAX_ANNOTATIONS",
     "MAX_BATCH_BYTES",
     "MAX_CASES_TOLD",
     "MAX_CHANGES_TOLD",
@@ -296,8 +310,13 @@ __all__ = [
     "AddStep",
     "Alarm",
     "Alive",
+    "Annotation",
+    "AnnotationChanged",
+    "AnnotationSaved",
+    "Annotations",
     "Answer",
     "Ask",
+    "AskAnnotations",
     "AskAudit",
     "AskAutocats",
     "AskCase",
@@ -368,6 +387,7 @@ __all__ = [
     "Page",
     "Progress",
     "Pull",
+    "PutAnnotation",
     "PutCaseFile",
     "PutItem",
     "PutSet",

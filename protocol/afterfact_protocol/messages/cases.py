@@ -16,6 +16,9 @@ MAX_CHANGES_TOLD = 500
 MAX_EVIDENCE = 10_000
 """Sessions of a step that are kept as they were, and pinned: the first in its query's order, else the newest."""
 
+MAX_ANNOTATIONS = 5000
+"""Annotations that a server keeps, removed ones not counted."""
+
 CaseText = Annotated[str, Field(max_length=20_000)]
 """Markdown."""
 FrozenQuery = Annotated[str, Field(max_length=4 * MAX_QUERY_BYTES)]
@@ -337,3 +340,66 @@ class PutCaseFile:
     """Counted from 0."""
     last: bool
     data: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What is said of a host, a port or a session wherever it shows."""
+
+    number: U32
+    """0 in PUT_ANNOTATION: a new one."""
+    kind: Literal["host", "port", "session"]
+    subject: Name
+    """An address; a number; SENSOR/START/SESSION_ID, its start in microseconds since 1970."""
+    text: Annotated[str, Field(max_length=1000)]
+    case: U32 = 0
+    """In which case it matters; 0: none."""
+    version: U32 = 0
+    by: Name = ""
+    """This and what follows is not looked at in PUT_ANNOTATION."""
+    made: I64 = 0
+    changed_by: Name = ""
+    changed_at: I64 = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskAnnotations:
+    """Send all annotations. Who subscribed to cases is told of every change of these too."""
+
+    request: U32
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Answer to ASK_ANNOTATIONS: those that changed last first."""
+
+    request: U32
+    annotations: Annotated[tuple[Annotation, ...], Field(max_length=MAX_ANNOTATIONS)]
+    more: U64
+    """Such that found no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutAnnotation:
+    """Add an annotation, change or remove one. Refused if it is no longer of this version."""
+
+    request: U32
+    annotation: Annotation
+    remove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationSaved:
+    """Answer to PUT_ANNOTATION, once it is durable."""
+
+    request: U32
+    annotation: Annotation
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationChanged:
+    """An annotation is new, another or gone."""
+
+    annotation: Annotation
+    removed: bool

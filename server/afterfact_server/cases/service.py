@@ -19,7 +19,11 @@ from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,
     MAX_EVIDENCE,
     AddStep,
+    AnnotationChanged,
+    Annotations,
+    AnnotationSaved,
     Answer,
+    AskAnnotations,
     AskCase,
     AskCaseFile,
     AskCaseHistory,
@@ -36,6 +40,7 @@ from afterfact_protocol.messages import (
     MakeCase,
     Message,
     Progress,
+    PutAnnotation,
     PutCaseFile,
     PutItem,
     RunStep,
@@ -52,6 +57,7 @@ from afterfact_server.errors import RegistryError
 from afterfact_server.ingest import now_us
 from afterfact_server.keeping import exclusion_of
 from afterfact_server.queries import QueryService
+from afterfact_server.registry.annotations import AnnotationsTable
 from afterfact_server.registry.case_files import CaseFiles
 from afterfact_server.registry.case_rows import CaseRefusal, Changed
 from afterfact_server.registry.case_steps import StepsTable, Stored, Watched
@@ -91,6 +97,7 @@ class CaseService:
         log: Callable[[str], None], changed: Callable[[Changed], None], name: str,
     ) -> None:  # fmt: skip
         self._files = CaseFiles(database, name)
+        self._annotations = AnnotationsTable(database)
         self.table = CasesTable(database)
         self.steps = StepsTable(database)
         self._queries = queries
@@ -160,11 +167,14 @@ class CaseService:
         if not changed.what:
             return
         self._negatives.changed()
+        self._tell(CaseChanged(changed.case, changed.what[:4000], by, changed.alert))
+
+    def _tell(self, news: Message) -> None:
         with self._lock:
             tells = [reader.tell for reader in self._readers if reader.tell is not None]
         for tell in tells:
             with suppress(WireError):
-                tell(CaseChanged(changed.case, changed.what[:4000], by, changed.alert))
+                tell(news)
 
     # --- on the clerk's thread ----------------------------------------------------------------------------------------
 
@@ -208,6 +218,13 @@ class CaseService:
                 data = b"".join(reader.upload)
                 reader.upload.clear()
                 changed = self._files.take_in(data, user, now)
+            case AskAnnotations():
+                said, beyond = self._annotations.all()
+                return Annotations(message.request, tuple(said), beyond)
+            case PutAnnotation():
+                made = self._annotations.put(message, user, now)
+                self._tell(AnnotationChanged(made, message.remove))
+                return AnnotationSaved(message.request, made, message.remove)
             case MakeCase():
                 changed = self.table.make(message.title, user, now)
             case ChangeCase():

@@ -97,3 +97,21 @@ class ChangeRow(Base):
     user: Mapped[str] = mapped_column(String(64))
     what: Mapped[str] = mapped_column(Text())
     before: Mapped[str] = mapped_column(Text())
+
+
+class AnnotationRow(Base):
+    """See messages.Annotation."""
+
+    __tablename__ = "annotations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(255))
+    text: Mapped[str] = mapped_column(Text())
+    case_number: Mapped[int]
+    version: Mapped[int]
+    made_by: Mapped[str] = mapped_column(String(64))
+    made: Mapped[int] = mapped_column(BigInteger())
+    changed_by: Mapped[str] = mapped_column(String(64))
+    changed: Mapped[int] = mapped_column(BigInteger())
+    removed: Mapped[bool]

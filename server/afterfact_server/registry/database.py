@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from afterfact_server.errors import RegistryError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-NEWEST = "0006"
+NEWEST = "0007"
 """The newest step in there; a test compares."""
 
 

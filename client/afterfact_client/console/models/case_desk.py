@@ -106,6 +106,6 @@ class CaseDesk(QObject):
             self.noticed.emit(f"Case {told.case.number}, {told.case.title}: {told.what}")
 
     def _state_changed(self, state: LinkState) -> None:
-        if state.phase is LinkPhase.ONLINE:
+        if state.phase is LinkPhase.ONLINE and not state.limits:  # who is limited is refused, and that is noted down
             self.cases.refresh()
             self._ask()

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, SignalInstance, Slot
 
 from afterfact_client.link import Link, LinkPhase, LinkState
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
+    AnnotationChanged,
     Answer,
     CaseChanged,
     Hints,
@@ -34,6 +35,7 @@ class LinkLike(Protocol):
 
     on_queue: Callable[[QueueChanged], None] | None
     on_case: Callable[[CaseChanged], None] | None
+    on_annotation: Callable[[AnnotationChanged], None] | None
 
     @property
     def state(self) -> LinkState: ...
@@ -60,12 +62,13 @@ class Server(QObject):
     Signals:
         state_changed(LinkState): the connection changed.
         queue_changed(QueueChanged): the server told of the queue; in the order of the answers to `request`.
-        case_changed(CaseChanged): it told of a case.
+        case_changed(CaseChanged), annotation_changed(AnnotationChanged): it told of a case, of an annotation.
     """
 
     state_changed = Signal(object)
     queue_changed = Signal(object)
     case_changed = Signal(object)
+    annotation_changed = Signal(object)
     _handed = Signal(object)
 
     def __init__(self, join: Join, make_link: MakeLink = Link, parent: QObject | None = None) -> None:
@@ -103,7 +106,8 @@ class Server(QObject):
             self.join, user, password, lambda state: self._hand(lambda: self._changed(login, state))
         )
         self._link.on_queue = lambda told: self._hand(lambda: self._queue_changed(login, told))
-        self._link.on_case = lambda told: self._hand(lambda: self._case_changed(login, told))
+        self._link.on_case = lambda told: self._hand(lambda: self._news(login, self.case_changed, told))
+        self._link.on_annotation = lambda told: self._hand(lambda: self._news(login, self.annotation_changed, told))
         self.state_changed.emit(self._link.state)
 
     def log_out(self) -> None:
@@ -133,9 +137,9 @@ class Server(QObject):
         if login == self._login:
             self.queue_changed.emit(told)
 
-    def _case_changed(self, login: int, told: CaseChanged) -> None:
+    def _news(self, login: int, signal: SignalInstance, told: object) -> None:
         if login == self._login:
-            self.case_changed.emit(told)
+            signal.emit(told)
 
     # --- requests -----------------------------------------------------------------------------------------------------
 

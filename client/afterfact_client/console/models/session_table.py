@@ -11,9 +11,11 @@ from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
+from afterfact_client.state.marks import Marks, words
 from afterfact_client.state.result import PAGE_ROWS, PENDING, Cell, ResultRows
 from afterfact_protocol.codec import WireError
-from afterfact_protocol.messages import Page
+from afterfact_protocol.messages import Annotation, Page
+from afterfact_protocol.printable import printable
 from afterfact_protocol.query.operators import Type
 
 Index = QModelIndex | QPersistentModelIndex
@@ -24,6 +26,11 @@ PULLS = 4
 """Pages under way at once."""
 SETTLE_MS = 15
 """Pages are asked for once scrolling pauses this long, so that a dragged scroll bar does not ask for all it passes."""
+
+ANNOTATED = {name: name for name in ("src_ip", "dst_ip", "src_port", "dst_port", "session_id")} | {
+    "start_time": "session_id"
+}
+"""Columns that show annotations, and whose these are."""
 
 _NONE = QModelIndex()
 
@@ -49,6 +56,8 @@ class SessionTable(QAbstractTableModel):
         self._server = server
         self.columns: list[Column] = [BY_NAME[name] for name in columns]
         self.result: ResultRows | None = None
+        self.marks = Marks()
+        """Annotations."""
         self.order: tuple[str, bool] | None = None
         """Column and descending that the header marks."""
         self._waiting: list[int] = []
@@ -102,6 +111,13 @@ class SessionTable(QAbstractTableModel):
         if self.order is None or self.order[0] != column.name:
             return column.title
         return f"{column.title} {DESCENDING if self.order[1] else ASCENDING}"
+
+    def said_of(self, row: int, column: Column) -> list[Annotation]:
+        """The annotations of a cell's value; beside the start those of the session itself."""
+        values = self.row_values(row) if self.marks and column.name in ANNOTATED else None
+        if values is None or self.result is None:
+            return []
+        return self.marks.of_value(ANNOTATED[column.name], values, self.result.answer.sensors)
 
     def row_values(self, at: int) -> np.void | None:
         """One row as a record, if it is here."""
@@ -165,6 +181,7 @@ class SessionTable(QAbstractTableModel):
         value = column.literal(row, self.result.answer.sensors)
         known = self._resolver.known(value) if self._resolver and value and column.type is Type.ADDRESS else None
         more = f"\n{known.words}" if known is not None and known.words else ""
+        more += "".join(f"\n{printable(words(one))}" for one in self.said_of(at, column))
         return f"{column.title}: {'not known to the source' if value is None else value}{more}\n{column.doc}"
 
     # --- pulling ------------------------------------------------------------------------------------------------------

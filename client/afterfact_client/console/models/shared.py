@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from PySide6.QtCore import QObject, QTimer
 
+from afterfact_client.console.models.mark_board import MarkBoard
 from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.server_list import ServerList
@@ -35,6 +36,8 @@ class Shared(QObject):
     def __init__(self, server: Server, resolver: Resolver, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.server = server
+        self.marks = MarkBoard(server, self)
+        """What is said of hosts, ports and sessions."""
         self.resolver = resolver
         self.sets = ServerList(
             server,
@@ -110,6 +113,7 @@ class Shared(QObject):
     def forget(self) -> None:
         """Somebody else logs in."""
         self._asked, self._revision = 0.0, 0
+        self.marks.forget()
         for each in self.lists:
             each.forget()
 

@@ -83,7 +83,7 @@ class AnswerPane(QWidget):
         self.view = SessionView(preferences)
         self.view.setModel(self.table)
         self.view.fit_columns()
-        self.details = DetailPane(server, shared.resolver)
+        self.details = DetailPane(server, shared.resolver, shared.marks)
         self.hints = HintsRun(server, self)
         self.pictures = Pictures(server, preferences)
         self.exporter = Exporter(self.table, self)
@@ -108,6 +108,9 @@ class AnswerPane(QWidget):
         layout.addWidget(self.pictures)
         layout.addWidget(self.filter)
         layout.addWidget(below, 1)
+        self._board = shared.marks
+        self._board.changed.connect(self._marks_changed)
+        self._marks_changed()
         self.table.loaded.connect(self._loaded)
         self.table.arrived.connect(self._first_rows)
         self.table.arrived.connect(self.pictures.rows_shown)
@@ -425,6 +428,10 @@ class AnswerPane(QWidget):
             self.details.show_session(row, result.answer.sensors)
         else:
             self.details.show_none("Not loaded yet." if index.isValid() else "No session is selected.")
+
+    def _marks_changed(self) -> None:
+        self.table.marks = self._board.marks
+        self.view.viewport().update()
 
     def show_columns(self, names: list[str]) -> None:
         """Show these columns, in this order, and keep the place in the table."""

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent
 from PySide6.QtWidgets import QTextBrowser, QVBoxLayout, QWidget
 
+from afterfact_client.console.models.mark_board import MarkBoard
 from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.sightings import Sightings
@@ -15,6 +16,8 @@ from afterfact_client.console.views.theme import LOOK, OUTCOME_COLOURS
 from afterfact_client.state import details
 from afterfact_client.state.columns import address
 from afterfact_client.state.details import Fact, Part
+from afterfact_client.state.marks import words
+from afterfact_protocol.printable import printable
 from afterfact_protocol.session import ESTABLISHED, FAILED, Outcome
 
 LEAST_WIDTH = 200
@@ -30,9 +33,12 @@ class DetailPane(QWidget):
     menu_wanted = Signal(str, QPoint)
     asked = Signal(str)
 
-    def __init__(self, server: Server, resolver: Resolver, parent: QWidget | None = None) -> None:
+    def __init__(self, server: Server, resolver: Resolver, board: MarkBoard, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._resolver = resolver
+        self._board = board
+        self._said_of: tuple[np.void, dict[int, str]] | None = None
+        """The session, and the sensors' names by number."""
         self._ends: tuple[tuple[str, str], ...] = ()
         """Of the session: the side, and its address."""
         self.setMinimumWidth(LEAST_WIDTH)
@@ -47,12 +53,14 @@ class DetailPane(QWidget):
         self.text.opened.connect(self._open)
         self.sightings.changed.connect(self._render)
         resolver.learned.connect(self._render)
+        board.changed.connect(self._render)
         self.setFocusProxy(self.text)
         self.show_none()
 
     def show_session(self, row: np.void, sensors: dict[int, str]) -> None:
         """Tell of this session, and ask who else saw it."""
         self._facts = details.facts(row, sensors)
+        self._said_of = (row, sensors)
         self._ends = tuple((side, address(bytes(row[f"{side}_ip"]))) for side in ("src", "dst"))
         self._outcome = Outcome(int(row["outcome"])) if int(row["outcome"]) in set(Outcome) else Outcome.UNKNOWN
         self.sightings.look_at(row, sensors)
@@ -60,7 +68,7 @@ class DetailPane(QWidget):
 
     def show_none(self, why: str = "No session is selected.") -> None:
         """There is nothing to tell of."""
-        self._facts = []
+        self._facts, self._said_of = [], None
         self.sightings.look_at(None, {})
         self.text.setHtml(f'<p style="color:{LOOK.colours.dim}">{html.escape(why)}</p>')
 
@@ -78,7 +86,16 @@ class DetailPane(QWidget):
         at = next((n for n, fact in enumerate(self._facts) if fact.label == "Community ID"), len(self._facts))
         found = [(side, self._resolver.known(own)) for side, own in self._ends]
         known = [Fact(f"{side} is", (Part(known.words),)) for side, known in found if known is not None and known.words]
-        return [*self._facts[:1], *known, *self._facts[1:at], *self.sightings.facts, *self._facts[at:]]
+        return [*self._facts[:1], *self._said(), *known, *self._facts[1:at], *self.sightings.facts, *self._facts[at:]]
+
+    def _said(self) -> list[Fact]:
+        """The annotations of the session, its hosts and its ports."""
+        if self._said_of is None:
+            return []
+        return [
+            Fact("This session" if one.kind == "session" else one.subject, (Part(printable(words(one))),), "warning")
+            for one in self._board.marks.of_row(*self._said_of)
+        ]
 
     def _render(self, stay: bool = True) -> None:
         if not self._facts:

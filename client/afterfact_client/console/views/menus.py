@@ -20,9 +20,10 @@ def cell_menu(
     copies: list[tuple[str, str, Callable[[], None]]],
     tools: list[tuple[str, str, Callable[[], None]]],
     sets: list[tuple[str, str, Callable[[], None]]],
+    notes: list[tuple[str, str, Callable[[], None]]],
 ) -> QMenu:
     """`copies` are label, keys and what to do; `tools` are name, what it opens or runs, and what to do; `sets`, in a
-    menu of their own, label, tool tip and what to do."""
+    menu of their own, label, tool tip and what to do; so are `notes`, which annotate."""
     menu = QMenu(parent)
     menu.setToolTipsVisible(True)
     for section in sections:
@@ -43,6 +44,10 @@ def cell_menu(
             action = into.addAction(name.replace("&", "&&"))
             action.setToolTip(tip)
             action.triggered.connect(lambda _checked=False, do=do: do())
+    for name, tip, do in notes:
+        action = menu.addAction(name.replace("&", "&&"))
+        action.setToolTip(tip)
+        action.triggered.connect(lambda _checked=False, do=do: do())
     if tools:
         _heading(menu, "Outside tools")
         for name, tip, do in tools:

@@ -11,6 +11,7 @@ from afterfact_client.console.models.collector import Collector
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.menus import cell_menu
+from afterfact_client.console.views.note_actions import NoteActions
 from afterfact_client.console.views.session_view import SessionView
 from afterfact_client.console.views.set_actions import SetActions
 from afterfact_client.state.bpf import MOST as MOST_FILTERED
@@ -47,6 +48,8 @@ class RowActions(QObject):
         self._tools = tools
         self.menu: QMenu | None = None
         self.sets = SetActions(shared, view, self)
+        self.notes = NoteActions(shared.marks, view, self)
+        self.notes.told.connect(self.told)
         self.sets.told.connect(self.told)
         self._collector = Collector(table, self)
         self._collector.told.connect(self.told)
@@ -81,6 +84,14 @@ class RowActions(QObject):
         if row is not None:
             self._open(BY_NAME[name], row, at, asked, [], np.array([row]))
 
+    def annotate(self) -> None:
+        """Say something of the current session."""
+        row = self._table.row_values(self._view.currentIndex().row())
+        if row is None or self._table.result is None:
+            self.told.emit("No session is selected")
+        else:
+            self.notes.annotate_session(row, self._table.result.answer.sensors)
+
     def _open(
         self, column: Column, row: np.void, at: QPoint, asked: str, copies: list[Copy], chosen: Records
     ) -> None:  # fmt: skip
@@ -100,6 +111,7 @@ class RowActions(QObject):
             copies,
             tools,  # type: ignore[arg-type]
             sets,
+            self.notes.entries(column, row, sensors),
         )
         self.menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.menu.destroyed.connect(self._menu_gone)

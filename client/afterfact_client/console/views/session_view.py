@@ -28,6 +28,8 @@ PAD = 5
 """Pixels left and right of a cell's text."""
 MARK = 14
 """Pixels that an outcome's mark takes before its word."""
+CORNER = 6
+"""Pixels of the mark of an annotation."""
 SAMPLE_ROWS = 200
 """Rows that decide how wide a column is."""
 MOST_WIDTH = 340
@@ -168,6 +170,8 @@ class SessionView(QTableView):
                     start += int(room - len(text) * LOOK.advance + 0.5)
                 painter.setPen(text_ink if known else dim_ink)
                 painter.drawText(start, top + below, text)
+                if table.marks and table.said_of(row, column):
+                    _corner(painter, left + width + PAD, top)
         painter.end()
 
     def _rows_in(self, area: QRect) -> range:
@@ -295,6 +299,15 @@ def _fitting(text: str, room: float) -> str:
     """As much of a text as fits in so many pixels, with an ellipsis where something is left out."""
     whole = int(room / LOOK.advance + 0.01)
     return text if len(text) <= whole else text[: max(whole - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _corner(painter: QPainter, right: int, top: int) -> None:
+    """The mark of an annotation, in the cell's upper right corner."""
+    painter.save()
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(LOOK.colours.warning))
+    painter.drawPolygon([QPoint(right - CORNER, top), QPoint(right, top), QPoint(right, top + CORNER)])
+    painter.restore()
 
 
 def _mark(painter: QPainter, left: int, middle: int, outcome: Outcome) -> None:

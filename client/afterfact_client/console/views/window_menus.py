@@ -98,6 +98,9 @@ class WindowMenus:
         for title, kind in (("N&ote ...", "note"), ("&Hypothesis ...", "hypothesis"), ("&Question ...", "question")):
             _add(menu, title, [], lambda kind=kind: work.add_item(kind))  # type: ignore[misc]
         _add(menu, "&Title, owner, conclusion ...", [], work.change_case)
+        menu.addSeparator()
+        _add(menu, "Annotate this &session ...", [], lambda: self._window.on_tab(
+            lambda tab: tab.answer.rows.annotate()))  # fmt: skip
 
     def _fill_view(self, menu: QMenu) -> None:
         window, liked = self._window, self._window.preferences
