@@ -225,6 +225,7 @@ class Photographer:
         fake.changes = {}
 
     def _real(self) -> None:
+        from afterfact_client.console.views.host_window import HostWindow
         from afterfact_client.console.views.keys_help import KeysHelp
         from afterfact_client.state.saved import SavedQuery
 
@@ -245,6 +246,11 @@ class Photographer:
         self.save("menu")
         assert answer.menu is not None
         answer.menu.close()
+        answer.rows.profile_here(answer.query)
+        (page,) = window.findChildren(HostWindow)
+        self.until("the profile", lambda: not page.run.running)
+        self.save("host")
+        page.close()
         window.commands.show_palette()
         self.save("palette")
         assert window.commands.palette is not None

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,16 @@ import zmq
 from helpers.case import CASE, INBOUND, WORM, Case
 from helpers.desk import CONTROL, SHIFT, Desk, Key
 from helpers.processes import PASSWORD, Server, ask, free_ports
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from afterfact_client import connect
 from afterfact_client.console.app import Console
 from afterfact_client.console.models.query_run import RunPhase
+from afterfact_client.console.views.host_window import HostWindow
 from afterfact_client.state import result
-from afterfact_client.state.columns import BY_NAME
+from afterfact_client.state.columns import BY_NAME, address
 from afterfact_protocol.joinfile import read_join
 
 pytestmark = [
@@ -128,6 +133,38 @@ def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> N
     desk.window.tab.step(-1)
     desk.window.tab.step(-1)
     assert desk.tab.editor.text == WORM.strip() and len(desk.cells("src_ip")) == len(expected)
+
+
+def test_a_hosts_profile_is_what_its_sessions_say(desk: Desk, case: Case) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.ask(WORM)
+    desk.go_to(0, "dst_port")
+    host = desk.cells("dst_ip")[0][0]
+    desk.key(Key.Key_O, CONTROL | SHIFT)
+    (page,) = desk.window.findChildren(HostWindow)
+    page.all_time.click()
+    desk.until(lambda: not page.run.running)
+    with connect(case.console, "ana", PASSWORD) as client:
+        rows = client.query(f"ip = {host} EXCLUDING NONE").fetch()
+        ends = [(address(row["src_ip"].tobytes()), address(row["dst_ip"].tobytes())) for row in rows]
+        peers = Counter(dst if src == host else src for src, dst in ends)
+        called = rows[[src == host for src, _ in ends]]
+    assert {top.text: top.count for top in page.bars["peers"].tops}.items() <= dict(peers).items()
+    assert sum(top.count for top in page.bars["peers"].tops) == sum(sorted(peers.values())[-8:])
+    assert sum(number for _, _, number in page.days.days) == len(rows) > 0
+    there = page.destination.text()
+    assert there.startswith(f"Was called by {len({src for src, dst in ends if dst == host}):,} host"), there
+    assert f" in {len(rows) - len(called):,} session" in there and "bytes" in there
+    assert page.source.text().startswith("Called ")
+    top = page.bars["peers"].tops[0]
+    QTest.mouseClick(page.bars["peers"], Qt.MouseButton.LeftButton, pos=page.bars["peers"].place(0).center())
+    desk.answered()
+    assert len(desk.cells("src_ip")) == top.count
+    QTest.keyClick(page.days, Key.Key_Right)
+    QTest.keyClick(page.days, Key.Key_Return)
+    desk.answered()
+    assert len(desk.cells("src_ip")) == page.days.days[0][2] > 0
+    page.close()
 
 
 def test_an_answer_without_rows_says_what_was_watched(desk: Desk) -> None:

@@ -117,7 +117,7 @@ class Table:
         column = self.columns[at]
         known = self._field(column)
         if known is not None and column.kind != Type.TIME.value:
-            found: list[str | None] = BY_NAME[known].texts(part._as_field(at, known), self.answer.sensors)
+            found: list[str | None] = BY_NAME[known].texts(part.as_field(at, known), self.answer.sensors)
         else:
             found = list(part._texts(column, at))
         for place in np.flatnonzero(part.null(at)).tolist():
@@ -148,7 +148,7 @@ class Table:
         empty where it is NULL."""
         column, known = self.columns[at], self._field(self.columns[at])
         if known is not None:
-            found = column_text(self._as_field(at, known), known, self.answer.sensors)
+            found = column_text(self.as_field(at, known), known, self.answer.sensors)
         elif column.kind == Type.TIME.value:
             stamps = np.ascontiguousarray(self.rows[f"c{at}"]).view("datetime64[us]")
             found = [f"{text}Z" for text in np.datetime_as_string(stamps).tolist()]
@@ -185,7 +185,7 @@ class Table:
         """The session field that a key shows."""
         return column.field if column.role == "key" and column.field in FIELD_BY_NAME else None
 
-    def _as_field(self, at: int, name: str) -> npt.NDArray[np.void]:
+    def as_field(self, at: int, name: str) -> npt.NDArray[np.void]:
         """The nth column as a column of sessions, for those who show these."""
         made = np.zeros(len(self.rows), [(name, FIELD_BY_NAME[name].dtype), ("absent", "<u8")])
         made[name] = self.rows[f"c{at}"]

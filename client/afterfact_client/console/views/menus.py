@@ -21,9 +21,10 @@ def cell_menu(
     tools: list[tuple[str, str, Callable[[], None]]],
     sets: list[tuple[str, str, Callable[[], None]]],
     notes: list[tuple[str, str, Callable[[], None]]],
+    pages: list[tuple[str, str, Callable[[], None]]],
 ) -> QMenu:
     """`copies` are label, keys and what to do; `tools` are name, what it opens or runs, and what to do; `sets`, in a
-    menu of their own, label, tool tip and what to do; so are `notes`, which annotate."""
+    menu of their own, label, tool tip and what to do; so are `notes`, which annotate, and `pages`, in this menu."""
     menu = QMenu(parent)
     menu.setToolTipsVisible(True)
     for section in sections:
@@ -37,6 +38,12 @@ def cell_menu(
             action = into.addAction(entry.label)
             action.setToolTip(entry.text)
             action.triggered.connect(lambda _checked=False, text=entry.text: ask(text, _control()))
+    if pages or sets:
+        menu.addSeparator()
+    for name, tip, do in pages:
+        action = menu.addAction(name)
+        action.setToolTip(tip)
+        action.triggered.connect(lambda _checked=False, do=do: do())
     if sets:
         into = menu.addMenu("Add to a &set")
         into.setToolTipsVisible(True)

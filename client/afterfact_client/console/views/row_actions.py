@@ -10,17 +10,20 @@ from PySide6.QtWidgets import QMenu
 from afterfact_client.console.models.collector import Collector
 from afterfact_client.console.models.session_table import SessionTable
 from afterfact_client.console.models.shared import Shared
+from afterfact_client.console.views.host_window import HostWindow
 from afterfact_client.console.views.menus import cell_menu
 from afterfact_client.console.views.note_actions import NoteActions
 from afterfact_client.console.views.session_view import SessionView
 from afterfact_client.console.views.set_actions import SetActions
+from afterfact_client.state import querytext
 from afterfact_client.state.bpf import MOST as MOST_FILTERED
 from afterfact_client.state.bpf import bpf
-from afterfact_client.state.columns import BY_NAME, Column
+from afterfact_client.state.columns import BY_NAME, Column, address
 from afterfact_client.state.links import to_link
 from afterfact_client.state.pivots import pivots
 from afterfact_client.state.rowquery import row_query
 from afterfact_client.state.tools import Tool
+from afterfact_protocol.query import QueryError
 from afterfact_protocol.records import Records
 
 MOST_ADDED = 5_000
@@ -45,6 +48,7 @@ class RowActions(QObject):
         self._address = address
         self._table = table
         self._view = view
+        self._shared = shared
         self._tools = tools
         self.menu: QMenu | None = None
         self.sets = SetActions(shared, view, self)
@@ -103,6 +107,7 @@ class RowActions(QObject):
             if tool.fits(column, row)
         ]
         copies = [("Copy &value", "", lambda: self._copy_exact(column, row)), *copies]
+        host = _host(column, row)
         sets = self.sets.entries(column, chosen, sensors, asked)
         self.menu = cell_menu(
             self._view,
@@ -112,6 +117,7 @@ class RowActions(QObject):
             tools,  # type: ignore[arg-type]
             sets,
             self.notes.entries(column, row, sensors),
+            [(f"&Profile of {host}", "Peers, ports, days", lambda: self.profile(host, asked))] if host else [],
         )
         self.menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.menu.destroyed.connect(self._menu_gone)
@@ -127,6 +133,27 @@ class RowActions(QObject):
             return np.array([row])
         rows = [self._table.row_values(at) for first, last in ranges for at in range(first, last + 1)]
         return np.array([row] if any(other is None for other in rows) else rows)
+
+    def profile(self, address: str, asked: str) -> None:
+        """A host's page, within the time that a query asked about."""
+        try:
+            times = querytext.time_terms(asked)
+        except QueryError:
+            times = []
+        page = HostWindow(address, times, self._shared, self._view.window())
+        page.asked.connect(lambda text: self.asked.emit(text, True))
+        page.show()
+        page.activateWindow()
+
+    def profile_here(self, asked: str) -> None:
+        """The page of the current cell's host, or of its row's source."""
+        index = self._view.currentIndex()
+        row = self._table.row_values(index.row()) if index.isValid() else None
+        if row is None:
+            self.told.emit("No session is selected")
+        else:
+            column = self._table.columns[index.column()]
+            self.profile(_host(column, row) or _host(BY_NAME["src_ip"], row), asked)
 
     def _menu_gone(self) -> None:
         self.menu = None
@@ -209,3 +236,11 @@ class RowActions(QObject):
 
     def _put(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
+
+
+def _host(column: Column, row: np.void) -> str:
+    """The host that a cell is about; empty if it is about none."""
+    side = column.name.partition("_")[0]
+    if column.name in ("src_ip", "dst_ip", "src_port", "dst_port"):
+        return address(bytes(row[f"{side}_ip"]))
+    return ""

@@ -20,7 +20,7 @@ class TopValues(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.lists = {name: _Bars(name) for name in TOPS}
+        self.lists = {name: Bars(BY_NAME[name].title, MOST) for name in TOPS}
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
@@ -40,34 +40,45 @@ class TopValues(QWidget):
             bars.update()
 
 
-class _Bars(QWidget):
-    """One column. Click or Enter adds `=`, with Shift `NOT`. Up and Down walk."""
+class Bars(QWidget):
+    """Values and how many sessions have each, at `most` so many. Up and Down walk.
+
+    Signals:
+        wanted(str, bool): the condition of a value, by a click or Enter; True, with Shift, for its negation.
+    """
 
     wanted = Signal(str, bool)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, title: str, most: int) -> None:
         super().__init__()
-        self._name = name
+        self._title, self._most = title, most
+        self._words = ""
         self.tops: list[Top] = []
         self._different = self._of = 0
         self.current = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
-        self.setAccessibleName(f"Most frequent: {BY_NAME[name].title}")
+        self.setAccessibleName(f"Most frequent: {title}")
         self.setToolTip("Click: only these. Shift and click: all but these. Ctrl+Z in the query, or back, undoes it.")
 
     def show_tops(self, tops: list[Top], different: int, of: int) -> None:
-        self.tops, self._different, self._of, self.current = tops, different, of, -1
+        """Values, how many different ones there are, and how many sessions."""
+        self.tops, self._different, self._of, self.current, self._words = tops, different, of, -1, ""
         self.setAccessibleDescription("; ".join(f"{top.text} {top.count:,}" for top in tops))
         self.update()
+
+    def say(self, words: str) -> None:
+        """What is said in place of values."""
+        self.show_tops([], 0, 0)
+        self._words = words
 
     @property
     def _row(self) -> int:
         return LOOK.row_height - 2
 
     def sizeHint(self) -> QSize:
-        return QSize(160, (MOST + 1) * self._row + 4)
+        return QSize(160, (self._most + 1) * self._row + 4)
 
     def place(self, at: int) -> QRect:
         """Where a bar is."""
@@ -79,10 +90,9 @@ class _Bars(QWidget):
         painter.setFont(LOOK.smaller(LOOK.sans))
         painter.setPen(QColor(colours.dim))
         head = QRect(8, 2, self.width() - 16, self._row)
-        painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, BY_NAME[self._name].title)
-        if self._different:
-            painter.drawText(head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
-                             f"{self._different:,} different")  # fmt: skip
+        painter.drawText(head, Qt.AlignmentFlag.AlignVCenter, self._title)
+        said = f"{self._different:,} different" if self._different else self._words
+        painter.drawText(head, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, said)
         painter.setFont(LOOK.mono)
         metrics = QFontMetrics(LOOK.mono)
         ink = QColor(colours.accent)

@@ -74,6 +74,8 @@ class WindowMenus:
         _add(menu, "Go to the &query", ["Ctrl+L"], lambda: on_tab(lambda tab: tab.editor.setFocus(), bring=True))
         _add(menu, "Go to the t&able", ["Ctrl+J"], lambda: in_place(
             lambda place: place.enter(), lambda tab: tab.answer.view.setFocus()))  # fmt: skip
+        _add(menu, "&Profile of the host", ["Ctrl+Shift+O"],
+             lambda: on_tab(lambda tab: tab.answer.rows.profile_here(tab.answer.query)))  # fmt: skip
         _add(menu, "&Filter the table", ["Ctrl+F"], lambda: in_place(
             lambda place: place.enter_filter(), lambda tab: tab.answer.filter.enter()))  # fmt: skip
         _add(menu, "Coverage &details", ["Ctrl+D"], lambda: on_tab(lambda tab: tab.answer.notes.toggle()))
