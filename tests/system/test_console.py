@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zmq
 from helpers.case import CASE, INBOUND, WORM, Case
@@ -26,6 +27,7 @@ from afterfact_client.console.views.host_window import HostWindow
 from afterfact_client.state import result
 from afterfact_client.state.columns import BY_NAME, address
 from afterfact_protocol.joinfile import read_join
+from afterfact_protocol.session import absent_bits
 
 pytestmark = [
     pytest.mark.qt_log_level_fail("WARNING"),
@@ -46,7 +48,7 @@ def desk(qtbot: QtBot, tmp_path: Path, case: Case) -> Iterator[Desk]:
 
 
 def test_the_timeline_of_a_large_result_is_the_timeline_of_its_rows(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.log_in("ana", PASSWORD)
     text = "start_time >= '2004-07-26 06:00' and start_time < '2004-07-27 06:00' and not outcome = unknown"
@@ -61,6 +63,16 @@ def test_the_timeline_of_a_large_result_is_the_timeline_of_its_rows(
     assert view.words == f"of all {whole.counts.sum():,} sessions that match;" and whole.counts.sum() > 300
     assert (view.timeline.groups, view.timeline.step, view.timeline.start) == (whole.groups, whole.step, whole.start)
     assert view.timeline.counts.tolist() == whole.counts.tolist()
+    lists = desk.tab.answer.pictures.tops.lists
+    desk.key(Key.Key_G, CONTROL | SHIFT)
+    desk.until(lambda: all(bars.tops for bars in lists.values()))
+    with connect(case.console, "ana", PASSWORD) as client:
+        rows = client.query(text).fetch()
+    ports = Counter(rows["dst_port"][rows["absent"] & np.uint64(absent_bits("dst_port")) == 0].tolist())
+    assert [top.count for top in lists["dst_port"].tops] == [number for _, number in ports.most_common(5)]
+    assert ports[int(lists["dst_port"].tops[0].text)] == lists["dst_port"].tops[0].count
+    assert lists["dst_port"].tops[0].condition == f"dst_port = {lists['dst_port'].tops[0].text}"
+    assert lists["sensor"].tops[0].condition in ("sensor = 'border'", "sensor = 'inside'")
     view.choice.actions()[1].trigger()
     desk.until(lambda: view.timeline is not None and view.by == "sensor")
     assert set(view.timeline.groups) == {"border", "inside", "others"}

@@ -39,6 +39,13 @@ def question(text: str, asked: datetime, by: By, step: int) -> str:
     return str(parse(f"{bare} | COUNT BY {_FIELDS[by]} EVERY {duration(step)}{top}", asked))
 
 
+def tops_question(text: str, asked: datetime, field: str, most: int) -> str:
+    """The query for the most frequent values of a field among all sessions that match another query. QueryError as
+    above."""
+    bare = replace(parse(text, asked), order=(), limit=None, stages=())
+    return str(parse(f"{bare} | COUNT BY {field} TOP {most}", asked))
+
+
 def extent(table: Table, step: int, searched: tuple[int, int]) -> tuple[int, int]:
     """From when to when the timeline of a table that is not empty goes: over the time searched, or over the sessions'
     own where that is a small part of it."""

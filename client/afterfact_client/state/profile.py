@@ -78,6 +78,13 @@ def tops_of(table: Table, field: str) -> tuple[list[Top], int]:
     return found, table.answer.groups
 
 
+def known_tops(table: Table, field: str, most: int) -> tuple[list[Top], int]:
+    """The same without those that are not known."""
+    found, different = tops_of(table, field)
+    known = [top for top in found if not top.condition.endswith(" IS NULL")]
+    return known[:most], different - (len(found) - len(known))
+
+
 def _literal(table: Table, at: int, row: int, field: str, text: str) -> str:
     column = BY_NAME.get(field)
     told = column.literal(table.as_field(at, field)[row], table.answer.sensors) if column is not None else None

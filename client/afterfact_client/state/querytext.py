@@ -3,6 +3,7 @@
 Keeps the analyst's own spelling where it can. Works on texts that parse; QueryError otherwise.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypeGuard
 
@@ -44,8 +45,8 @@ def refined(text: str, condition: str, negated: bool = False) -> str:
     return " ".join(part for part in ("WHERE", f"{before} AND {added}" if before else added, tail) if part)
 
 
-def ordered(text: str, column: str, descending: bool) -> str:
-    """The query with this ORDER BY in place of its own."""
+def ordered(text: str, keys: Sequence[tuple[str, bool]]) -> str:
+    """The query with another ORDER BY in place of its own: columns and whether they go down, the greatest key first."""
     found = tokens(text)
     depth = 0
     start = end = len(text.rstrip())
@@ -60,7 +61,7 @@ def ordered(text: str, column: str, descending: bool) -> str:
             start = end = token.start
             break
     before, after = text[:start].rstrip(), text[end:].strip()
-    clause = f"ORDER BY {column}{' DESC' if descending else ''}"
+    clause = f"ORDER BY {', '.join(f'{column} DESC' if down else column for column, down in keys)}"
     return " ".join(part for part in (before, clause, after) if part)
 
 

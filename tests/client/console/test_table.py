@@ -237,3 +237,22 @@ def test_rows_select_by_their_numbers(work: Desk) -> None:
         place = QPoint(5, numbers.sectionViewportPosition(row) + 5)
         QTest.mouseClick(numbers.viewport(), LEFT, modifiers, place)
     assert work.tab.answer.view.selected_cells() == ([(1, 1), (3, 3)], list(range(len(DEFAULT))))
+
+
+def test_several_columns_are_sorted_by_the_server(work: Desk, fake: FakeServer) -> None:
+    work.ask("port = 1034 LIMIT 50")
+    work.go_to(0, "sensor")
+    work.key(Key.Key_S)
+    assert fake.asked == ["port = 1034 LIMIT 50"], "a whole result by one column is sorted here"
+    work.go_to(0, "src_bytes")
+    work.key(Key.Key_S, SHIFT)
+    work.answered()
+    work.go_to(0, "sensor")
+    work.key(Key.Key_S, SHIFT)
+    work.answered()
+    assert fake.asked[1:] == [
+        "port = 1034 ORDER BY sensor, src_bytes DESC LIMIT 50",
+        "port = 1034 ORDER BY sensor DESC, src_bytes DESC LIMIT 50",
+    ]  # fmt: skip
+    titles = [work.tab.answer.table.title(at) for at in range(len(DEFAULT))]
+    assert titles[DEFAULT.index("sensor")] == "Sensor ▾1" and titles[DEFAULT.index("src_bytes")] == "S Bytes ▾2"

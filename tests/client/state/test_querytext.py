@@ -38,7 +38,7 @@ def test_the_worm_query_keeps_its_words() -> None:
     refined = querytext.refined(WORM, "dst_port = 1034", negated=True)
     body = WORM.rpartition("\n")[0]
     assert refined == f"{body} AND NOT dst_port = 1034 LIMIT 500"
-    assert querytext.ordered(WORM, "src_bytes", True) == f"{body} ORDER BY src_bytes DESC LIMIT 500"
+    assert querytext.ordered(WORM, [("src_bytes", True)]) == f"{body} ORDER BY src_bytes DESC LIMIT 500"
     assert querytext.time_terms(WORM) == ["sessions.start_time > '2004-07-20'"]
     assert querytext.title(WORM) == "port = 1034, port != 80, po…"
 
@@ -56,7 +56,7 @@ def test_refined_finds_what_meets_both(query: Query, further: Expr, rows: np.nda
 @settings(max_examples=80, deadline=None)
 @given(queries())
 def test_ordered_changes_the_order_alone(query: Query) -> None:
-    found = parse(querytext.ordered(str(query), "duration", True), NOW)
+    found = parse(querytext.ordered(str(query), [("duration", True)]), NOW)
     assert (found.where, found.limit) == (query.where, query.limit)
     assert [(key.operand.name, key.descending) for key in found.order] == [("duration", True)]
 

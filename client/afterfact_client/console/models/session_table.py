@@ -58,8 +58,8 @@ class SessionTable(QAbstractTableModel):
         self.result: ResultRows | None = None
         self.marks = Marks()
         """Annotations."""
-        self.order: tuple[str, bool] | None = None
-        """Column and descending that the header marks."""
+        self.order: list[tuple[str, bool]] = []
+        """Columns and descending that the header marks, the greatest key first."""
         self._waiting: list[int] = []
         """Pages to ask for, the most wanted last."""
         self._under_way = 0
@@ -100,7 +100,7 @@ class SessionTable(QAbstractTableModel):
             self.result.filter(mask)
             self.endResetModel()
 
-    def show_order(self, order: tuple[str, bool] | None) -> None:
+    def show_order(self, order: list[tuple[str, bool]]) -> None:
         """Mark in the header what the rows are sorted by."""
         self.order = order
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(self.columns) - 1)
@@ -108,9 +108,11 @@ class SessionTable(QAbstractTableModel):
     def title(self, section: int) -> str:
         """A column's title, with the mark if the rows are sorted by it."""
         column = self.columns[section]
-        if self.order is None or self.order[0] != column.name:
+        place = next((at for at, (name, _) in enumerate(self.order) if name == column.name), -1)
+        if place < 0:
             return column.title
-        return f"{column.title} {DESCENDING if self.order[1] else ASCENDING}"
+        number = str(place + 1) if len(self.order) > 1 else ""
+        return f"{column.title} {DESCENDING if self.order[place][1] else ASCENDING}{number}"
 
     def said_of(self, row: int, column: Column) -> list[Annotation]:
         """The annotations of a cell's value; beside the start those of the session itself."""

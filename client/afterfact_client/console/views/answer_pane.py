@@ -25,18 +25,16 @@ from afterfact_client.console.views.filter_bar import FilterBar
 from afterfact_client.console.views.pictures import Pictures
 from afterfact_client.console.views.row_actions import RowActions
 from afterfact_client.console.views.session_view import SessionView
+from afterfact_client.console.views.sorting import Sorting
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import querytext, wording
-from afterfact_client.state.columns import Column
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.tools import Tool
 from afterfact_client.state.totals import totals
 from afterfact_protocol.coveragetext import Answered, counted, counted_table
 from afterfact_protocol.messages import TableAnswer
-from afterfact_protocol.query import QueryError, parse
-from afterfact_protocol.query.nodes import Column as ColumnNode
-from afterfact_protocol.query.nodes import Derived
+from afterfact_protocol.query import QueryError
 
 HELD_RESULTS = 8
 """Complete results kept along the trail, so that going back shows the same rows at once."""
@@ -75,7 +73,6 @@ class AnswerPane(QWidget):
         self._since = ""
         """Gaps that were filled since the same query was answered before."""
         self._held: OrderedDict[str, tuple[ResultRows, float]] = OrderedDict()
-        self._sort_once_loaded: tuple[Column, bool] | None = None
         self._fitted = False
         self.notes = AnswerNotes(server)
         self.page = MessagePage()
@@ -83,6 +80,7 @@ class AnswerPane(QWidget):
         self.view = SessionView(preferences)
         self.view.setModel(self.table)
         self.view.fit_columns()
+        self.sorting = Sorting(self.table, self.view, lambda: self.query, self)
         self.details = DetailPane(server, shared.resolver, shared.marks)
         self.hints = HintsRun(server, self)
         self.pictures = Pictures(server, preferences)
@@ -130,7 +128,9 @@ class AnswerPane(QWidget):
         self.aggregate.asked.connect(self.asked)
         self.aggregate.told.connect(self.told)
         self.aggregate.table.trouble.connect(self.notes.trouble)
-        self.view.sort_wanted.connect(self._sort)
+        self.view.sort_wanted.connect(self.sorting.sort)
+        self.sorting.asked.connect(lambda text: self.asked.emit(text, False))
+        self.sorting.told.connect(self.told)
         self.view.copy_wanted.connect(self.rows.copy)
         self.view.menu_wanted.connect(lambda index, at: self.rows.cell_menu(index, at, self.query))
         self.view.order_changed.connect(self.columns_changed)
@@ -243,7 +243,7 @@ class AnswerPane(QWidget):
         """Show a result, from its beginning if it is another one."""
         answer = result.answer
         if self.table.result is not result:
-            self._sort_once_loaded = None
+            self.sorting.forget()
             self.filter.leave_quietly()
             if self.table.result is not None:
                 self.table.result.filter(None)  # one that is held is whole again when it is gone back to
@@ -251,7 +251,7 @@ class AnswerPane(QWidget):
             self.view.scrollToTop()
             self._fitted = False
             self._first_rows()
-        self._show_order()
+        self.sorting.show_order()
         self.pictures.show_result(result, self.query, self._answered_at)
         self.pictures.show()
         self.notes.show_answer(answer, self.query, self._since)
@@ -309,7 +309,7 @@ class AnswerPane(QWidget):
         result = self.table.result
         if result is not None and (not result.complete or result.wanted):
             self._server.cancel(result.answer.request)
-        self.pictures.counts.stop()
+        self.pictures.stop()
         self._look.stop()
         self.details.sightings.drop()
         self.rows.close()
@@ -335,56 +335,11 @@ class AnswerPane(QWidget):
 
     # --- the table ----------------------------------------------------------------------------------------------------
 
-    def _sort(self, section: int) -> None:
-        """A click on a header. A whole result is sorted here; one that is cut off or large is asked for again in that
-        order, since sorting a part of it would not give the first of all."""
-        result = self.table.result
-        if result is None:
-            return
-        column = self.table.columns[section]
-        here = result.small and not result.answer.truncated
-        order = result.sorted_by if here else self._query_order()
-        first = column.descending_first
-        if order is None or order[0] != column.name:
-            wanted: bool | None = first
-        else:
-            wanted = (not first) if order[1] == first else None if here else first
-        if not here:
-            assert wanted is not None
-            self.asked.emit(querytext.ordered(self.query, column.name, wanted), False)
-        elif result.complete:
-            self.table.sort_here(column if wanted is not None else None, bool(wanted))
-            self._show_order()
-        elif wanted is not None:
-            self._sort_once_loaded = (column, wanted)
-            self.told.emit("Sorting as soon as all rows are here")
-
     def _loaded(self) -> None:
         self.pictures.show_result(self.table.result, self.query, self._answered_at)
         if self.finder.text:
             self.finder.again()
-        if self._sort_once_loaded is not None:
-            column, descending = self._sort_once_loaded
-            self._sort_once_loaded = None
-            self.table.sort_here(column, descending)
-            self._show_order()
-
-    def _query_order(self) -> tuple[str, bool] | None:
-        """The first key of the ORDER BY of the query shown."""
-        try:
-            keys = parse(self.query, datetime.now(UTC)).order
-        except QueryError:
-            return None
-        if keys and isinstance(keys[0].operand, ColumnNode | Derived):
-            return keys[0].operand.name, keys[0].descending
-        return None
-
-    def _show_order(self) -> None:
-        result = self.table.result
-        order = None if result is None else result.sorted_by or self._query_order()
-        if order != self.table.order:
-            self.table.show_order(order)
-            self.view.fit_columns()
+        self.sorting.loaded()
 
     def _filtered(self, said: str) -> None:
         """Other rows are shown: the cursor is on the first of them, and the details tell of it."""
@@ -442,7 +397,7 @@ class AnswerPane(QWidget):
         self.table.set_columns(names)
         self._restore_header()
         self.view.fit_columns()
-        self._show_order()
+        self.sorting.show_order()
         if current.isValid() and self.table.rowCount():
             self.view.setCurrentIndex(self.table.index(current.row(), names.index(name) if name in names else 0))
 

@@ -53,7 +53,8 @@ TABLE = (
     ("Ctrl+C", "Copy the selection, tab-separated; one cell as its bare value"),
     ("Ctrl+Shift+C", "Copy the selection as CSV"),
     ("Ctrl+A", "Select all"),
-    ("Click on a header", "Sort; once more the other way; then as it was"),
+    ("S", "Sort by the column; once more the other way; then as it was. Or a click on its title"),
+    ("Shift+S", "Sort by it too, where those before are equal. Or Shift and a click"),
 )
 
 

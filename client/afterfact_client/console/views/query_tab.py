@@ -153,7 +153,7 @@ class QueryTab(QWidget):
         self.checker.now(text)
         self._calm.start()
         self._tick.start()
-        self.answer.pictures.counts.stop()  # the query goes first
+        self.answer.pictures.stop()  # the query goes first
         self.query.start(text)
 
     def open_kept(self, text: str, kept: Kept, name: str) -> None:

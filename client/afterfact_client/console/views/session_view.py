@@ -16,7 +16,17 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QContextMenuEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFontMetrics,
+    QGuiApplication,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from afterfact_client.console.models.session_table import SessionTable
@@ -41,14 +51,14 @@ class SessionView(QTableView):
     """Signals:
     menu_wanted(QModelIndex, QPoint): the menu of a cell, at a global position.
     columns_menu_wanted(QPoint): right-click on the header.
-    sort_wanted(int): a click on the header of a column.
+    sort_wanted(int, bool): a click on the header of a column; True, with Shift, for a lesser key.
     copy_wanted(bool): copy the selection; True for CSV.
     order_changed(list): names of the columns in their new order.
     """
 
     menu_wanted = Signal(QModelIndex, QPoint)
     columns_menu_wanted = Signal(QPoint)
-    sort_wanted = Signal(int)
+    sort_wanted = Signal(int, bool)
     copy_wanted = Signal(bool)
     order_changed = Signal(list)
 
@@ -72,7 +82,7 @@ class SessionView(QTableView):
         across.setMinimumSectionSize(24)
         across.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         across.customContextMenuRequested.connect(lambda at: self.columns_menu_wanted.emit(across.mapToGlobal(at)))
-        across.sectionClicked.connect(self.sort_wanted)
+        across.sectionClicked.connect(lambda section: self.sort_wanted.emit(section, _shifted()))
         across.sectionMoved.connect(self._moved)
         across.sectionResized.connect(self._resized)
         # Once, while there are no rows: changing it later looks at each of them.
@@ -241,6 +251,8 @@ class SessionView(QTableView):
             self.copy_wanted.emit(False)
         elif key == Qt.Key.Key_C and modifiers == control | shift:
             self.copy_wanted.emit(True)
+        elif key == Qt.Key.Key_S and index.isValid() and modifiers in (Qt.KeyboardModifier.NoModifier, shift):
+            self.sort_wanted.emit(index.column(), modifiers == shift)
         elif key == Qt.Key.Key_Space and modifiers == shift:
             self.select_rows()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and index.isValid() and not modifiers:
@@ -324,3 +336,7 @@ def _mark(painter: QPainter, left: int, middle: int, outcome: Outcome) -> None:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(colour, 1.5))
         painter.drawEllipse(box)
+
+
+def _shifted() -> bool:
+    return bool(QGuiApplication.keyboardModifiers() & Qt.KeyboardModifier.ShiftModifier)
