@@ -224,6 +224,37 @@ class Photographer:
         window.views.close()
         fake.changes = {}
 
+    def _cases(self, fake: "FakeServer") -> None:
+        """The cases with a negative that no longer holds, their dialogues, and annotations."""
+        from dataclasses import replace
+
+        from helpers.made_cases import HOUR, WHEN, case
+
+        from afterfact_protocol.messages import Annotation, AnnotationChanged
+
+        window = self._window
+        for number, title in ((1, "port scan of the dmz"), (2, "beacons every 300 s"), (3, "the worm on 1034")):
+            told = case(number, title=title, reopened=int(number == 3), changed_at=WHEN + number * HOUR)
+            fake.cases.put(told if number == 3 else replace(told, steps=(), items=()), "made")
+        window.casework.show()
+        window.cases.look_at(3)
+        self.until("the case", lambda: window.cases.desk.case is not None)
+        self.save("cases")
+        window.casework.add_item("hypothesis")
+        self.save("case-hypothesis")
+        assert window.casework.dialog is not None
+        window.casework.dialog.reject()
+        self.wait(FIRST_MS)
+        window.activateWindow()
+        assert fake.link.on_annotation is not None
+        fake.link.on_annotation(AnnotationChanged(Annotation(7, "port", "1034", "the worm's", 3, 1, "bob"), False))
+        self.ask("WHERE port = 1034")
+        self.save("annotations")
+        window.casework.add_query()
+        self.save("add-to-case")
+        assert window.casework.dialog is not None
+        window.casework.dialog.reject()
+
     def _real(self) -> None:
         from afterfact_client.console.views.host_window import HostWindow
         from afterfact_client.console.views.keys_help import KeysHelp

@@ -6,7 +6,7 @@ import pytest
 from afterfact_protocol.records import Records
 from afterfact_protocol.session import ROW
 from afterfact_server.cases.comparing import compared
-from afterfact_server.cases.negatives import more_watched
+from afterfact_server.cases.negatives import known, more_watched
 
 
 def rows(**revisions: int) -> Records:
@@ -38,6 +38,31 @@ def test_compared(
     told = (now[found.new], then[found.gone], now[found.changed])
     assert tuple(part["session_id"].tolist() for part in told) == expected
     assert bool(found.note) == any(cut) and found.differs == bool(expected[0] or expected[1])
+
+
+MINUTE = 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("parts", "last", "now", "expected"),
+    [
+        ([(0, 10)], 30, 30, (600, 1)),
+        ([(0, 4), (6, 10)], 30, 30, (480, 1)),
+        # Live, and not yet a minute beyond: the last minute does not count.
+        ([(0, 10)], 10, 10, (540, 0)),
+        ([(0, 9)], 9, 10, (540, 0)),
+        ([(0, 10)], 11, 11, (600, 1)),
+        # Of one that tells nothing any more all counts that came.
+        ([(0, 9)], 9, 30, (540, 0)),
+        ([(0, 10)], 10, 30, (600, 0)),
+        ([], 12, 12, (0, 1)),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_ten_minutes(
+    parts: list[tuple[int, int]], last: int, now: int, expected: tuple[int, int]
+) -> None:
+    stretches = [(first * MINUTE, end * MINUTE) for first, end in parts]
+    assert known(stretches, 0, 10 * MINUTE, last * MINUTE, now * MINUTE) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Links: `evidence:STEP:WHICH`, `ask:STEP` (its query in a tab), `again:STEP`, `se
 """
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from afterfact_client.state.case_words import STATES, believed, difference, doubtful, found, kept, span
 from afterfact_protocol.messages import CaseItem, CaseStep, CaseTold
@@ -12,14 +12,20 @@ from afterfact_protocol.printable import printable
 from afterfact_protocol.statustext import time_text
 
 
-def page(told: CaseTold, colours: Mapping[str, str], mono: str, may_act: bool) -> str:
-    """All of a case. mono: the style of fixed-width text. may_act: whether to offer what changes it."""
-    return _Page(told, colours, mono, may_act and told.case.status == "open").text()
+def page(
+    told: CaseTold, colours: Mapping[str, str], mono: str, may_act: bool, markdown: Callable[[str], str]
+) -> str:  # fmt: skip
+    """All of a case. mono: the style of fixed-width text. may_act: whether to offer what changes it. markdown: makes
+    HTML without links of a note."""
+    return _Page(told, colours, mono, may_act and told.case.status == "open", markdown).text()
 
 
 class _Page:
-    def __init__(self, told: CaseTold, colours: Mapping[str, str], mono: str, may_act: bool) -> None:
+    def __init__(
+        self, told: CaseTold, colours: Mapping[str, str], mono: str, may_act: bool, markdown: Callable[[str], str]
+    ) -> None:
         self._told, self._colours, self._mono, self._may_act = told, colours, mono, may_act
+        self._markdown = markdown
 
     def text(self) -> str:
         case, parts = self._told.case, []
@@ -62,7 +68,8 @@ class _Page:
                 answer = _safe(item.answer) if item.answer else self._ink("<b>open</b>", "warning")
                 lines = [f"{_safe(item.text)} &nbsp; {answer}"]
             case _:
-                lines = ["<br>".join(_safe(line) for line in item.text.splitlines())]
+                text = "\n".join(map(printable, item.text.splitlines()))
+                return f"{self._p(f'{who}{edit}', below=0)}{self._markdown(text)}"
         return self._p("<br>".join([*lines[:-1], f"{lines[-1]} &nbsp; {who}{edit}"]))
 
     def _step(self, step: CaseStep) -> str:

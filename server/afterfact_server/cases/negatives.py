@@ -7,10 +7,11 @@ Looks every second at what was watched of each one's time, as ingest enters it, 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from afterfact_server.coverage import gaps_between
 from afterfact_server.errors import RegistryError
+from afterfact_server.ingest import now_us
 from afterfact_server.registry.case_steps import Stored
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.store.ledger import Ledger
@@ -21,24 +22,33 @@ MOST_A_LOOK = 50
 SETTLE = 60_000_000
 """A session is told of half a minute after its first packet at the latest: a sensor whose data reach so far beyond the
 time asked about has told of all of it. Asked before that, a negative is asked again then."""
+AWAY = 600_000_000
+"""A sensor whose newest data are older than this is not live."""
 AGAIN_SECONDS = 10.0
 """A sensor that catches up fills a gap bit by bit: how long a negative rests between two times that it is asked."""
 SECOND = 1_000_000
 
 
 def watched_of(ledger: Ledger, admission: Admission, start: int, end: int) -> dict[str, tuple[int, int]]:
-    """By sensor, how many seconds of [start, end] (microseconds) it watched, and whether its data reach SETTLE beyond.
-    Sensors that watched nothing of it are left out."""
+    """By sensor what `known` says of [start, end] (microseconds). Sensors without data of it are left out."""
     bounds, found = ledger.watched.bounds(), dict[str, tuple[int, int]]()
     for number, sensor in admission.sensors().items():
         first, last = bounds.get(number, (0, 0))
-        if not last or first > end:
-            continue
-        parts = [*ledger.watched.in_time(number, start, end)]
-        parts += [(begin, over) for begin, over, _ in ledger.watched.late(number, start, end)]
-        unwatched = sum(over - begin for begin, over in gaps_between(parts, start, end))
-        found[sensor.name] = ((end - start - unwatched) // SECOND, int(last >= end + SETTLE))
+        if last and first <= end:
+            parts = [*ledger.watched.in_time(number, start, end)]
+            parts += [(begin, over) for begin, over, _ in ledger.watched.late(number, start, end)]
+            found[sensor.name] = known(parts, start, end, last, now_us())
     return found
+
+
+def known(parts: Sequence[tuple[int, int]], start: int, end: int, last: int, now: int) -> tuple[int, int]:
+    """Of a sensor how many seconds of [start, end] it watched, by the stretches that came, and whether its data, which
+    reach to `last`, tell of all of it. The last minute of a live one counts once they do: it comes bit by bit."""
+    settled = last >= end + SETTLE
+    if not settled and now - last < AWAY:
+        end = max(start, end - SETTLE)
+    unwatched = sum(over - begin for begin, over in gaps_between(parts, start, end))
+    return (end - start - unwatched) // SECOND, int(settled)
 
 
 def more_watched(before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]) -> bool:

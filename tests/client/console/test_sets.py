@@ -119,6 +119,7 @@ def test_values_columns_and_rows_are_added_to_sets(work: Desk, fake: FakeServer)
     work.go_to(0, "src_ip")
     for _ in range(2):
         work.key(Key.Key_Down, SHIFT)
+    work.until(lambda: work.window.summary.whole.startswith("Selected 3"))  # later it would stand over other words
     assert [action.text() for action in offers(work)] == [
         "3 addresses to @infected", "3 addresses to a new set ...", "src_ip of all that this query finds ...",
         "The 3 sessions selected ...", "All sessions that this query finds ...",

@@ -1,9 +1,10 @@
 """The cases: a tab beside the queries. Their list, and beside it the case that is selected, whose words are doors."""
 
+import re
 from functools import partial
 
 from PySide6.QtCore import Qt, QUrl, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QTextDocument
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSplitter, QTextBrowser, QVBoxLayout, QWidget
 
 from afterfact_client.console.models.case_desk import CaseDesk
@@ -16,7 +17,18 @@ from afterfact_protocol.messages import CaseSaved, CaseStep, ChangeStep, RunStep
 
 NOTHING = "No case yet. Ctrl-Shift-A in a query's tab begins one with that query."
 HINT = "Enter or Tab: into the case   N note   H hypothesis   Q question   E title, owner, conclusion"
+_DOORS = re.compile(r"</?a\b[^>]*>|<img\b[^>]*>")
 INKS = ("text", "dim", "good", "warning", "error", "accent")
+
+
+def markdown(text: str) -> str:
+    """A note as HTML. What others wrote opens nothing and loads nothing: without links, images and HTML of its own."""
+    document = QTextDocument()
+    document.setDefaultFont(LOOK.sans)
+    features = QTextDocument.MarkdownFeature
+    document.setMarkdown(text, features.MarkdownNoHTML | features.MarkdownDialectGitHub)
+    body = document.toHtml().partition("<body")[2].partition(">")[2].rpartition("</body>")[0]
+    return _DOORS.sub("", body)
 
 
 class CasesView(QWidget):
@@ -190,7 +202,7 @@ class CasesView(QWidget):
         at = bar.value()
         colours = {name: getattr(LOOK.colours, name) for name in INKS}
         mono = f"font-family:'{LOOK.mono.families()[0]}'; font-size:{LOOK.text_px}px"
-        self.page.setHtml(page(case, colours, mono, self.desk.may_act))
+        self.page.setHtml(page(case, colours, mono, self.desk.may_act, markdown))
         bar.setValue(at)
 
     def _find(self) -> None:
