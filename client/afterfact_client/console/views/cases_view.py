@@ -17,7 +17,8 @@ from afterfact_protocol.messages import CaseSaved, CaseStep, ChangeStep, RunStep
 
 NOTHING = "No case yet. Ctrl-Shift-A in a query's tab begins one with that query."
 HINT = "Enter or Tab: into the case   N note   H hypothesis   Q question   E title, owner, conclusion"
-_DOORS = re.compile(r"</?a\b[^>]*>|<img\b[^>]*>")
+_DOORS = re.compile(r"</?a\b[^>]*>|<img\b[^>]*>|font-size:[^;\"]*;")
+"""Links, images, and sizes beyond the text's."""
 INKS = ("text", "dim", "good", "warning", "error", "accent")
 
 
