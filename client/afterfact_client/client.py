@@ -15,7 +15,7 @@ import numpy as np
 from afterfact_client import frames
 from afterfact_client.annotations import AnnotationList
 from afterfact_client.cases import CaseBook
-from afterfact_client.link import ConnectError, Link, LinkPhase
+from afterfact_client.link import ANSWER_SECONDS, ConnectError, Link, LinkPhase
 from afterfact_client.queue import Queue
 from afterfact_client.saved import SavedList
 from afterfact_client.state.hints import told as hints_told
@@ -364,14 +364,18 @@ def connect(
     join: str | Path, user: str = "", password: str = "", timeout: float = 5.0, token: str | None = None
 ) -> Client:
     """Connect with a CONSOLE.toml and log in, with a `token` or as a user. JoinError for a bad file; ConnectError when
-    refused or not in time."""
+    refused or not in time.
+
+    timeout: seconds in which the server must be reached; for its answer, which may wait until the passwords of many
+    others are checked, the link's ANSWER_SECONDS are given beside."""
     link = Link(read_join(join, "console"), user, password, token=token)
     deadline = time.monotonic() + timeout
     while True:
         state = link.state
         if state.phase is LinkPhase.ONLINE:
             return Client(link)
-        if state.phase is LinkPhase.REFUSED or time.monotonic() > deadline:
+        late = time.monotonic() - deadline
+        if state.phase is LinkPhase.REFUSED or late > (ANSWER_SECONDS if link.waits else 0):
             link.close()
             raise ConnectError(state.reason)
         time.sleep(0.01)

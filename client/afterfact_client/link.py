@@ -210,6 +210,11 @@ class Link:
     def state(self) -> LinkState:
         return self._state
 
+    @property
+    def waits(self) -> bool:
+        """Whether the server was reached and has to answer what was sent."""
+        return self._unanswered_since is not None
+
     def ask(
         self, text: str, everything: bool = False, progress: Callable[[Progress], None] | None = None
     ) -> "tuple[int, Future[Answer | TableAnswer]]":

@@ -51,7 +51,6 @@ def started(folder: Path, host: str = "127.0.0.1") -> Server:
     server = Server(folder)
     server.host = host
     server.start()
-    server.add_user()
     return server
 
 

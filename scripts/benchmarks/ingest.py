@@ -155,8 +155,11 @@ def asking(server: Server, text: str, load: Load) -> Iterator[None]:
         analyst.join()
 
 
-def deliver(server: Server, pid: int, sessions: Path, agents: int, needle: str, load: Load) -> None:
-    """Have so many agents fill their spools, then deliver all at once; adds a run to `load`."""
+def deliver(server: Server, pid: int, sessions: Path | int, agents: int, needle: str, load: Load) -> None:
+    """Have so many agents fill their spools, then deliver all at once; adds a run to `load`.
+
+    sessions: the file of which each takes its share, or how many each makes.
+    """
     script = Path(__file__).parent / "ingesting" / "agent.py"
     processes = []
     try:
@@ -164,7 +167,7 @@ def deliver(server: Server, pid: int, sessions: Path, agents: int, needle: str, 
             join, spool = server.enrol(f"sensor{number}"), server.folder / f"spool{number}"
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, script, join, spool, sessions, str(number), str(agents)],
+                    [sys.executable, script, join, spool, str(sessions), str(number), str(agents)],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 )
             )  # fmt: skip
@@ -238,7 +241,6 @@ def measure(folder: Path, count: int, agent_counts: list[int], runs: int) -> tup
             here = folder / f"{agents}-{run}"
             here.mkdir()
             server = Server(here)
-            server.add_user()
             last = run == runs - 1 and agents == agent_counts[-1]
             with serving(server) as pid:
                 deliver(server, pid, sessions, agents, asked[0].ours, load)

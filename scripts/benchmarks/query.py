@@ -259,7 +259,6 @@ def ask_tenzir(folder: Path, path: Path, count: int, runs: int) -> tuple[list[Ti
 def measure(folder: Path, count: int, runs: int, cold_runs: int, without: list[str], seconds: int) -> dict[str, Any]:
     needles = [question for question in QUESTIONS if question.needle]
     server = Server(folder)
-    server.add_user()
     for name in ("border", "inside"):
         server.enrol(name)
     path = server.dir / "sessions"

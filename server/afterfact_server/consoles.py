@@ -249,6 +249,8 @@ class ConsolesPort(Port[Conversation]):
         talk.checking = True
 
         def check() -> None:
+            if self._talks.get(peer.identity) is not talk:
+                return  # it has left meanwhile; those who wait behind it need not wait for it
             try:
                 who = self._authenticators[type(message)].check(message, peer.address)
             except LoginRefused as refused:

@@ -4,14 +4,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from afterfact_client import client as client_module
 from afterfact_client import link as link_module
-from afterfact_client.link import Link, LinkLost, LinkPhase
+from afterfact_client.client import connect
+from afterfact_client.link import ConnectError, Link, LinkLost, LinkPhase
 from afterfact_protocol.codec import decode, encode
 from afterfact_protocol.joinfile import Join
 from afterfact_protocol.messages import (
@@ -224,3 +227,24 @@ def test_a_login_that_is_not_answered_is_tried_again(desk: Desk) -> None:
         until(link, LinkPhase.ONLINE)
     finally:
         link.close()
+
+
+def test_a_server_that_was_reached_is_given_time_to_let_us_in(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty consoles may log in before."""
+    (tmp_path / "console.toml").write_text(desk.join.to_toml())
+
+    def late(message: Message) -> list[Message]:
+        if isinstance(message, Login):
+            time.sleep(1)
+        return admit(message)
+
+    desk.reply = late
+    with connect(tmp_path / "console.toml", "ana", "a password", timeout=0.3):
+        pass
+    desk.reply = silent
+    for module in (link_module, client_module):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", 1.0)
+    with pytest.raises(ConnectError, match=r"has not answered for 1 s|reached, no answer yet"):
+        connect(tmp_path / "console.toml", "ana", "a password", timeout=0.3)

@@ -1,6 +1,7 @@
 """The consoles' port over real sockets, with a real accounts' database; it asks no store here."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,7 +86,7 @@ from afterfact_server.ingest import now_us
 from afterfact_server.loginguard import FREE, LoginGuard
 from afterfact_server.permissions import PERMISSIONS
 from afterfact_server.queue.service import Desk
-from afterfact_server.registry.accounts import Accounts
+from afterfact_server.registry.accounts import AccountInfo, Accounts
 from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
@@ -189,6 +190,30 @@ def test_a_login_that_cannot_be_checked_is_answered_and_can_be_tried_again(site:
         peer.wait(Welcome)
         peer.send(Login("ana", PASSWORD))
         peer.wait(LoggedIn)
+
+
+def test_nobody_waits_for_the_password_of_who_has_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all consoles of a shift come back at once each password waits for those before it."""
+    checked: list[str] = []
+    gone, login = threading.Event(), site.accounts.login
+
+    def slow(name: str, password: str) -> AccountInfo | None:
+        checked.append(name)
+        assert gone.wait(20)
+        return login(name, password)
+
+    monkeypatch.setattr(site.accounts, "login", slow)
+    with site.connect() as first, site.connect() as last:
+        first.send(Login("ana", PASSWORD))
+        with site.connect() as leaves:
+            leaves.send(Login("leaver", PASSWORD))
+            leaves.send(Alive())
+            leaves.wait(Refused)  # so its login came, and waits
+        last.send(Login("ana", PASSWORD))
+        gone.set()
+        first.wait(LoggedIn)
+        last.wait(LoggedIn)
+    assert checked == ["ana", "ana"]
 
 
 def test_who_is_disabled_is_out_although_the_database_is_away(site: Site) -> None:

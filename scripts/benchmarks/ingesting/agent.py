@@ -1,19 +1,24 @@
 """One agent of the benchmark, a process of its own: fills its spool as afterfact-agent does, waits for word, delivers.
 
-    agent.py SENSOR.toml SPOOL SESSIONS.npy FIRST STEP [RATE]
+    agent.py SENSOR.toml SPOOL SESSIONS FIRST STEP [RATE]
 
-It takes every STEPth session from the FIRST on, and delivers RATE a second, or as fast as it can. A line of JSON on
-stdout says how long the spool took; after any line on stdin it delivers by the agent's own uplink, and a second line of
-JSON says when. Times are of the monotonic clock, which all processes of a machine share.
+SESSIONS is a file of numpy's, of which it takes every STEPth session from the FIRST on; or a number, of a month that it
+makes itself. It delivers RATE a second, or as fast as it can. A line of JSON on stdout says how long the spool took;
+after any line on stdin it delivers by the agent's own uplink, and a second line of JSON says when. Times are of the
+monotonic clock, which all processes of a machine share.
 """
 
 import json
 import sys
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
+from made import month
 
 from afterfact_agent.delivery.bounds import Bounds
 from afterfact_agent.delivery.filestream import BATCH_ROWS, batches_of, files_stream
@@ -58,16 +63,23 @@ class TimedSpool(Spool):
             self.done.set()
 
 
-def fill(spool: TimedSpool, sensor: str, rows: Records) -> None:
+def fill(spool: TimedSpool, sensor: str, parts: Iterable[Records]) -> None:
     """Everything as one stream of files."""
     content = sensor.encode().ljust(32, b"\0")
     stream = files_stream(content, sensor, METER)
-    blocks = (rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK))
+    blocks = (rows[at : at + BLOCK] for rows in parts for at in range(0, len(rows), BLOCK))
     spool.put_stream(StreamInfo(stream, "files", content, METER))
     for batch in batches_of(stream, blocks, lambda: ()):
         spool.put(stream, batch.seq, encode(batch))
         spool.left += 1
     spool.put_stream(StreamInfo(stream, "files", content, METER, batches=spool.left))
+
+
+def sessions_of(named: str, first: int, step: int) -> Iterator[Records]:
+    if named.isdigit():
+        yield from (day.rows for day in month.days(int(named)))
+    else:
+        yield np.load(named, mmap_mode="r")[first::step]
 
 
 def log(text: str) -> None:
@@ -77,9 +89,8 @@ def log(text: str) -> None:
 def main(join_file: str, folder: str, sessions: str, first: str, step: str, rate: str = "0") -> None:
     join = read_join(join_file, "sensor")
     spool = TimedSpool(Path(folder), int(rate) / BATCH_ROWS)
-    rows = np.load(sessions, mmap_mode="r")[int(first) :: int(step)]
     began = time.monotonic()
-    fill(spool, join.name, rows)
+    fill(spool, join.name, sessions_of(sessions, int(first), int(step)))
     say(filled=time.monotonic() - began, batches=spool.left)
     sys.stdin.readline()
     uplink = Uplink(join, spool, Bounds(spool, log), log)

@@ -124,6 +124,14 @@ def settle(path: Path) -> tuple[Held, Held]:
     return before, after
 
 
+def held(path: Path) -> Held:
+    """What the store holds as it is. The server must have stopped."""
+    engine = StoreEngine(path, "")
+    answer = _held(engine.client())
+    engine.close()
+    return answer
+
+
 def _held(client: Client) -> Held:
     answer = client.query(
         "SELECT sum(rows), sum(bytes_on_disk), count() FROM system.parts WHERE active AND table = {table:String}",
