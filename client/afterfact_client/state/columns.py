@@ -3,13 +3,14 @@
 Works on arrays of rows, a block at a time; there is no object per row.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from afterfact_client.state import formats
 from afterfact_protocol.communityid import digests, text_of
 from afterfact_protocol.printable import printable
 from afterfact_protocol.query.canonical import duration as duration_literal
@@ -38,6 +39,8 @@ class Column:
     type: Type
     fields: tuple[str, ...]
     """The session fields it is computed from."""
+    form: str = ""
+    """Of formats.NAMED, the one that its values are shown in; empty: the usual one."""
 
     @property
     def right(self) -> bool:
@@ -58,7 +61,8 @@ class Column:
 
     def texts(self, rows: Records, sensors: Mapping[int, str]) -> list[str | None]:
         """What the table shows; None where the source did not know the value."""
-        shown: list[str | None] = list(_texts(self, rows, sensors))
+        made = formats.texts(self.form, self.numbers(rows)) if self.form else _texts(self, rows, sensors)
+        shown: list[str | None] = list(made)
         for at in np.flatnonzero(self.absent(rows)).tolist():
             shown[at] = None
         return shown
@@ -211,6 +215,12 @@ def _columns() -> dict[str, Column]:
 
 BY_NAME: dict[str, Column] = _columns()
 """Every column, by its name in the query language, in the order of FIELDS, then the computed ones."""
+
+
+def shown(names: Sequence[str], forms: Mapping[str, str]) -> list[Column]:
+    """Columns by their names, each in the form that was chosen for it."""
+    return [replace(BY_NAME[name], form=forms[name]) if name in forms else BY_NAME[name] for name in names]
+
 
 DEFAULT: tuple[str, ...] = (
     "sensor", "session_id", "start_time", "end_time", "src_ip", "src_port", "dst_ip", "dst_port", "proto", "outcome",

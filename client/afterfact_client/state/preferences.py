@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from afterfact_client.state.columns import BY_NAME, DEFAULT
+from afterfact_client.state.formats import offered
 from afterfact_client.state.timeline import STACKS, By
 
 FILE = "preferences.json"
@@ -24,6 +25,8 @@ class Preferences:
     """Names of columns shown, in their order."""
     widths: dict[str, int] = field(default_factory=dict)
     """Pixels of columns that were resized by hand; the others fit their content."""
+    formats: dict[str, str] = field(default_factory=dict)
+    """Columns that are shown in another form than the usual one, and which."""
     sensors_shown: bool = True
     details_shown: bool = True
     details_width: int = 356
@@ -57,6 +60,12 @@ def load(place: Path) -> tuple[Preferences, str]:
         return Preferences(), f"{path}: not usable preferences ({error}); using defaults"
 
 
+def usable(forms: dict[str, object]) -> dict[str, str]:
+    """Of forms by column those that there are."""
+    return {name: str(form) for name, form in forms.items()
+            if name in BY_NAME and form in offered(name, BY_NAME[name].type)}  # fmt: skip
+
+
 def _from(stored: dict[str, object]) -> Preferences:
     """Every value is checked by itself; names that this version does not know (a newer one's) are passed over."""
     found = Preferences()
@@ -73,6 +82,9 @@ def _from(stored: dict[str, object]) -> Preferences:
     widths = stored.get("widths")
     if isinstance(widths, dict):
         found.widths = {str(k): int(v) for k, v in widths.items() if k in BY_NAME and 16 <= int(v) <= 2000}
+    forms = stored.get("formats")
+    if isinstance(forms, dict):
+        found.formats = usable(forms)
     for name in ("sensors_shown", "details_shown", "timeline_shown", "tops_shown", "resolving"):
         if isinstance(stored.get(name), bool):
             setattr(found, name, stored[name])

@@ -152,6 +152,10 @@ class ResultRows:
 
     # --- texts --------------------------------------------------------------------------------------------------------
 
+    def forget_texts(self) -> None:
+        """Columns are shown in another form."""
+        self._texts.clear()
+
     def text(self, at: int, column: Column) -> str | Cell | None:
         """What cell says: text, None for a value the source did not know, or why there is none."""
         block, offset = divmod(at, BLOCK)

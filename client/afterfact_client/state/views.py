@@ -1,14 +1,16 @@
-"""Views of columns: which ones, in what order and how wide; as a text for a colleague, a file or the server.
+"""Views of columns: which ones, in what order, how wide and in which form; as a text for a colleague, a file or the
+server.
 
-The text is one JSON object, `{"columns": [["src_ip", 110], ["dst_port", 0]]}`: names in the query language, and pixels,
-0 for as wide as needed.
+The text is one JSON object, `{"columns": [["src_ip", 110], ["dst_port", 0, "named"]]}`: names in the query language,
+pixels, 0 for as wide as needed, and the form, where it is not the usual one.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from afterfact_client.state.columns import BY_NAME
+from afterfact_client.state.preferences import usable
 
 MOST_COLUMNS = 128
 WIDTHS = (16, 2000)
@@ -19,6 +21,7 @@ class ColumnView:
     """`columns` are names with their widths, 0 for as wide as needed."""
 
     columns: tuple[tuple[str, int], ...]
+    forms: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     """Columns of its text that this console does not have."""
 
@@ -33,12 +36,14 @@ class ColumnView:
 
     def text(self) -> str:
         """See the module."""
-        return json.dumps({"columns": [list(column) for column in self.columns]})
+        listed = [[name, width, *([self.forms[name]] if name in self.forms else [])] for name, width in self.columns]
+        return json.dumps({"columns": listed})
 
 
-def of(names: Sequence[str], widths: Mapping[str, int]) -> ColumnView:
+def of(names: Sequence[str], widths: Mapping[str, int], forms: Mapping[str, str]) -> ColumnView:
     """The view of columns as they are shown."""
-    return ColumnView(tuple((name, widths.get(name, 0)) for name in names))
+    own = {name: form for name, form in forms.items() if name in names}
+    return ColumnView(tuple((name, widths.get(name, 0)) for name in names), own)
 
 
 def read(text: str) -> ColumnView:
@@ -46,15 +51,15 @@ def read(text: str) -> ColumnView:
     are left out and named."""
     try:
         found = json.loads(text)
-        listed = [(str(name), int(width)) for name, width in found["columns"][:MOST_COLUMNS]]
+        listed = [(str(name), int(width), *more) for name, width, *more in found["columns"][:MOST_COLUMNS]]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError('this is no view of columns such as {"columns": [["src_ip", 110], ["dst_port", 0]]}') from None
-    widths = dict(reversed(listed))
-    names = list(dict.fromkeys(name for name, _ in listed))
+    widths = {name: width for name, width, *_ in reversed(listed)}
+    forms = usable({name: more[0] for name, _, *more in listed if more})
+    names = list(dict.fromkeys(name for name, *_ in listed))
     known = [name for name in names if name in BY_NAME]
     if not known:
         raise ValueError("this view has no column that this console knows")
     fitting = {name: width if WIDTHS[0] <= width <= WIDTHS[1] else 0 for name, width in widths.items()}
-    return ColumnView(
-        tuple((name, fitting[name]) for name in known), tuple(name for name in names if name not in BY_NAME)
-    )
+    unknown = tuple(name for name in names if name not in BY_NAME)
+    return ColumnView(tuple((name, fitting[name]) for name in known), forms, unknown)

@@ -1,5 +1,6 @@
 """Saved queries and the command palette, with keys."""
 
+import json
 from pathlib import Path
 
 from helpers.desk import CONTROL, Desk, Key
@@ -154,6 +155,11 @@ def test_views_of_columns_are_kept_shared_and_taken(work: Desk, fake: FakeServer
     work.ask("port = 1034")
     work.window.appearance.set_columns(["src_ip", "dst_port"])
     work.tab.answer.view.setColumnWidth(0, 222)
+    columns = work.window.columns_menu
+    columns.aboutToShow.emit()
+    (named,) = [action for action in columns.forms.actions() if action.text() == "DPort: 443 https"]
+    named.trigger()
+    assert work.cells("dst_port")[0] == ("1034",), "a port that has no name"
     menu = work.window.views
     menu.keep()
     assert menu.dialog is not None
@@ -162,15 +168,17 @@ def test_views_of_columns_are_kept_shared_and_taken(work: Desk, fake: FakeServer
     work.until(lambda: menu.dialog is None)
     menu.copy()
     menu.write_to(tmp_path / "a.view")
-    assert work.clipboard == '{"columns": [["src_ip", 222], ["dst_port", 0]]}'
-    fake.shared.save("view", "", "wide", '{"columns": [["sensor", 0], ["of_tomorrow", 9], ["src_ip", 90]]}')
+    assert work.clipboard == '{"columns": [["src_ip", 222], ["dst_port", 0, "named"]]}'
+    listed = [["sensor", 0], ["of_tomorrow", 9], ["src_ip", 90], ["src_bytes", 0, "short"], ["src_port", 0, "x"]]
+    fake.shared.save("view", "", "wide", json.dumps({"columns": listed}))
     work.window.shared.look_at_saved()
     work.until(lambda: len(menu.all()) == 2)
     menu.fill()
     narrow, wide = menu.actions()[:2]
     assert (narrow.text(), narrow.isChecked(), wide.text(), wide.isChecked()) == ("narrow", True, "wide  (team)", False)
     wide.trigger()
-    assert [column.name for column in work.tab.answer.table.columns] == ["sensor", "src_ip"]
+    assert [column.name for column in work.tab.answer.table.columns] == ["sensor", "src_ip", "src_bytes", "src_port"]
+    assert work.cells("src_bytes", "src_port")[1] == ("7.9 KB", "1025")
     assert work.tab.answer.view.columnWidth(1) == 90 and "has no of_tomorrow" in work.window.summary.whole
     work.return_to_window()
     found = palette(work)

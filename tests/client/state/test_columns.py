@@ -10,13 +10,13 @@ from helpers.query_strategies import sessions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afterfact_client.state import columns
-from afterfact_client.state.columns import BY_NAME, DEFAULT, order
+from afterfact_client.state import columns, formats
+from afterfact_client.state.columns import BY_NAME, DEFAULT, order, shown
 from afterfact_protocol.communityid import digests
 from afterfact_protocol.query import QueryError, parse
 from afterfact_protocol.query.match import matches
 from afterfact_protocol.query.operators import OPERATORS
-from afterfact_protocol.session import FIELDS, ROW
+from afterfact_protocol.session import FIELDS, ROW, absent_bits
 
 NAMES = {number: name for name, number in NUMBERS.items()}
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -182,3 +182,19 @@ def test_order_by_is_known_to_the_language() -> None:
     assert "ORDER BY" in OPERATORS
     for name in BY_NAME:
         assert parse(f"ORDER BY {name}", NOW).order
+
+
+def test_other_forms_of_values() -> None:
+    rows = fake_link.sessions(2)
+    rows["dst_port"], rows["src_bytes"] = [443, 25], [999, 1_234_567]
+    rows["absent"][1] = absent_bits("src_bytes")
+    start, end, port, size = shown(
+        ["start_time", "end_time", "dst_port", "src_bytes"],
+        {"start_time": "clock", "end_time": "full", "dst_port": "named", "src_bytes": "short"},
+    )
+    assert start.texts(rows, {}) == ["17:37:49.000", "17:37:48.000"]
+    assert end.texts(rows, {})[0] == "2004-07-26 17:37:49.000"
+    assert port.texts(rows, {}) == ["443 https", "25 smtp"] and port.exact(rows, {}) == ["443", "25"]
+    assert size.texts(rows, {}) == ["999 B", None], "what is not known is not known in any form"
+    told = [formats.short(value) for value in (1000, 9_949, 9_950, 999_499, 999_500, 1_500_000, 2**64 - 1)]
+    assert told == ["1.0 KB", "9.9 KB", "10 KB", "999 KB", "1.0 MB", "1.5 MB", "18,447 PB"]

@@ -1,6 +1,8 @@
 """Sessions as a Qt table, virtual over a result's pages: what is looked at is pulled, a few pages at a time."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from afterfact_client.console.models.resolver import Resolver
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
-from afterfact_client.state.columns import BY_NAME, Column
+from afterfact_client.state.columns import Column, shown
 from afterfact_client.state.marks import Marks, words
 from afterfact_client.state.result import PAGE_ROWS, PENDING, Cell, ResultRows
 from afterfact_protocol.codec import WireError
@@ -49,12 +51,17 @@ class SessionTable(QAbstractTableModel):
     trouble = Signal(str)
 
     def __init__(
-        self, server: Server, columns: list[str], parent: QObject | None = None, resolver: Resolver | None = None
+        self,
+        server: Server,
+        columns: list[str],
+        parent: QObject | None = None,
+        resolver: Resolver | None = None,
+        forms: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(parent)
         self._resolver = resolver
         self._server = server
-        self.columns: list[Column] = [BY_NAME[name] for name in columns]
+        self.columns: list[Column] = shown(columns, forms)
         self.result: ResultRows | None = None
         self.marks = Marks()
         """Annotations."""
@@ -80,10 +87,12 @@ class SessionTable(QAbstractTableModel):
             self._waiting = list(reversed(result.lacks(0, result.total - 1)))
             self._pull()
 
-    def set_columns(self, names: list[str]) -> None:
-        """Show these columns, in this order."""
+    def set_columns(self, names: list[str], forms: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Show these columns, in this order, some in another form than the usual one."""
         self.beginResetModel()
-        self.columns = [BY_NAME[name] for name in names]
+        self.columns = shown(names, forms)
+        if self.result is not None:
+            self.result.forget_texts()
         self.endResetModel()
 
     def sort_here(self, column: Column | None, descending: bool = False) -> None:

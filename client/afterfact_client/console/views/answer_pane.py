@@ -28,6 +28,7 @@ from afterfact_client.console.views.session_view import SessionView
 from afterfact_client.console.views.sorting import Sorting
 from afterfact_client.console.views.theme import LOOK
 from afterfact_client.state import querytext, wording
+from afterfact_client.state.columns import shown
 from afterfact_client.state.preferences import Preferences
 from afterfact_client.state.result import ResultRows
 from afterfact_client.state.tools import Tool
@@ -76,7 +77,7 @@ class AnswerPane(QWidget):
         self._fitted = False
         self.notes = AnswerNotes(server)
         self.page = MessagePage()
-        self.table = SessionTable(server, preferences.columns, self, shared.resolver)
+        self.table = SessionTable(server, preferences.columns, self, shared.resolver, preferences.formats)
         self.view = SessionView(preferences)
         self.view.setModel(self.table)
         self.view.fit_columns()
@@ -390,11 +391,11 @@ class AnswerPane(QWidget):
 
     def show_columns(self, names: list[str]) -> None:
         """Show these columns, in this order, and keep the place in the table."""
-        if names == [column.name for column in self.table.columns]:
+        if shown(names, self._preferences.formats) == self.table.columns:
             return
         current = self.view.currentIndex()
         name = self.table.columns[current.column()].name if current.isValid() else ""
-        self.table.set_columns(names)
+        self.table.set_columns(names, self._preferences.formats)
         self._restore_header()
         self.view.fit_columns()
         self.sorting.show_order()

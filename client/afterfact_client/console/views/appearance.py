@@ -73,9 +73,19 @@ class Appearance(QObject):
         for name in view.names:
             self._liked.widths.pop(name, None)
         self._liked.widths.update(view.widths)
+        for name in view.names:
+            self._liked.formats.pop(name, None)
+        self._liked.formats.update(view.forms)
         self.set_columns(view.names)
         for tab in self._window.all_tabs():
             tab.answer.view.fit_columns()
+
+    def set_form(self, name: str, form: str) -> None:
+        """Show a column in another form; empty: in the usual one."""
+        self._liked.formats.pop(name, None)
+        if form:
+            self._liked.formats[name] = form
+        self.set_columns(self._liked.columns)
 
     def toggle_sensors(self) -> None:
         """Show or hide the sensors and the saved queries."""

@@ -111,7 +111,9 @@ class MainWindow(QMainWindow):
         self.saving = QTimer(self, singleShot=True, interval=SAVE_MS)
         self._second = QTimer(self, interval=1000)
         self._poll = QTimer(self, interval=STATUS_MS)
-        self.columns_menu = ColumnsMenu("&Columns", lambda: self.preferences.columns, self.appearance.set_columns)
+        liked, looks = self.preferences, self.appearance
+        self.columns_menu = ColumnsMenu("&Columns", lambda: liked.columns, looks.set_columns,
+                                        lambda name: liked.formats.get(name, ""), looks.set_form)  # fmt: skip
         self.views = ViewMenu(self, storage.views)
         self._lay_out()
         self.menus = WindowMenus(self)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
 from afterfact_client.state.columns import BY_NAME, DEFAULT
+from afterfact_client.state.formats import NAMED, offered
 from afterfact_client.state.pivots import Section
 
 Ask = Callable[[str, bool], None]
@@ -89,14 +90,21 @@ def _dead(menu: QMenu, text: str) -> None:
 class ColumnsMenu(QMenu):
     """All columns with a tick on those shown; it stays open while ticks are changed."""
 
-    def __init__(self, title: str, shown: Callable[[], list[str]], change: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, title: str, shown: Callable[[], list[str]], change: Callable[[list[str]], None],
+        form: Callable[[str], str], set_form: Callable[[str, str], None],
+    ) -> None:  # fmt: skip
+        """`form` and `set_form` are of a column: of formats.NAMED, empty for the usual one."""
         super().__init__(title)
         self._shown = shown
+        self._form, self._set_form = form, set_form
         self._change = change
         self._ticks: dict[str, QAction] = {}
         self.setToolTipsVisible(True)
         standard = self.addAction("Standard columns")
         standard.triggered.connect(lambda: change(list(DEFAULT)))
+        self.forms = self.addMenu("&Show as")
+        self.forms.aboutToShow.connect(self._fill_forms)
         self.addSeparator()
         for column in BY_NAME.values():
             action = self.addAction(f"{column.title}  ({column.name})")
@@ -106,7 +114,20 @@ class ColumnsMenu(QMenu):
             self._ticks[column.name] = action
         self.aboutToShow.connect(self._refresh)
 
+    def _fill_forms(self) -> None:
+        """The other forms of the columns shown."""
+        self.forms.clear()
+        for column in (BY_NAME[name] for name in self._shown()):
+            for form in offered(column.name, column.type):
+                action = self.forms.addAction(f"{column.title}: {NAMED[form]}")
+                action.setCheckable(True)
+                action.setChecked(self._form(column.name) == form)
+                action.triggered.connect(
+                    lambda on, name=column.name, form=form: self._set_form(name, form if on else "")
+                )
+
     def _refresh(self) -> None:
+        self._fill_forms()
         for name, action in self._ticks.items():
             action.setChecked(name in self._shown())
 

@@ -118,7 +118,7 @@ class ViewMenu(QMenu):
 
     def _shown(self) -> views.ColumnView:
         liked = self._window.preferences
-        return views.of(liked.columns, liked.widths)
+        return views.of(liked.columns, liked.widths, liked.formats)
 
     def _remove(self, view: SavedQuery) -> None:
         if not view.team:
