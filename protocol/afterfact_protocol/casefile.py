@@ -5,6 +5,7 @@ come from anywhere: sizes are bounded, and everything is checked as messages are
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,8 +28,14 @@ from afterfact_protocol.session import RECORD, ROW
 
 FORMAT, VERSION = "afterfact case", 1
 MAX_CASE_FILE = 64 * 1024 * 1024
+MAX_FILE_ROWS = 500_000
+"""Rows of all steps of a file: what reading it may take of memory."""
 _MOST_ROWS = 2 * MAX_EVIDENCE * ROW.itemsize
 """Bytes of a step's rows; a later schema may have more columns."""
+
+
+Blobs = tuple[bytes, bytes]
+"""An answer and its rows, each compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class FiledStep:
     step: CaseStep
     left_out: tuple[ExclusionInfo, ...]
     set_versions: dict[str, int]
-    then: FiledRows
+    then: FiledRows | None
+    """None where a file is made of rows that are packed already."""
     again: FiledRows | None
 
 
@@ -80,11 +88,20 @@ class _Words:
 
 def packed(filed: FiledCase) -> bytes:
     """The file. WireError for one that would be too large."""
+    parts = [(_packed_rows(each.then), _packed_rows(each.again) if each.again else None)
+             for each in filed.steps if each.then is not None]  # fmt: skip
+    return packed_parts(filed, parts)
+
+
+def packed_parts(filed: FiledCase, rows: Sequence[tuple[Blobs, Blobs | None]]) -> bytes:
+    """The same of answers and rows that are packed already, a pair a step; those of `filed` are not looked at."""
+    kept = sum(step.kept + (min(step.run.rows, MAX_EVIDENCE) if step.run else 0) for step in _steps(filed))
+    if kept > MAX_FILE_ROWS:
+        raise WireError(f"the case has {kept:,} rows of evidence, a file holds at most {MAX_FILE_ROWS:,}")
     words = _Words(
         filed.server, filed.by, filed.exported, filed.case, tuple(each.step for each in filed.steps), filed.items,
         filed.changes, tuple(each.left_out for each in filed.steps), tuple(each.set_versions for each in filed.steps),
     )  # fmt: skip
-    rows = [[_packed_rows(each.then), _packed_rows(each.again)] for each in filed.steps]
     data: bytes = msgpack.packb([FORMAT, VERSION, asdict(words), rows])
     if len(data) > MAX_CASE_FILE:
         raise WireError(f"the case's file would have {len(data):,} bytes, at most {MAX_CASE_FILE:,} are taken in")
@@ -111,6 +128,8 @@ def unpacked(data: bytes) -> FiledCase:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WireError(f"the case's file cannot be read: {where}: {first['msg']}") from None
+    if sum(step.kept + (min(step.run.rows, MAX_EVIDENCE) if step.run else 0) for step in words.steps) > MAX_FILE_ROWS:
+        raise WireError(f"the case's file has more than {MAX_FILE_ROWS:,} rows")
     numbers = [step.number for step in words.steps]
     if not len(rows) == len(numbers) == len(words.left_out) == len(words.set_versions):
         raise WireError("the case's file cannot be read: its steps and their rows are not as many")
@@ -125,28 +144,31 @@ def unpacked(data: bytes) -> FiledCase:
     return FiledCase(words.server, words.by, words.exported, words.case, steps, words.items, words.changes)
 
 
-def _packed_rows(kept: FiledRows | None) -> list[bytes] | None:
-    if kept is None:
-        return None
-    return [zlib.compress(encode(kept.answer), 6), zlib.compress(kept.rows.tobytes(), 6)]
+def _steps(filed: FiledCase) -> list[CaseStep]:
+    return [each.step for each in filed.steps]
+
+
+def _packed_rows(kept: FiledRows) -> Blobs:
+    return zlib.compress(encode(kept.answer), 6), zlib.compress(kept.rows.tobytes(), 6)
 
 
 def _unpacked_step(step: CaseStep, part: Any) -> tuple[FiledRows, FiledRows | None]:
     match part:
         case [[bytes(answer), bytes(rows)], None] if step.run is None:
-            return _unpacked_rows(step, answer, rows), None
+            return _unpacked_rows(step, answer, rows, step.kept), None
         case [[bytes(answer), bytes(rows)], [bytes(later), bytes(others)]] if step.run is not None:
-            return _unpacked_rows(step, answer, rows), _unpacked_rows(step, later, others)
+            again = min(step.run.rows, MAX_EVIDENCE)
+            return _unpacked_rows(step, answer, rows, step.kept), _unpacked_rows(step, later, others, again)
     raise WireError(f"the case's file cannot be read: the rows of step {step.number} are missing")
 
 
-def _unpacked_rows(step: CaseStep, answer: bytes, rows: bytes) -> FiledRows:
+def _unpacked_rows(step: CaseStep, answer: bytes, rows: bytes, most: int) -> FiledRows:
     told = decode(inflated(answer, 1024 * 1024))
     if not isinstance(told, Answer):
         raise WireError(f"the case's file cannot be read: step {step.number} has no answer")
-    found = from_bytes(told.columns, inflated(rows, _MOST_ROWS), ROW)
-    if len(found) > MAX_EVIDENCE:
-        raise WireError(f"step {step.number} has {len(found):,} rows, at most {MAX_EVIDENCE:,} are kept")
+    found = from_bytes(told.columns, inflated(rows, min(most * 2 * ROW.itemsize, _MOST_ROWS)), ROW)
+    if len(found) != most:
+        raise WireError(f"step {step.number} says that it has {most:,} rows, and has {len(found):,}")
     bare = np.empty(len(found), RECORD)
     for name in RECORD.names or ():
         bare[name] = found[name]

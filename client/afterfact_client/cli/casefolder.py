@@ -32,6 +32,7 @@ def write(filed: FiledCase, data: bytes, folder: Path) -> list[str]:
     parquet = importlib.util.find_spec("pyarrow") is not None
     for each in filed.steps:
         name = f"step-{each.step.number:02}"
+        assert each.then is not None, "an unpacked step has its rows"
         _write_rows(each.then, folder / "evidence" / name, parquet)
         if each.again is not None:
             _write_rows(each.again, folder / "evidence" / f"{name}-again", parquet)

@@ -65,7 +65,8 @@ def _item(item: CaseItem, told: CaseTold) -> str:
 
 
 def _step(each: FiledStep) -> list[str]:
-    step = each.step
+    step, then = each.step, each.then
+    assert then is not None, "an unpacked step has its rows"
     state = f" [{STATES[step.state]}]" if step.state else ""
     lines = [f"### Step {step.number}{', a negative' * step.negative}{state}", ""]
     lines += [plain(step.why) or "No reason given.", "", *fenced(step.query), ""]
@@ -80,9 +81,9 @@ def _step(each: FiledStep) -> list[str]:
     lines += [f"- saved {plain(step.saved)}"] if step.saved else []
     if step.run is not None:
         lines += [f"- {ran(step.run)}; watched by then: {plain(step.run.coverage)}"]
-    lines += ["", *_rows(each.then.rows, each.then.answer.sensors)] if len(each.then.rows) else []
-    if len(each.then.rows) > SHOWN_ROWS:
-        lines += ["", f"The first {SHOWN_ROWS} of {len(each.then.rows):,}; the rest is in evidence/."]
+    lines += ["", *_rows(then.rows, then.answer.sensors)] if len(then.rows) else []
+    if len(then.rows) > SHOWN_ROWS:
+        lines += ["", f"The first {SHOWN_ROWS} of {len(then.rows):,}; the rest is in evidence/."]
     return lines
 
 

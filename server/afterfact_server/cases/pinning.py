@@ -10,9 +10,10 @@ from clickhouse_connect.driver.client import Client
 from afterfact_protocol.records import Records
 from afterfact_server.ingest import now_us
 from afterfact_server.store import pins
+from afterfact_server.store.schema import MICROSECONDS_A_DAY
 
-AT_ONCE = 2000
-"""Sessions pinned by one piece of work: ingest waits meanwhile."""
+AT_ONCE, DAYS_AT_ONCE = 2000, 8
+"""Sessions, and days of them, pinned by one piece of work: ingest waits meanwhile."""
 Between = Callable[[Callable[[Client], int]], "Future[int]"]
 """Ingest.between: while it works no day is dropped, nor taken in."""
 
@@ -20,6 +21,10 @@ Between = Callable[[Callable[[Client], int]], "Future[int]"]
 def pin(between: Between, rows: Records, label: str, who: str) -> None:
     """Pin ROWs under a label, in order of their days. StoreFailure."""
     ordered = rows[np.argsort(rows["start_time"], kind="stable")]
-    for at in range(0, len(ordered), AT_ONCE):
-        work = partial(pins.pin, keys=ordered[at : at + AT_ONCE], label=label, who=who, now=now_us())
+    days = ordered["start_time"] // MICROSECONDS_A_DAY
+    at = 0
+    while at < len(ordered):
+        end = min(at + AT_ONCE, int(np.searchsorted(days, days[at] + DAYS_AT_ONCE)))
+        work = partial(pins.pin, keys=ordered[at:end], label=label, who=who, now=now_us())
         between(work).result()
+        at = end

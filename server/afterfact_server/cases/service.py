@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine
 
 from afterfact_protocol.casefile import MAX_CASE_FILE
@@ -187,8 +188,10 @@ class CaseService:
         except RegistryError as error:
             self._log(f"cases cannot be asked: {error}")
             answer = Failed(message.request, "store", str(error)[:500], -1, -1)
-        with suppress(WireError):
+        try:
             send(answer)
+        except WireError as error:
+            send(Failed(message.request, "size", f"the case is too large to be sent: {error}", -1, -1))
 
     def _do(self, reader: Reader, message: Message, send: Send) -> Message:
         user, now = reader.user, now_us()
@@ -283,7 +286,9 @@ class CaseService:
             last_cut = len(last) < step.run.rows
             differs = compared(last, found.rows, last_cut, cut_now, newest_first).differs
         state: StepState = ("reopened" if step.negative else "changed") if differs else ""
-        self._pin(found.rows, label_of(case), user or "the server")
+        others = np.concatenate([difference.new, difference.changed])
+        if len(others):  # the others are pinned already
+            self._pin(found.rows[others], label_of(case), user or "the server")
         return self.steps.ran(case, number, run, kept_of(found, self._watched(found)), state, found.now)
 
     def _evidence(self, message: AskEvidence) -> tuple[Answer, Records]:
@@ -338,11 +343,15 @@ class CaseService:
             running.send(CaseSaved(running.request, changed.case, changed.number))
 
         def send(answer: Message) -> None:
-            if not isinstance(answer, Progress):
+            if not isinstance(answer, Progress) and not done.done():
                 done.set_result(answer)
 
         self._queries.worked(self._scope, next(self._numbers), send, work)
-        answer = done.result(AGAIN_SECONDS)
+        try:
+            answer = done.result(AGAIN_SECONDS)
+        except TimeoutError:
+            self._log(f"step {stored.number} of case {stored.case} was not asked again: the queries are too busy")
+            return
         if outcome:
             self._log(f"case {stored.case}: {outcome[0].what}")
             self._by_server(outcome[0])

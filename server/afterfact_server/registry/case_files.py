@@ -8,12 +8,12 @@ from dataclasses import asdict
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from afterfact_protocol.casefile import FiledCase, FiledRows, FiledStep, packed, unpacked
+from afterfact_protocol.casefile import MAX_CASE_FILE, FiledCase, FiledStep, packed_parts, unpacked
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import CaseChange, ExclusionInfo
 from afterfact_protocol.statustext import time_text
 from afterfact_server.registry.case_rows import CaseRefusal, Changed, case_row, noted, told_of, told_step
-from afterfact_server.registry.case_steps import Kept, Watched, packed_rows, step_row, unpacked_rows
+from afterfact_server.registry.case_steps import Kept, Watched, packed_rows, step_row
 from afterfact_server.registry.case_tables import CaseRow, ChangeRow, ItemRow, StepRow
 from afterfact_server.registry.database import transaction
 
@@ -30,11 +30,18 @@ class CaseFiles:
         with transaction(self._engine) as session:
             told = told_of(session, case_row(session, number), 0)
             rows = session.scalars(select(StepRow).where(StepRow.case_id == number).order_by(StepRow.number))
-            steps = tuple(map(_filed, rows))
+            steps, parts, size = [], [], 0
+            for row in rows:  # as they lie in the registry: nothing is unpacked
+                again = (row.run_answer, row.run_evidence) if row.run else None
+                parts.append(((row.answer, row.evidence), again))
+                steps.append(_filed(row))
+                size += sum(map(len, (row.answer, row.evidence, row.run_answer, row.run_evidence)))
+                if size > MAX_CASE_FILE:
+                    raise CaseRefusal(f"the case's evidence is more than a file holds, {MAX_CASE_FILE:,} bytes")
             changes = session.scalars(select(ChangeRow).where(ChangeRow.case_id == number).order_by(ChangeRow.id))
             history = tuple(CaseChange(row.time, row.user, row.what, row.before) for row in changes)
         try:
-            return packed(FiledCase(self._name, user, now, told.case, steps, told.items, history))
+            return packed_parts(FiledCase(self._name, user, now, told.case, tuple(steps), told.items, history), parts)
         except WireError as error:
             raise CaseRefusal(str(error)) from None
 
@@ -61,15 +68,15 @@ class CaseFiles:
 
 
 def _filed(row: StepRow) -> FiledStep:
+    """A step without its rows."""
     left_out = tuple(ExclusionInfo(**one) for one in json.loads(row.left_out))
-    again = FiledRows(*unpacked_rows(row.run_answer, row.run_evidence)) if row.run else None
-    then = FiledRows(*unpacked_rows(row.answer, row.evidence))
-    return FiledStep(told_step(row), left_out, json.loads(row.set_versions), then, again)
+    return FiledStep(told_step(row), left_out, json.loads(row.set_versions), None, None)
 
 
 def _enter(session: Session, case: int, filed: FiledCase) -> None:
     for each in filed.steps:
         step = each.step
+        assert each.then is not None, "an unpacked step has its rows"
         made = step_row(case, step, Kept(each.then.answer, each.then.rows, each.left_out, each.set_versions, Watched()))
         made.state = step.state
         if each.again is not None and step.run is not None:

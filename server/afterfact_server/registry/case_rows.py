@@ -23,8 +23,8 @@ from afterfact_protocol.messages import (
 from afterfact_protocol.statustext import age_text
 from afterfact_server.registry.case_tables import CaseRow, ChangeRow, ItemRow, StepRow
 
-MOST_BYTES = 900_000
-"""Of a case as it is told: it must fit into a message."""
+MOST_BYTES = 600_000
+"""Of a case as it is told, for people to add to it: it must fit into a message, with what re-runs add."""
 UNSETTLED = ("changed", "reopened")
 SHOWN = 80
 """Characters of a text in a line of the history."""
