@@ -326,6 +326,18 @@ def test_a_table_its_order_and_the_sessions_behind_its_rows(desk: Desk, case: Ca
     view.table.sort_by(3)
     assert [int(view.table.text(row, 3).replace(",", "")) for row in range(len(rows))] == sums[::-1]
 
+    source = view.table.text(0, 0)
+    view.selectColumn(0)
+    view._menu_at(view.visualRect(view.table.index(0, 0)).center())
+    assert view.menu is not None
+    offered = {action.text(): action for action in view.menu.actions()}
+    view.menu.close()
+    chosen = len({row[0] for row in rows})
+    assert {f"AND src_ip = {source}", f"AND NOT src_ip = {source}", f"All sessions with src_ip = {source}",
+            f"Profile of {source}", f"{chosen} addresses to a new set ..."} <= set(offered)  # fmt: skip
+    tip = offered[f"AND NOT src_ip = {source}"].toolTip()
+    assert tip == f"WHERE port = 1034 AND NOT src_ip = {source} | count, sum(bytes) as b, first by src_ip, dst_ip"
+    view.clearSelection()
     view.setFocus()
     view.setCurrentIndex(view.table.index(0, 0))
     desk.key(Key.Key_C, CONTROL)

@@ -11,8 +11,11 @@ from afterfact_client.state.columns import BY_NAME
 from afterfact_client.state.table import Table
 from afterfact_client.state.timeline import Top
 from afterfact_client.state.wording import count
+from afterfact_protocol.session import BY_NAME as FIELD_BY_NAME
 from afterfact_protocol.statustext import time_text
 
+FIELDS = {name: column for name, column in BY_NAME.items() if name in FIELD_BY_NAME}
+"""Columns that are fields of the record."""
 MOST = 8
 """Values of a kind that are named."""
 
@@ -73,8 +76,7 @@ def tops_of(table: Table, field: str) -> tuple[list[Top], int]:
     rows = zip(table.texts(at), table.array("count").tolist(), table.other.tolist(), strict=True)
     for row, (text, number, other) in enumerate(rows):
         if not other:
-            condition = f"{field} IS NULL" if text is None else f"{field} = {_literal(table, at, row, field, text)}"
-            found.append(Top(text or "\N{EN DASH}", int(number), condition))
+            found.append(Top(text or "\N{EN DASH}", int(number), key_condition(table, at, row, field, text)))
     return found, table.answer.groups
 
 
@@ -85,10 +87,13 @@ def known_tops(table: Table, field: str, most: int) -> tuple[list[Top], int]:
     return known[:most], different - (len(found) - len(known))
 
 
-def _literal(table: Table, at: int, row: int, field: str, text: str) -> str:
-    column = BY_NAME.get(field)
+def key_condition(table: Table, at: int, row: int, field: str, text: str | None) -> str:
+    """The condition of the sessions with the value of a cell, which is shown as `text`; None: it is not known."""
+    if text is None:
+        return f"{field} IS NULL"
+    column = FIELDS.get(field)
     told = column.literal(table.as_field(at, field)[row], table.answer.sensors) if column is not None else None
-    return text if told is None else told
+    return f"{field} = {text if told is None else told}"
 
 
 def days_of(table: Table) -> list[tuple[int, int, int]]:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from afterfact_client.console.models.server import Server
 from afterfact_client.console.models.session_table import ABSENT, ASCENDING, DESCENDING
 from afterfact_client.link import LinkLost, RequestFailed
+from afterfact_client.state.profile import key_condition
 from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.messages import MAX_BATCH_BYTES, Page, TableAnswer
@@ -126,6 +127,19 @@ class AggregateTable(QAbstractTableModel):
     def behind(self, row: int) -> str | None:
         """The query for the sessions of a row as shown; None where no query says which these are."""
         return self.table.behind(int(self._order[row])) if self.table is not None else None
+
+    def key(self, row: int, section: int) -> tuple[str, str, str] | None:
+        """Of a cell of what the table is by: the field, the value as text (empty where it is not known), the condition
+        that finds it; None of other cells, and of what sums up the rest."""
+        if self.table is None:
+            return None
+        at, place = self._shown[section], int(self._order[row])
+        column = self.table.columns[at]
+        if column.role != "key" or self.table.rows["other"][place]:
+            return None
+        part = Table(self.table.answer, self.table.rows[place : place + 1])
+        text = part.texts(at)[0]
+        return column.name, text or "", key_condition(part, at, 0, column.name, text)
 
     def selection_text(self, rows: list[int], sections: list[int], as_csv: bool) -> str:
         """A header, then a line a row, exact, apart by tabs or as CSV."""

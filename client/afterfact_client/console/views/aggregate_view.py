@@ -1,6 +1,7 @@
 """The view of a table that was made of sessions: sorts, copies, exports, and asks for the sessions behind a row."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
@@ -11,6 +12,10 @@ from afterfact_client.console.models.aggregate_table import AggregateTable
 from afterfact_client.console.views.theme import LOOK
 
 MOST_WIDTH = 420
+MOST_ADDED = 5_000
+"""Selected values that a set takes from here."""
+Offer = tuple[str, str, Callable[[], None]]
+"""What an entry says, its tool tip, and what it does."""
 
 
 class AggregateView(QTableView):
@@ -26,6 +31,9 @@ class AggregateView(QTableView):
         super().__init__(parent)
         self.table = table
         self.menu: QMenu | None = None
+        self.offers: Callable[[str, str, str, list[str]], list[Offer]] = lambda *_: []
+        """What is offered of a value that the table is by: its field, its text, its condition, the texts selected of
+        that column."""
         self.setModel(table)
         self.setAccessibleName("Table")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -110,12 +118,27 @@ class AggregateView(QTableView):
         if path:
             self.export(path)
 
+    def _selected(self, index: QModelIndex) -> list[str]:
+        """The values selected of the column of a cell, if it is among them; else its own."""
+        chosen = [each for each in self.selectionModel().selectedIndexes() if each.column() == index.column()]
+        cells = chosen[:MOST_ADDED] if index in chosen else [index]
+        keys = (self.table.key(each.row(), each.column()) for each in cells)
+        return [key[1] for key in keys if key is not None and key[1]]
+
     def _menu_at(self, at: QPoint) -> None:
         index = self.indexAt(at)
         if not index.isValid():
             return
         self.menu = QMenu(self)
+        self.menu.setToolTipsVisible(True)
         self.menu.addAction("&Sessions behind this row\tEnter", lambda: self.open_behind(index))
+        key = self.table.key(index.row(), index.column())
+        if key is not None:
+            self.menu.addSeparator()
+            for name, tip, do in self.offers(*key, self._selected(index)):
+                action = self.menu.addAction(name.replace("&", "&&"))
+                action.setToolTip(tip)
+                action.triggered.connect(lambda _checked=False, do=do: do())
         self.menu.addSeparator()
         self.menu.addAction("Copy selection\tCtrl+C", lambda: self.copy(False))
         self.menu.addAction("Copy selection as CSV\tCtrl+Shift+C", lambda: self.copy(True))
@@ -126,6 +149,10 @@ class AggregateView(QTableView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
             self.open_behind(self.currentIndex())
+        elif event.key() == Qt.Key.Key_Menu or (
+            event.key() == Qt.Key.Key_F10 and event.modifiers() == Qt.KeyboardModifier.ShiftModifier
+        ):
+            self._menu_at(self.visualRect(self.currentIndex()).bottomLeft() - QPoint(0, 1))
         elif event.matches(QKeySequence.StandardKey.Copy):
             self.copy(False)
         elif event.key() == Qt.Key.Key_C and event.modifiers() == (

@@ -91,6 +91,9 @@ class AnswerPane(QWidget):
         self.rows = RowActions(server.join.address, self.table, self.view, tools, shared, self)
         self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
         self.aggregate = AggregateView(AggregateTable(server, self))
+        self.aggregate.offers = lambda field, text, condition, chosen: self.rows.key_offers(
+            field, text, condition, chosen, self.query
+        )
         self._beside = QSplitter(Qt.Orientation.Horizontal, handleWidth=1, childrenCollapsible=False)
         self._beside.addWidget(self.view)
         self._beside.addWidget(self.details)

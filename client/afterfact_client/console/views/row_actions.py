@@ -134,6 +134,27 @@ class RowActions(QObject):
         rows = [self._table.row_values(at) for first, last in ranges for at in range(first, last + 1)]
         return np.array([row] if any(other is None for other in rows) else rows)
 
+    def key_offers(
+        self, field: str, text: str, condition: str, chosen: list[str], asked: str
+    ) -> list[tuple[str, str, Callable[[], None]]]:
+        """What can be done with a value that a table is by: `condition` finds it, `chosen` are those selected."""
+        texts: tuple[tuple[str, str, bool], ...] = ()
+        found: list[tuple[str, str, Callable[[], None]]] = []
+        try:
+            times = querytext.time_terms(asked)
+            texts = (
+                (f"AND {condition}", querytext.refined(asked, condition), False),
+                (f"AND NOT {condition}", querytext.refined(asked, condition, negated=True), False),
+                (f"All sessions with {condition}", f"WHERE {' AND '.join([*times, condition])}", True),
+            )
+        except QueryError:
+            pass
+        for name, query, elsewhere in texts:
+            found.append((name, query, lambda query=query, elsewhere=elsewhere: self.asked.emit(query, elsewhere)))  # type: ignore[misc]
+        if field in ("src_ip", "dst_ip", "other_ip") and text:
+            found.append((f"Profile of {text}", "Peers, ports, days", lambda: self.profile(text, asked)))
+        return [*found, *self.sets.of_values(field, chosen)]
+
     def profile(self, address: str, asked: str) -> None:
         """A host's page, within the time that a query asked about."""
         try:

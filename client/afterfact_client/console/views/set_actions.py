@@ -1,6 +1,6 @@
 """What a value's menu offers of sets: add it, or what is selected of its column, to one; save a column or the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -17,6 +17,7 @@ from afterfact_protocol.query.canonical import endpoint
 from afterfact_protocol.query.nodes import Endpoint, Network
 from afterfact_protocol.query.operators import Type
 from afterfact_protocol.query.setterms import KINDS
+from afterfact_protocol.query.subjects import resolve
 from afterfact_protocol.records import Records
 from afterfact_protocol.sets import told
 
@@ -44,15 +45,7 @@ class SetActions(QObject):
         """Of cells of a column, in `rows`, and of the query that found them; none for who may not save."""
         if not self._shared.may_change or self._shared.server.state.limits:
             return []
-        found: list[Entry] = []
-        for chosen in _chosen(column, rows):
-            what = chosen.values[0] if len(chosen.values) == 1 else told(chosen.kind, len(chosen.values))
-            fitting = [one for one in self._shared.sets.items if one.kind == chosen.kind and not one.live]
-            fitting.sort(key=lambda one: -one.made)
-            for one in fitting[:MOST_NAMED]:
-                tip = f"{told(one.kind, one.count, one.networks)}, by {one.by}"
-                found.append((f"{what} to @{one.name}", tip, lambda name=one.name, c=chosen: self._add(name, c)))  # type: ignore[misc]
-            found.append((f"{what} to a new set ...", "", lambda c=chosen: self._offer(c)))  # type: ignore[misc]
+        found = [entry for chosen in _chosen(column, rows) for entry in self._of(chosen)]
         if column.type in KINDS:
             found.append((f"{column.name} of all that this query finds ...", asked,
                           lambda: self._offer(Found(asked, column.name))))  # fmt: skip
@@ -61,6 +54,26 @@ class SetActions(QObject):
                 (f"The {len(rows):,} sessions selected ...", "", lambda: self._offer_rows(rows, sensors, asked))
             )
         found.append(("All sessions that this query finds ...", asked, lambda: self._offer(Found(asked, "session"))))
+        return found
+
+    def of_values(self, field: str, texts: Sequence[str]) -> list[Entry]:
+        """Of values of a field as the table of a query shows them; none for who may not save."""
+        subject = resolve(field)
+        kind = KINDS.get(subject.type) if subject is not None else None
+        if kind is None or kind == "session" or not self._shared.may_change or self._shared.server.state.limits:
+            return []
+        return self._of(Chosen(kind, _once(list(texts))))
+
+    def _of(self, chosen: Chosen) -> list[Entry]:
+        found: list[Entry] = []
+        if chosen.values:
+            what = chosen.values[0] if len(chosen.values) == 1 else told(chosen.kind, len(chosen.values))
+            fitting = [one for one in self._shared.sets.items if one.kind == chosen.kind and not one.live]
+            fitting.sort(key=lambda one: -one.made)
+            for one in fitting[:MOST_NAMED]:
+                tip = f"{told(one.kind, one.count, one.networks)}, by {one.by}"
+                found.append((f"{what} to @{one.name}", tip, lambda name=one.name, c=chosen: self._add(name, c)))  # type: ignore[misc]
+            found.append((f"{what} to a new set ...", "", lambda c=chosen: self._offer(c)))  # type: ignore[misc]
         return found
 
     def _add(self, name: str, chosen: Chosen) -> None:
