@@ -68,6 +68,9 @@ class FakeShared:
     saved: dict[tuple[str, str, str], SavedItem] = field(default_factory=dict)
     revision: int = 0
     asked: list[Message] = field(default_factory=list)
+    holding: bool = False
+    """Changes are not answered until `release`."""
+    held: "list[tuple[Message, Future[Any]]]" = field(default_factory=list)
     failure: Failed | None = None
     """Every change fails with it."""
 
@@ -81,8 +84,18 @@ class FakeShared:
         number = self.saved[kind, folder, name].number + 1 if (kind, folder, name) in self.saved else 1
         self.saved[kind, folder, name] = SavedItem(kind, folder, name, text, "", number, by, WHEN)  # type: ignore[arg-type]
 
+    def release(self) -> None:
+        """Answer what waits."""
+        self.holding = False
+        held, self.held = self.held, []
+        for message, future in held:
+            self.take(message, future)
+
     def take(self, message: Message, future: "Future[Any]") -> None:
         self.asked.append(message)
+        if self.holding and isinstance(message, PutSet | SaveSet | SaveItem):
+            self.held.append((message, future))
+            return
         change = not isinstance(message, AskSets | AskSetValues | AskExclusions | AskSaved)
         failure = self.failure if change else None
         if isinstance(message, SaveItem | RemoveItem):

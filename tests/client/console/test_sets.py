@@ -145,7 +145,18 @@ def test_values_columns_and_rows_are_added_to_sets(work: Desk, fake: FakeServer)
     saved = [one for one in fake.shared.asked if isinstance(one, SaveSet)]
     assert saved[-1] == SaveSet(0, "infected", "port = 1034", "src_ip", True, True, "")
     work.return_to_window()
-    offers(work)[3].trigger()
+    offers(work)[1].trigger()
+    closed = work.tab.answer.rows.sets.dialog
+    assert closed is not None
+    closed.name.setText("late")
+    fake.shared.holding = True
+    closed.button.click()
+    closed.reject()
+    work.until(lambda: work.tab.answer.rows.sets.dialog is None)
+    fake.shared.release()
+    work.until(lambda: "late" in [one.name for one in work.window.shared.sets.items])
+    work.return_to_window()
+    offers(work)[-2].trigger()
     rows = work.tab.answer.rows.sets.dialog
     assert rows is not None and rows.of.toPlainText().count("session_id = ") == 3
     rows.reject()

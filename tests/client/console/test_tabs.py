@@ -73,6 +73,17 @@ def test_a_tab_in_a_window_of_its_own_works_and_comes_back(work: Desk, fake: Fak
     QTest.keyClick(tab.editor, Key.Key_Return, CONTROL)
     work.until(lambda: fake.asked[-1] == "port = 77" and not tab.query.running)
     assert window.status.whole.startswith("8 observations") and window.windowTitle() == "port = 77"
+    QTest.keyClick(tab.editor, Key.Key_F, CONTROL)
+    assert tab.answer.filter.isVisible()
+    QTest.keyClick(tab.answer.filter.field, Key.Key_Escape)
+    QTest.keyClick(tab.answer.view, Key.Key_A, CONTROL)
+    QTest.keyClick(tab.answer.view, Key.Key_C, CONTROL)
+    work.until(lambda: window.status.whole == "Copied 8 rows")
+    QTest.keyClick(tab.editor, Key.Key_S, CONTROL)
+    assert work.window.commands.dialog is not None and work.window.commands.dialog.text.toPlainText() == "port = 77"
+    work.window.commands.dialog.reject()
+    window.activateWindow()
+    work.until(window.isActiveWindow)
     QTest.keyClick(tab.editor, Key.Key_W, CONTROL)
     assert not work.window.tabs.detached and work.tab is tab and tab.window() is work.window
     assert work.window.tabs.tabText(work.window.tabs.indexOf(tab)) == "port = 77"

@@ -26,21 +26,36 @@ class HintsRun(QObject):
         super().__init__(parent)
         self._server = server
         self._result: ResultRows | None = None
+        self._to_ask: ResultRows | None = None
+        """The server is to be asked about it, and is not yet."""
 
     def look_at(self, result: ResultRows | None) -> None:
-        """Tell of this result from now on; of one that is new the server is asked."""
+        """Tell of this result from now on; of one that is new the server is asked once its first rows are here."""
         self._result = result
         if result is None:
             return
         if result.hints is None and not result.wanted and self._server.online:
-            result.wanted = True
-            self._server.hints(result.answer.request, partial(self._take, result))
+            result.wanted, self._to_ask = True, result
+            if not result.answer.total:
+                self.rows_shown()
         self._tell(result)
+
+    def rows_shown(self) -> None:
+        """Rows go first; now some are here."""
+        result, self._to_ask = self._to_ask, None
+        if result is None or result is not self._result:
+            return
+        if self._server.online:
+            self._server.hints(result.answer.request, partial(self._take, result))
+        else:
+            result.wanted = False
 
     def leave(self, result: ResultRows) -> None:
         """It is looked at no more: the server need not count on."""
         if result.wanted:
             self._server.cancel(result.answer.request)
+        if result is self._to_ask:
+            result.wanted, result.hints, self._to_ask = False, [STOPPED], None
 
     def _take(self, result: ResultRows, future: "Future[Hints]") -> None:
         result.wanted = False

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from shiboken6 import isValid
 
 from afterfact_client.console.models.header import header
 from afterfact_client.console.models.server import Server
@@ -84,7 +85,8 @@ class ServerList(QAbstractTableModel):
                 self._show(future.result())
             elif not isinstance(error, RequestFailed | LinkLost):
                 raise error
-            done(error)
+            if _there(done):
+                done(error)
 
         self._server.request(make, answered)
 
@@ -152,3 +154,9 @@ class ServerList(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(column.text(item))
         return None
+
+
+def _there(call: Callable[..., None]) -> bool:
+    """Whether the dialogue whose method it is was not closed meanwhile."""
+    owner = getattr(getattr(call, "func", call), "__self__", None)
+    return not isinstance(owner, QObject) or isValid(owner)

@@ -116,6 +116,7 @@ class AnswerPane(QWidget):
         self.table.loaded.connect(self._loaded)
         self.table.arrived.connect(self._first_rows)
         self.table.arrived.connect(self.pictures.rows_shown)
+        self.table.arrived.connect(self.hints.rows_shown)
         self.table.trouble.connect(self.notes.trouble)
         self.filter.typed.connect(self.finder.typed)
         self.filter.closed.connect(self.view.setFocus)
@@ -313,6 +314,8 @@ class AnswerPane(QWidget):
         result = self.table.result
         if result is not None and (not result.complete or result.wanted):
             self._server.cancel(result.answer.request)
+        self.hints.look_at(None)
+        self.notes.clear()  # what is still counted finds nobody to tell
         self.pictures.stop()
         self._look.stop()
         self.details.sightings.drop()

@@ -1,11 +1,12 @@
 """What a window offers by name: the command palette, saved queries, and exports."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from afterfact_client.console.models.shared import Shared
 from afterfact_client.console.views.command_palette import CommandPalette, of_menus
@@ -75,6 +76,18 @@ class Commands(QObject):
         else:
             self._window.tell("There is no query to save")
 
+    def keys_of(self, tab: QueryTab) -> list[tuple[str, Callable[[], object]]]:
+        """Keys of a tab that has a window of its own, as the menus have them for the one in front."""
+        answer = tab.answer
+        return [
+            ("Ctrl+S", lambda: self._offer(tab.editor.text, tab.state.name)),
+            ("Ctrl+E", lambda: self._export_table(tab)),
+            ("Ctrl+Shift+E", lambda: self._export_picture(tab)),
+            ("Ctrl+F", answer.filter.enter),
+            ("Ctrl+Shift+Y", tab.time.open),
+            ("Ctrl+Shift+O", lambda: answer.rows.profile_here(answer.query)),
+        ]
+
     def export_table(self) -> None:
         """All rows of the table in front, in its columns, into a CSV file."""
         self._window.on_tab(self._export_table)
@@ -108,7 +121,8 @@ class Commands(QObject):
         self._window.tell(f"Exported to {path}" if done else f"Not exported: {path} cannot be written")
 
     def _ask(self, query: SavedQuery, before: SavedQuery | None) -> None:
-        self.dialog = SaveDialog(self.saved, self._shared, query, before, self._window)
+        self.dialog = SaveDialog(self.saved, self._shared, query, before,
+                                 QApplication.activeWindow() or self._window)  # fmt: skip
         self.dialog.saved.connect(lambda kept: self._window.tell(f"Saved as {kept.path}"))
         self.dialog.destroyed.connect(self._dialog_gone)
         self.dialog.open()

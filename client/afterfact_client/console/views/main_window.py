@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
         self.tabs.changed.connect(self.saving.start)
         self.tabs.status_changed.connect(self._show_summary)
         self.tabs.told.connect(self.tell)
+        self.tabs.keys_of = self.commands.keys_of
         self.queue.status_changed.connect(self._queue_status)
         self.cases.status_changed.connect(self._queue_status)
         self.panel.chosen.connect(self._ask_about)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Protocol, cast
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QInputDialog, QMenu, QTabBar, QTabWidget, QVBoxLayout, QWidget
 
@@ -17,6 +17,7 @@ from afterfact_client.state import querytext
 from afterfact_client.state.session import TabState
 
 CLOSED_TABS = 20
+TOLD_MS = 4000
 PIN = "\N{BLACK DIAMOND} "
 """Before the names of pinned tabs."""
 
@@ -57,6 +58,8 @@ class QueryTabs(QTabWidget):
         self._closed: list[TabState] = []
         self.detached: list[DetachedTab] = []
         self.menu: QMenu | None = None
+        self.keys_of: Callable[[QueryTab], Sequence[tuple[str, Callable[[], object]]]] = lambda tab: ()
+        """Further keys of a tab that has a window of its own, and what they do."""
         self.setMovable(True)
         bar = self.tabBar()
         bar.setDrawBase(False)
@@ -238,7 +241,7 @@ class QueryTabs(QTabWidget):
         if not isinstance(tab, QueryTab):
             return
         self.removeTab(at)
-        window = DetachedTab(tab, self)
+        window = DetachedTab(tab, self.keys_of(tab), self)
         window.closing.connect(lambda: self._back(window))
         self.detached.append(window)
         if not self.attached():
@@ -284,9 +287,13 @@ class DetachedTab(QWidget):
 
     closing = Signal()
 
-    def __init__(self, tab: QueryTab, parent: QWidget) -> None:
+    def __init__(
+        self, tab: QueryTab, keys: Sequence[tuple[str, Callable[[], object]]], parent: QWidget
+    ) -> None:  # fmt: skip
         super().__init__(parent, Qt.WindowType.Window)
         self.tab = tab
+        self._told = QTimer(self, singleShot=True, interval=TOLD_MS)
+        self._told.timeout.connect(self._show_status)
         self.resize(parent.size())
         self.status = ElidedLabel()
         self.status.setContentsMargins(8, 3, 8, 3)
@@ -296,24 +303,34 @@ class DetachedTab(QWidget):
         layout.addWidget(tab, 1)
         layout.addWidget(self.status)
         tab.status_changed.connect(self._show_status)
+        tab.told.connect(self.tell)
         self._show_status()
-        for keys, do in (
-            (("Ctrl+Return", "Ctrl+Enter"), tab.run),
-            (("Esc",), tab.stop),
-            (("Alt+Left",), lambda: tab.step(-1)),
-            (("Alt+Right",), lambda: tab.step(1)),
-            (("Ctrl+L",), tab.editor.setFocus),
-            (("Ctrl+J",), tab.answer.view.setFocus),
-            (("Ctrl+D",), tab.answer.notes.toggle),
-            (("Ctrl+W",), self.close),
-        ):
-            for key in keys:
-                QShortcut(QKeySequence(key), self).activated.connect(do)
+        own: tuple[tuple[str, Callable[[], object]], ...] = (
+            ("Ctrl+Return", tab.run),
+            ("Ctrl+Enter", tab.run),
+            ("Esc", tab.stop),
+            ("Alt+Left", lambda: tab.step(-1)),
+            ("Alt+Right", lambda: tab.step(1)),
+            ("Ctrl+L", tab.editor.setFocus),
+            ("Ctrl+J", tab.answer.view.setFocus),
+            ("Ctrl+D", tab.answer.notes.toggle),
+            ("Ctrl+W", self.close),
+        )
+        for key, do in (*own, *keys):
+            QShortcut(QKeySequence(key), self).activated.connect(lambda do=do: do())
+
+    def tell(self, text: str) -> None:
+        """A short word in place of the status."""
+        self.status.show_text(text)
+        self._told.start()
 
     def _show_status(self) -> None:
+        self._told.stop()
         self.status.show_text(self.tab.status, self.tab.status_details)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.tab.status_changed.disconnect(self._show_status)
+        self.tab.told.disconnect(self.tell)
+        self._told.stop()
         super().closeEvent(event)
         self.closing.emit()
