@@ -18,6 +18,7 @@ from helpers.desk import CONTROL, SHIFT, Desk, Key
 from helpers.processes import PASSWORD, Server, ask, free_ports
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from afterfact_client import connect
@@ -145,6 +146,59 @@ def test_the_case_from_login_to_the_inbound_session(desk: Desk, case: Case) -> N
     desk.window.tab.step(-1)
     desk.window.tab.step(-1)
     assert desk.tab.editor.text == WORM.strip() and len(desk.cells("src_ip")) == len(expected)
+
+
+def test_what_the_team_shares_at_a_real_server(desk: Desk, case: Case) -> None:
+    desk.log_in("ana", PASSWORD)
+    desk.ask(WORM)
+    sources = {row[0] for row in desk.cells("src_ip")}
+    desk.go_to(0, "src_ip")
+    desk.key(Key.Key_Return)
+    (into,) = [action.menu() for action in desk.menu().actions() if action.text() == "Add to a &set"]
+    assert isinstance(into, QMenu)
+    next(action for action in into.actions() if action.text().startswith("src_ip of all")).trigger()
+    dialog = desk.tab.answer.rows.sets.dialog
+    assert dialog is not None
+    QTest.keyClicks(dialog.name, "gui_worm")
+    QTest.keyClick(dialog.name, Key.Key_Return)
+    desk.until(lambda: desk.window.summary.whole.startswith("Saved as @gui_worm"))
+    desk.return_to_window()
+    desk.ask("src_ip IN @gui_worm AND port = 1034")
+    assert sources <= {row[0] for row in desk.cells("src_ip")}
+    desk.key(Key.Key_S, CONTROL | SHIFT)
+    sets = desk.window.keep.sets_window
+    assert sets is not None
+    desk.until(lambda: sets.item is not None and sets.item.name == "gui_worm")
+    sets.show_values()
+    desk.until(lambda: all(f"  {source}" in sets.details.toPlainText().splitlines() for source in sources))
+    sets.close()
+    with connect(case.console, "ana", PASSWORD) as client:
+        assert client.sets("gui_worm")[-1].field == "src_ip"
+        client.save_exclusion("gui_tcp", "proto = tcp")
+        whole = client.query("port = 1034 EXCLUDING NONE").answer.total
+        desk.window.activateWindow()
+        desk.until(desk.window.isActiveWindow)
+        desk.ask("port = 1034 EXCLUDING gui_tcp")
+        line, left = desk.tab.answer.notes.left_out, len(desk.cells("src_ip"))
+        assert line.words.startswith("Left out: gui_tcp (proto = tcp; by ana)") and left < whole
+        line.follow("count")
+        desk.until(lambda: f"gui_tcp (proto = tcp; by ana): {whole - left:,}" in line.words)
+        line.follow("see:0")
+        desk.answered()
+        assert len(desk.cells("src_ip")) == whole - left
+        desk.key(Key.Key_S, CONTROL)
+        save = desk.window.commands.dialog
+        assert save is not None
+        save.whose.setCurrentIndex(1)
+        save.name.setText("gui saved")
+        QTest.keyClick(save.name, Key.Key_Return)
+        desk.until(lambda: desk.window.commands.dialog is None)
+        item = client.saved.get("gui saved")
+        assert (item.text, item.by) == (desk.tab.editor.text, "ana")
+        client.saved.remove(item)
+        desk.until(lambda: not desk.window.shared.team("query"))
+        client.remove_exclusion("gui_tcp")
+        client.remove_set("gui_worm")
 
 
 def test_a_hosts_profile_is_what_its_sessions_say(desk: Desk, case: Case) -> None:
