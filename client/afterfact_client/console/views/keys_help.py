@@ -2,7 +2,16 @@
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QMenu,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from afterfact_client.console.views.parts import label
 
@@ -95,13 +104,24 @@ class KeysHelp(QDialog):
             at = heights.index(min(heights))
             columns[at].addLayout(part)
             heights[at] += len(keys) + 2
-        layout = QHBoxLayout(self)
+        page = QWidget()
+        layout = QHBoxLayout(page)
         layout.setContentsMargins(24, 16, 24, 16)
         layout.setSpacing(32)
         for column in columns:
             column.setSpacing(7)
             column.addStretch(1)
             layout.addLayout(column)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(page)
+        area.setAccessibleName("All keys")
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)
+        room, needed = self.screen().availableSize(), page.sizeHint()
+        self.resize(min(needed.width() + 16, room.width()), min(needed.height(), room.height() - 48))
 
 
 def _of_menu(menu: QMenu) -> tuple[tuple[str, str], ...]:
