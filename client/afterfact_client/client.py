@@ -18,11 +18,11 @@ from afterfact_client.cases import CaseBook
 from afterfact_client.link import ANSWER_SECONDS, ConnectError, Link, LinkPhase
 from afterfact_client.queue import Queue
 from afterfact_client.saved import SavedList
-from afterfact_client.state.hints import told as hints_told
 from afterfact_client.state.table import Table, rows_from_bytes
 from afterfact_client.watches import WatchList
 from afterfact_protocol.coveragetext import complete, told
 from afterfact_protocol.event import EVENT_FOUND, Events, events_from_bytes
+from afterfact_protocol.hintstext import told as hints_told
 from afterfact_protocol.joinfile import read_join
 from afterfact_protocol.messages import (
     MAX_BATCH_BYTES,

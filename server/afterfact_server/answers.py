@@ -152,6 +152,8 @@ class Found:
     """ROWs of the first keys."""
     now: int
     """When it was asked, microseconds."""
+    hints: Hints | None
+    """What else must be known to judge it, if that was to be counted."""
 
 
 @dataclass(slots=True)
@@ -330,10 +332,12 @@ class Answers:
             running.result = None
             raise
 
-    def found(self, running: Running, text: str, left_out: Sequence[Exclusion] | None, most: int) -> Found:
+    def found(
+        self, running: Running, text: str, left_out: Sequence[Exclusion] | None, most: int, judge: bool = False
+    ) -> Found:
         """What a step of a case finds, of which nothing is told yet: its sessions, whatever table is made of them.
-        left_out: in place of the exclusions that act now. What the text says to save is saved, so call it last but for
-        what cannot fail. Raises what `ask` does."""
+        left_out: in place of the exclusions that act now. judge: count what could not be judged, too. What the text
+        says to save is saved, so call it last but for what cannot fail. Raises what `ask` does."""
         client = self._engine.client()
         now = now_us()
         asked = parse(text, datetime.fromtimestamp(now / 1e6, UTC), self._allowed(running).caps)
@@ -349,9 +353,10 @@ class Answers:
         answer, result = self._answered(client, running, bare, meant.query, meant, asking)
         parts = _parts(result.keys[:most], COUNT_KEYS)
         rows = np.concatenate([np.empty(0, ROW), *(self._rows(client, running, [part])[0] for part in parts)])
+        hints = self._hinted(client, running, meant.query, running.request) if judge else None
         if asked.save is not None:
             answer = replace(answer, saved=self._save(running, asked, asked.save, asking))
-        return Found(asked, answer, rows, now)
+        return Found(asked, answer, rows, now, hints)
 
     def hold(self, running: Running, fetch: Callable[[], tuple[Answer, Records]]) -> None:
         """Tell of rows (ROW) that are kept elsewhere, and have them ready to be pulled. Raises what `fetch` does."""
@@ -420,7 +425,10 @@ class Answers:
             why = "not counted for an account with limits"
             running.send(Hints(asked.request, -1, (), -1, 0, why))
             return
-        client = self._engine.client()
+        running.send(self._hinted(self._engine.client(), running, query, asked.request))
+
+    def _hinted(self, client: Client, running: Running, query: Query, request: int) -> Hints:
+        """What else must be known to judge the answer to a query. Cancelled; TooSlow in the quick lane."""
         unjudged, before, why = -1, -1, ""
         unknown: tuple[str, ...] = ()
         since = open_before(query)
@@ -440,7 +448,7 @@ class Answers:
             if running.cancelled.is_set():
                 raise
             why = _left_out(error)
-        running.send(Hints(asked.request, unjudged, unknown, before, since or 0, why))
+        return Hints(request, unjudged, unknown, before, since or 0, why)
 
     def _judged(self, query: Query) -> Query:
         return judged(query, self._ledger.watched.stretches()) if any(firsts(query.where)) else query

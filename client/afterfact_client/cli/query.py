@@ -20,9 +20,9 @@ from afterfact_client.client import Client, Result, TableResult
 from afterfact_client.frames import Extra as FrameExtra
 from afterfact_client.link import LinkLost, RequestFailed
 from afterfact_client.state.columns import BY_NAME, Column
-from afterfact_client.state.hints import told as hints_told
 from afterfact_client.state.marks import Marks
 from afterfact_protocol.coveragetext import Answered, complete, counted, counted_table, told
+from afterfact_protocol.hintstext import told as hints_told
 from afterfact_protocol.messages import Hints, Removed, TableAnswer
 from afterfact_protocol.output import output
 from afterfact_protocol.printable import printable

@@ -87,6 +87,7 @@ class _Page:
             + self._ink(f"{_safe(step.by)} {time_text(step.made)}, searched {span(step)}", "dim"),
             watched,
         ]
+        lines += [self._ink(_safe(one), "warning") for one in step.notes]
         lines += [self._ink(f"left out: {_safe(one)}", "dim") for one in step.exclusions]
         lines += [self._ink(f"rests on: {_safe(one)}", "dim") for one in step.sets]
         lines += [self._ink(f"saved: {_safe(step.saved)}", "dim")] if step.saved else []

@@ -76,6 +76,7 @@ def _step(each: FiledStep) -> list[str]:
         f"- found {found(step)}{f'; {kept(step)}' if kept(step) else ''}",
         f"- watched: {plain(step.coverage)}",
     ]
+    lines += [f"- {plain(one)}" for one in step.notes]
     lines += [f"- left out: {plain(one)}" for one in step.exclusions]
     lines += [f"- rests on {plain(one)}" for one in step.sets]
     lines += [f"- saved {plain(step.saved)}"] if step.saved else []

@@ -91,6 +91,8 @@ def doubtful(item: CaseItem, case: CaseTold) -> str:
             said.append(f"step {number} {STATES[step.state]}: it finds something else now")
         elif not (step.run.complete if step.run is not None else step.complete):
             said.append(f"step {number} was not watched throughout")
+        elif step.notes:
+            said.append(f"step {number}: {step.notes[0]}")
     return "; ".join(said)
 
 
@@ -109,6 +111,7 @@ def step_lines(step: CaseStep) -> list[str]:
         f"  found: {found(step)}{f'; {kept(step)}' if kept(step) else ''}",
         f"  watched: {step.coverage}",
     ]
+    lines += [f"  note: {one}" for one in step.notes]
     lines += [f"  left out: {one}" for one in step.exclusions]
     lines += [f"  rests on: {one}" for one in step.sets]
     if step.saved:

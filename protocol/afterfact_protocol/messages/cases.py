@@ -122,6 +122,8 @@ class CaseStep:
     """The set that it saved; empty: none."""
     run: StepRun | None
     """The last time that it was asked again."""
+    notes: Annotated[tuple[Line, ...], Field(max_length=8)] = ()
+    """What else must be known to judge it: how many sessions the condition could not judge, say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from afterfact_protocol.coveragetext import brief, complete
+from afterfact_protocol.hintstext import told
 from afterfact_protocol.messages import MAX_QUERY_BYTES, AddStep, Answer, CaseStep, ExclusionInfo, SetInfo
 from afterfact_protocol.query import Query
 from afterfact_protocol.query.nodes import And, Column, Compare, Instant, Op
@@ -55,6 +56,7 @@ def step_of(message: AddStep, found: Found, user: str) -> CaseStep:
         sets=tuple(map(_set, answer.sets)),
         saved="" if answer.saved is None else _set(answer.saved),
         run=None,
+        notes=tuple(told(found.hints))[:8] if found.hints is not None else (),
     )
 
 

@@ -247,7 +247,7 @@ class CaseService:
         user = running.scope.user
         try:
             self.steps.check(message.case)
-            found = answers.found(running, message.text, None, MAX_EVIDENCE)
+            found = answers.found(running, message.text, None, MAX_EVIDENCE, judge=True)
             step = step_of(message, found, user)
             self._pin(found.rows, label_of(message.case), user)
             kept = kept_of(found, self._watched(found))

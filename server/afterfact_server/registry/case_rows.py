@@ -144,8 +144,8 @@ def steps_of(session: Session, case: int) -> tuple[CaseStep, ...]:
 
 def told_step(row: StepRow) -> CaseStep:
     told = json.loads(row.told)
-    for name in ("exclusions", "sets"):
-        told[name] = tuple(told[name])
+    for name in ("exclusions", "sets", "notes"):
+        told[name] = tuple(told.get(name, ()))
     run = StepRun(**json.loads(row.run)) if row.run else None
     return CaseStep(**told, number=row.number, why=row.why, version=row.version, negative=row.negative,
                     state=cast(StepState, row.state), run=run)  # fmt: skip

@@ -24,6 +24,10 @@ def test_what_casts_doubt() -> None:
     assert doubtful(replace(first, changed_at=WHEN + 10 * HOUR), told) == "", "who changed it since has seen that"
     unwatched = replace(told, steps=(replace(told.steps[0], complete=False), *told.steps[1:]))
     assert doubtful(second, unwatched) == "step 1 was not watched throughout"
+    unjudged = replace(
+        told, steps=(replace(told.steps[0], notes=("12 sessions could not be judged",)), *told.steps[1:])
+    )
+    assert doubtful(second, unjudged) == "step 1: 12 sessions could not be judged"
 
 
 def test_the_page_offers_doors_to_who_may_and_escapes_what_others_wrote() -> None:

@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, Signal
 
 from afterfact_client.console.models.server import Server
 from afterfact_client.link import LinkLost, RequestFailed
-from afterfact_client.state.hints import told
 from afterfact_client.state.result import ResultRows
+from afterfact_protocol.hintstext import told
 from afterfact_protocol.messages import Hints
 
 STOPPED = "what could not be judged was not counted: another query came first"
