@@ -55,7 +55,7 @@ from afterfact_server.store.write import (
     picked,
 )
 
-GROUP_BATCHES = 128
+GROUP_BATCHES = 256
 """Batches written by one insert a day, if as many wait: few large inserts beat many small ones."""
 LINGER_SECONDS = 0.02
 """Waited at most, until the agents of the last group have sent what their credit allows, before a group is written.

@@ -6,7 +6,7 @@ from pydantic import Field
 
 MAX_BATCH_BYTES = 256 * 1024
 """Rows of one batch or one page; the frame around them stays under transport.MAX_FRAME_BYTES."""
-MAX_CREDIT = 16
+MAX_CREDIT = 64
 """Most batches an agent may have sent and not yet seen acknowledged."""
 FIRST_CREDIT = 4
 """The same in version 1 of the protocol."""
