@@ -120,7 +120,7 @@ class SensorsPort(Port[Conversation]):
         number, kind = talk.sensor.number, type(message)
         if talk.in_flight[kind] >= most:
             self._refuse(peer, "credit", f"more than {most} of {kind.__name__.upper()} without an answer")
-        elif self._in_flight[number] >= CONNECTIONS * (MAX_CREDIT + MAX_OPENS):
+        elif self._in_flight[number] >= CONNECTIONS * (self._share + MAX_OPENS):
             self._refuse(peer, "credit", f"connections of sensor {talk.sensor.name} have {self._in_flight[number]} "
                                          "messages without an answer; come again when some are answered")  # fmt: skip
         else:

@@ -140,7 +140,7 @@ def test_new_connections_give_a_sensor_no_more_than_its_share(site: Site) -> Non
     """Connections that break, and conversations begun again on one that was refused."""
     most = CONNECTIONS * (MAX_CREDIT + MAX_OPENS)
     refused: Refused | None = None
-    for _ in range(3 * CONNECTIONS):
+    for _ in range(most // FIRST_CREDIT):
         with site.connect() as peer:
             peer.send(*[OPEN] * MAX_OPENS, *(batch(seq) for seq in range(FIRST_CREDIT)), Report(0, 0, 0, 0, {}))
             got = peer.wait(Reported | Refused)  # type: ignore[arg-type]
