@@ -26,7 +26,7 @@ from ingesting import store
 from ingesting.mariadb import MariaDB
 from made.sessions import WORM_PORT, make_sessions
 
-SESSIONS, QUICK_SESSIONS, SENSORS = 100_000_000, 300_000, 4
+SESSIONS, QUICK_SESSIONS, SENSORS = 20_000_000, 300_000, 4
 PEER_SESSIONS = 2_000_000
 NEEDLE = f"port = {WORM_PORT} and start_time > '2004-07-20' and not port in (80, 443) LIMIT {ingest.LIMIT}"
 
@@ -77,7 +77,7 @@ def show(loads: list[Load]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A backlog's delivery, beside MariaDB's loading.")
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help=f"default {SESSIONS:,}: 15 GB of disk")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help=f"default {SESSIONS:,}, 9 GB of disk")
     parser.add_argument("--sensors", type=int, default=SENSORS, help=f"default {SENSORS}")
     parser.add_argument("--quick", action="store_true", help=f"does it run: {QUICK_SESSIONS:,} sessions")
     arguments = parser.parse_args()
