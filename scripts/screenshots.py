@@ -92,6 +92,7 @@ class Photographer:
         self.save("connection-lost")
         self._queue(fake)
         self._shared(fake)
+        self._cases(fake)
         self._console.close()
 
     def _queue(self, fake: "FakeServer") -> None:
@@ -248,6 +249,7 @@ class Photographer:
         window.activateWindow()
         assert fake.link.on_annotation is not None
         fake.link.on_annotation(AnnotationChanged(Annotation(7, "port", "1034", "the worm's", 3, 1, "bob"), False))
+        window.tabs.setCurrentIndex(window.tabs.count() - 1)
         self.ask("WHERE port = 1034")
         self.save("annotations")
         window.casework.add_query()
