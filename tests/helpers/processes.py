@@ -191,8 +191,11 @@ class Server:
         return path
 
     def console_file(self) -> Path:
+        """Several threads may ask for it at once."""
         path = self.folder / "CONSOLE.toml"
-        path.write_text(self.do("console-file", self.dir))
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
+            file.write(self.do("console-file", self.dir))
+        os.replace(file.name, path)
         return path
 
     def add_user(self, name: str, role: str = "analyst") -> None:
