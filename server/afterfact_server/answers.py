@@ -3,11 +3,9 @@
 A statement is found in the store by the request's tag, its `log_comment`, by which queries.py stops it.
 """
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,7 +15,6 @@ from numpy.lib.recfunctions import repack_fields
 from afterfact_protocol.codec import WireError
 from afterfact_protocol.event import EVENT_FOUND, event_columns
 from afterfact_protocol.messages import (
-    MAX_BATCH_BYTES,
     Answer,
     AskEvents,
     EventsFound,
@@ -64,12 +61,13 @@ from afterfact_server.query.unjudged import (
     not_known,
     open_before,
 )
-from afterfact_server.registry.bounds import NO_BOUNDS, Bounds
+from afterfact_server.registry.bounds import Bounds
 from afterfact_server.registry.enrolment import Admission, EnrolledSensor
 from afterfact_server.registry.exclusions import Exclusion, ExclusionsTable
 from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import KEY_ROW, HeldRows, Result, distinct, newest_in_order, sightings_of
+from afterfact_server.running import PAGE_ROWS, Cancelled, Found, Running, Unanswerable, pages_on
 from afterfact_server.shelf import Shelf
 from afterfact_server.status import oldest
 from afterfact_server.store.engine import StoreEngine, StoreFailure, with_settings
@@ -77,7 +75,6 @@ from afterfact_server.store.ledger import Ledger
 from afterfact_server.store.packed import FOUND, FOUND_KEY, to_rows
 from afterfact_server.tables import TableRows, TooManyGroups, made, others
 
-PAGE_ROWS = MAX_BATCH_BYTES // ROW.itemsize
 EXPORT_KEYS = 65_536
 """Keys fetched at a time while a result is paged through beyond its bound."""
 MAX_READING = 2000
@@ -99,8 +96,6 @@ _EMBEDDED: dict[str, float | str] = {
     "use_statistics": 0,
 }
 """Spares threads and looks that cost a small query more than they bring. A server's settings are its own affair."""
-Send = Callable[[Message], None]
-"""Raises WireError for a message that is too large to be sent."""
 
 
 def _parts(keys: Records, size: int) -> list[Records]:
@@ -113,71 +108,6 @@ def _left_out(error: Exception) -> str:
     return "it would have needed too much memory" if "MEMORY_LIMIT" in str(error) else "the store failed"
 
 
-class Unanswerable(Exception):
-    """The request asks for what there is not; one line for a person."""
-
-
-class Cancelled(Exception):
-    """The console does not want it any more."""
-
-
-@dataclass(slots=True)
-class Running:
-    """One request of a console, from ASK until its result is dropped."""
-
-    request: int
-    send: Send
-    started: float
-    tag: str
-    scope: "Scope"
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    working: bool = True
-    """A worker has it; what is pulled meanwhile waits here and holds no worker."""
-    waiting: deque[Pull] = field(default_factory=deque)
-    query: Query | None = None
-    """With addresses in place of networks."""
-    result: Result | TableRows | HeldRows | None = None
-    everything: bool = False
-    quick: bool = True
-    """In the quick lane; see lanes.py."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What `Answers.found` found."""
-
-    asked: Query
-    answer: Answer
-    rows: Records
-    """ROWs of the first keys."""
-    now: int
-    """When it was asked, microseconds."""
-    hints: Hints | None
-    """What else must be known to judge it, if that was to be counted."""
-
-
-@dataclass(slots=True)
-class Scope:
-    """A console connection's requests."""
-
-    running: dict[int, Running] = field(default_factory=dict)
-    role: str = ""
-    """Of the account that logged in; its limits hold."""
-    user: str = ""
-    uploads: dict[int, Upload] = field(default_factory=dict)
-    """Values of sets that come in parts, by request."""
-    live_values: dict[str, Values] = field(default_factory=dict)
-    """Of the live set that it is reading."""
-    scopes: frozenset[str] | None = None
-    """What its token is for; None: no token."""
-    bounds: Bounds = NO_BOUNDS
-    """What of the sessions that account may see."""
-
-    def sees(self, sensor: str) -> bool:
-        """Whether it may be told of a sensor."""
-        return not self.bounds.sensors or sensor in self.bounds.sensors
-
-
 def _within_limits(asked: Query, bounds: Bounds) -> None:
     """QueryError for what looks, or leaves traces, beyond what an account with limits may see."""
     if not bounds:
@@ -187,16 +117,6 @@ def _within_limits(asked: Query, bounds: Bounds) -> None:
         raise QueryError("first_seen looks in all that is stored, and this account may not see all of it", *at)
     if asked.save is not None or (asked.where is not None and any(True for _ in sets_of(asked.where))):
         raise QueryError("sets are of all that is stored, and this account may not see all of it", *at)
-
-
-def pages_on(running: Running, message: Pull) -> bool:
-    """Whether more keys must be found before the pull can be answered."""
-    result = running.result
-    assert result is not None
-    if isinstance(result, (TableRows, HeldRows)):
-        return False
-    count = min(message.count, PAGE_ROWS)
-    return not result.complete and message.first + count > result.offset + len(result.keys)
 
 
 class Answers:

@@ -62,7 +62,6 @@ from afterfact_protocol.messages import (
     Triage,
 )
 from afterfact_protocol.versions import agree
-from afterfact_server.answers import Scope
 from afterfact_server.audit.log import Audit, AuditError
 from afterfact_server.audited import AuditedPort, Who
 from afterfact_server.cases.service import CaseService, Reader
@@ -79,6 +78,7 @@ from afterfact_server.registry.accounts import Accounts
 from afterfact_server.registry.enrolment import Admission
 from afterfact_server.registry.tokens import Tokens
 from afterfact_server.router import Peer
+from afterfact_server.running import Scope
 from afterfact_server.status import for_version_1
 
 _TAKEN = tuple(PERMISSIONS)

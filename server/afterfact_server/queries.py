@@ -53,7 +53,7 @@ from afterfact_protocol.query import QueryError
 from afterfact_protocol.query.addresses import network
 from afterfact_protocol.query.nodes import Network
 from afterfact_protocol.records import Records
-from afterfact_server.answers import Answers, Cancelled, Running, Scope, Send, Unanswerable, pages_on
+from afterfact_server.answers import Answers
 from afterfact_server.audit.log import AuditError
 from afterfact_server.config import Limits, Roles
 from afterfact_server.health import LATEST, HealthBoard
@@ -68,6 +68,7 @@ from afterfact_server.registry.exclusions import ExclusionsTable
 from afterfact_server.registry.saved import SavedTable
 from afterfact_server.registry.sets import SetsTable
 from afterfact_server.results import HeldRows
+from afterfact_server.running import Cancelled, Running, Scope, Send, Unanswerable, pages_on
 from afterfact_server.status import Watch, of_these, status
 from afterfact_server.store.engine import StoreEngine, StoreFailure
 from afterfact_server.store.health import history

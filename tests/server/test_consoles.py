@@ -77,7 +77,6 @@ from afterfact_protocol.messages import (
     Welcome,
 )
 from afterfact_protocol.transport import KeyPair, Up, bind
-from afterfact_server.answers import Scope
 from afterfact_server.audit.log import Audit
 from afterfact_server.cases.service import Reader
 from afterfact_server.config import LoginPolicy
@@ -92,6 +91,7 @@ from afterfact_server.registry.database import open_database
 from afterfact_server.registry.enrolment import Admission, Enrolment
 from afterfact_server.registry.tokens import Tokens
 from afterfact_server.roles import ROLES, SCOPES
+from afterfact_server.running import Scope
 
 PASSWORD = "correct horse battery"
 

@@ -13,6 +13,7 @@ from afterfact_protocol.codec import encode
 from afterfact_protocol.messages import Answer, Ask, AskHints, AskStatus, Cancel, Failed, Hints, Page, Pull, Status
 from afterfact_protocol.session import ROW
 from afterfact_server import answers as answers_module, queries as module
+from afterfact_server.running import Scope
 from afterfact_server.config import Limits
 from afterfact_server.directory import ServerDir
 from afterfact_server.health import HealthBoard
@@ -80,7 +81,7 @@ def test_what_does_not_fit_into_a_message_is_a_failed_request(tmp_path: Path) ->
         """
 enrol(5000)
 service = start()
-scope = answers_module.Scope()
+scope = Scope()
 service.status(AskStatus(1), send)
 failed = reply(1)
 assert failed.code == "size" and "5000 sensors" in failed.reason, failed
@@ -97,7 +98,7 @@ def test_queries_that_failed_are_no_open_results(tmp_path: Path) -> None:
         tmp_path,
         """
 service = start(results_per_console=2)
-scope = answers_module.Scope()
+scope = Scope()
 for request in range(10):
     service.ask(scope, Ask(request, "WHERE bogus = 1", False), send)
     assert reply(request).code == "query"
@@ -135,7 +136,7 @@ grown = made[4:5].copy()
 grown["start_time"], grown["end_time"], grown["revision"] = grown["start_time"], grown["end_time"] + 9, 5
 write.insert_sessions(client, grown)
 service = start()
-scope = answers_module.Scope()
+scope = Scope()
 def ask(request, text):
     service.ask(scope, Ask(request, text, True), send)
     answer = reply(request)
@@ -194,7 +195,7 @@ def fetch(client, compiled, dtype, running):
         assert gate.wait(60)
     return real(client, compiled, dtype, running)
 service._answers._fetch = fetch
-scope = answers_module.Scope()
+scope = Scope()
 for request in range(8):
     service.ask(scope, Ask(request, "", False), send)
 wait(lambda: len(quick) == 8 and len(blocked) == 1)
@@ -229,7 +230,7 @@ service.start()
 numbers = iter(range(1000))
 def ask(role, text):
     request = next(numbers)
-    service.ask(answers_module.Scope(role=role, user="vera"), Ask(request, text, False), send)
+    service.ask(Scope(role=role, user="vera"), Ask(request, text, False), send)
     return reply(request)
 for text, reason in [
     ("port = 80 " + " " * 100, "a query is at most 100 bytes long; this one has 110"),
@@ -257,7 +258,7 @@ answers_module.EXPORT_KEYS = 10
 enrol(2)
 fill(200, sensors=2)
 service = start(query_workers=2)
-scope = answers_module.Scope()
+scope = Scope()
 gate = threading.Event()
 real = service._answers._keys
 looking = []
@@ -337,7 +338,7 @@ def rows(request, text):
         if page.ended:
             service.cancel(scope, Cancel(request), send)
             return answer.total, np.array(found, ROW)
-scope, numbers = answers_module.Scope(), itertools.count(100)
+scope, numbers = Scope(), itertools.count(100)
 for limit in (1, 311, 312, 313, 699, 700, 701, 1000):
     for text in (f"port = 1034 LIMIT {limit}", f"src_bytes > 100 AND port = 1034 LIMIT {limit}",
                  f"src_bytes < 901 ORDER BY dst_port LIMIT {limit}", f"LIMIT {limit}"):
@@ -381,7 +382,7 @@ older["revision"], older["outcome"] = 1, 0
 write.insert_sessions(client, older)
 write.insert_sessions(client, made)
 service = start()
-scope = answers_module.Scope()
+scope = Scope()
 numbers = iter(range(1000))
 def hints(text):
     request = next(numbers)

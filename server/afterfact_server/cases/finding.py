@@ -9,9 +9,9 @@ from afterfact_protocol.query import Query
 from afterfact_protocol.query.nodes import And, Column, Compare, Instant, Op
 from afterfact_protocol.query.stagenodes import Save
 from afterfact_protocol.sets import told as held
-from afterfact_server.answers import Found
 from afterfact_server.registry.case_rows import CaseRefusal
 from afterfact_server.registry.case_steps import Kept, Watched
+from afterfact_server.running import Found
 
 
 def frozen(asked: Query, now: int, excluding: tuple[str, ...]) -> str:

@@ -50,7 +50,7 @@ from afterfact_protocol.messages import (
 )
 from afterfact_protocol.records import ROW_COLUMNS, Records
 from afterfact_protocol.statustext import time_text
-from afterfact_server.answers import Answers, Found, Running, Scope, Send, Unanswerable
+from afterfact_server.answers import Answers
 from afterfact_server.cases.comparing import compared
 from afterfact_server.cases.finding import kept_of, step_of, versions
 from afterfact_server.cases.negatives import Negatives, watched_of
@@ -64,6 +64,7 @@ from afterfact_server.registry.case_rows import CaseRefusal, Changed
 from afterfact_server.registry.case_steps import StepsTable, Stored, Watched
 from afterfact_server.registry.cases import CasesTable
 from afterfact_server.registry.enrolment import Admission
+from afterfact_server.running import Found, Running, Scope, Send, Unanswerable
 from afterfact_server.store.ledger import Ledger
 
 AGAIN_SECONDS = 600.0
